@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""What has been received and not read yet.
+
+Decides how octets are held so that no way of cutting the input costs more than linear time. Holds
+no limits and knows no units beyond the CRLF: the readers have both.
+"""
+
+from __future__ import annotations
+
+
+class ReceiveBuffer:
+    """Octets in the order of arrival, read from the front.
+
+    A read that drained the buffer is the usual case: then what comes next is kept as the object it
+    is, without a copy. Only input on top of a rest is collected in a bytearray.
+    """
+
+    __slots__ = ("_data", "_searched", "_start")
+
+    def __init__(self) -> None:
+        self._data: bytes | bytearray = b""
+        self._start = 0
+        self._searched = 0
+
+    def __len__(self) -> int:
+        return len(self._data) - self._start
+
+    def append(self, data: bytes) -> None:
+        """Add `data` behind what is held."""
+        held = self._data
+        start = self._start
+        if start == len(held):
+            self._data = data
+            self._start = self._searched = 0
+            return
+        if isinstance(held, bytes):
+            self._data = held = bytearray(memoryview(held)[start:])
+        elif start:
+            del held[:start]
+        self._searched -= start
+        self._start = 0
+        held += data
+
+    def take_line(self) -> bytes | None:
+        """Take the octets before the next CRLF, and the CRLF off; None while there is none.
+
+        The search goes on where the last one stopped.
+        """
+        data = self._data
+        end = data.find(b"\r\n", self._searched)
+        if end < 0:
+            # The last octet may be the CR of a CRLF to come.
+            self._searched = max(self._start, len(data) - 1)
+            return None
+        line = bytes(data[self._start : end])
+        self._start = self._searched = end + 2
+        return line
+
+    def take(self, count: int) -> bytes:
+        """Take the next `count` octets, or what there is."""
+        if count >= len(self):
+            return self.take_all()
+        start = self._start
+        self._start = self._searched = start + count
+        return bytes(self._data[start : start + count])
+
+    def take_all(self) -> bytes:
+        """Take everything."""
+        data = self._data
+        start = self._start
+        self._data = b""
+        self._start = self._searched = 0
+        return bytes(data[start:] if start else data)
+
+    def give_back(self, data: bytes) -> None:
+        """Put `data`, the rest of what `take_all` just gave, back to the front."""
+        self._data = data
+        self._start = self._searched = 0
+
+    def peek(self, count: int) -> bytes:
+        """Return the next `count` octets, or what there is, without taking them."""
+        return bytes(self._data[self._start : self._start + count])

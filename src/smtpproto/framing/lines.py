@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""Command and reply lines.
+
+Decides where a line ends (at CRLF and nowhere else, RFC 5321 2.3.8), which lines are bad as octets
+(too long, or with a CR, LF or NUL inside), and how an over-long one is passed over so that its tail
+is never taken for a line of its own. Does not know what a line says.
+"""
+
+from __future__ import annotations
+
+from ..exceptions import Violation
+from ..values import value
+from .buffer import ReceiveBuffer
+
+SHOWN = 512
+"""Octets of an over-long line that are kept to be shown."""
+
+
+@value
+class BadLine:
+    """A line that is not to be parsed."""
+
+    start: bytes
+    """The line without its CRLF; of an over-long line the first 512 octets."""
+    violation: Violation
+    """LINE_TOO_LONG, BARE_CR, BARE_LF or NUL; an over-long line is LINE_TOO_LONG whatever else."""
+    lost: bool = False
+    """The cap on passing over was reached: where the next line starts is not known."""
+
+
+class LineReader:
+    """Takes one line at a time out of a buffer.
+
+    Args:
+        limit: octets of the longest line allowed, with its CRLF.
+        discard: octets of one line, with its CRLF, that are passed over before giving up.
+    """
+
+    __slots__ = ("_passed", "_shown", "discard", "limit")
+
+    def __init__(self, limit: int, discard: int) -> None:
+        self.limit = limit
+        self.discard = max(discard, limit)
+        self._passed = 0
+        self._shown = b""
+
+    def read(self, buffer: ReceiveBuffer) -> bytes | BadLine | None:
+        """Return the next line without its CRLF, a `BadLine`, or None while more is needed."""
+        line = buffer.take_line()
+        if line is None:
+            return self._pass_over(buffer) if self._passed or len(buffer) > self.limit else None
+        if self._passed or len(line) + 2 > self.limit:
+            return self._too_long(line)
+        if b"\r" in line or b"\n" in line or b"\0" in line:
+            return BadLine(line, irregularity(line))
+        return line
+
+    def _too_long(self, line: bytes) -> BadLine:
+        shown = self._shown if self._passed else line[:SHOWN]
+        lost = self._passed + len(line) + 2 > self.discard
+        self._passed = 0
+        self._shown = b""
+        return BadLine(shown, Violation.LINE_TOO_LONG, lost)
+
+    def _pass_over(self, buffer: ReceiveBuffer) -> BadLine | None:
+        if not self._passed:
+            self._shown = buffer.peek(SHOWN)
+        dropped = buffer.take_all()
+        self._passed += len(dropped)
+        if self._passed >= self.discard:
+            return self._too_long(b"")
+        if dropped.endswith(b"\r"):  # perhaps the first half of the CRLF
+            buffer.give_back(b"\r")
+            self._passed -= 1
+        return None
+
+
+def irregularity(line: bytes) -> Violation:
+    """Name what is wrong with a line that holds a CR, LF or NUL."""
+    if b"\0" in line:
+        return Violation.NUL
+    return Violation.BARE_LF if b"\n" in line else Violation.BARE_CR
