@@ -73,9 +73,12 @@ class ReceiveBuffer:
         return bytes(data[start:] if start else data)
 
     def give_back(self, data: bytes) -> None:
-        """Put `data`, the rest of what `take_all` just gave, back to the front."""
-        self._data = data
-        self._start = self._searched = 0
+        """Put `data`, the end of what the last `take` or `take_all` gave, back to the front."""
+        if self._data:
+            self._start -= len(data)
+        else:
+            self._data = data
+        self._searched = self._start
 
     def peek(self, count: int) -> bytes:
         """Return the next `count` octets, or what there is, without taking them."""

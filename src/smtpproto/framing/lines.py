@@ -21,7 +21,8 @@ class BadLine:
     """A line that is not to be parsed."""
 
     start: bytes
-    """The line without its CRLF; of an over-long line the first 512 octets."""
+    """The line without its CRLF; of an over-long line as many octets as the limit allows, at most
+    512."""
     violation: Violation
     """LINE_TOO_LONG, BARE_CR, BARE_LF or NUL; an over-long line is LINE_TOO_LONG whatever else."""
     lost: bool = False
@@ -56,7 +57,7 @@ class LineReader:
         return line
 
     def _too_long(self, line: bytes) -> BadLine:
-        shown = self._shown if self._passed else line[:SHOWN]
+        shown = self._shown if self._passed else line[: min(SHOWN, self.limit)]
         lost = self._passed + len(line) + 2 > self.discard
         self._passed = 0
         self._shown = b""
@@ -64,7 +65,7 @@ class LineReader:
 
     def _pass_over(self, buffer: ReceiveBuffer) -> BadLine | None:
         if not self._passed:
-            self._shown = buffer.peek(SHOWN)
+            self._shown = buffer.peek(min(SHOWN, self.limit))
         dropped = buffer.take_all()
         self._passed += len(dropped)
         if self._passed >= self.discard:

@@ -11,6 +11,10 @@ from __future__ import annotations
 from .buffer import ReceiveBuffer
 from .content import ContentCheck
 
+_PIECE = 65536
+"""Octets read at a time. What follows the end is given back, so this bounds what one message costs
+however much is held behind it; temporaries of this size stay out of mmap."""
+
 _END = b"\r\n.\r\n"
 # What may turn out to be the end, or a dot to take off, once more octets are there.
 _UNDECIDED = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
@@ -37,33 +41,31 @@ class MailDataReader:
 
         At most four octets (CRLF . CR) are held back.
         """
-        data = buffer.take_all()
-        if not data:
-            return b""
-        if self._held:
-            data = self._held + data
-        # Each search answers a question that makes the next one needless for most mail; from the
-        # back they are the faster ones.
-        stuffed = b"." in data and data.rfind(b"\r\n.") >= 0
-        if stuffed and data.rfind(_END) >= 0:
-            end = data.find(_END)
-            buffer.give_back(data[end + 5 :])
-            self.ended = True
-            return self._give_out(data[: end + 2], stuffed)
-        if data.endswith(_UNDECIDED):
-            held = next(tail for tail in _UNDECIDED if data.endswith(tail))
-            self._held = held
-            data = data[: -len(held)]
-            if not data:
-                return b""
-        else:
-            self._held = b""
-        return self._give_out(data, stuffed)
+        while not self.ended and (data := buffer.take(_PIECE)):
+            if self._held:
+                data = self._held + data
+            # Each search answers a question that makes the next one needless for most mail; from
+            # the back they are the faster ones.
+            stuffed = b"." in data and data.rfind(b"\r\n.") >= 0
+            if stuffed and data.rfind(_END) >= 0:
+                end = data.find(_END)
+                buffer.give_back(data[end + 5 :])
+                self.ended = True
+                data = data[: end + 2]
+            elif data.endswith(_UNDECIDED):
+                self._held = next(tail for tail in _UNDECIDED if data.endswith(tail))
+                data = data[: -len(self._held)]
+            else:
+                self._held = b""
+            content = self._give_out(data, stuffed)
+            if content:
+                return content
+        return b""
 
     def _give_out(self, data: bytes, stuffed: bool) -> bytes:
         if stuffed:
             data = data.replace(b"\r\n.", b"\r\n")
-        if self._virtual:
+        if self._virtual and data:
             data = data[self._virtual :]
             self._virtual = 0
         return self._check.take(data) if data else data

@@ -132,7 +132,7 @@ def _slices(data: bytes) -> list[bytes]:
     start = 0
     while start < len(data):
         end = start + _SLICE
-        if data[end - 1 : end] == b"\r":
+        if data[end - 1 : end + 1] == b"\r\n":
             end += 1
         pieces.append(data[start:end])
         start = end

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+"""The productions of the grammar as regular expressions, one constant each.
+
+Decides what the octets of each production may be. All patterns are made of exclusive alternatives
+with possessive quantifiers, so that none can backtrack: matching is linear in the input. They are
+for ``str``; what is above ASCII is let in only where the name says UTF8 (RFC 6531 3.3).
+"""
+
+from __future__ import annotations
+
+import re
+
+# RFC 5321 4.1.2: Atom = 1*atext; Dot-string = Atom *("." Atom)
+ATEXT = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]"
+DOT_STRING = rf"{ATEXT}++(?:\.{ATEXT}++)*+"
+ATEXT_UTF8 = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\u0080-\U0010ffff]"
+DOT_STRING_UTF8 = rf"{ATEXT_UTF8}++(?:\.{ATEXT_UTF8}++)*+"
+
+# RFC 5321 4.1.2: Quoted-string = DQUOTE *QcontentSMTP DQUOTE
+QUOTED_STRING_UTF8 = r'"(?:[ !#-\[\]-~\u0080-\U0010ffff]|\\[ -~])*+"'
+
+# RFC 5321 4.1.2: sub-domain = Let-dig [Ldh-str]; RFC 6531 3.3 adds the U-label
+SUB_DOMAIN = r"[A-Za-z0-9]++(?:-++[A-Za-z0-9]++)*+"
+DOMAIN = rf"{SUB_DOMAIN}(?:\.{SUB_DOMAIN})*+"
+SUB_DOMAIN_UTF8 = r"[A-Za-z0-9\u0080-\U0010ffff]++(?:-++[A-Za-z0-9\u0080-\U0010ffff]++)*+"
+DOMAIN_UTF8 = rf"{SUB_DOMAIN_UTF8}(?:\.{SUB_DOMAIN_UTF8})*+"
+# Not of the grammar, but of the wild: Leniency.allow_underscore_domain
+SUB_DOMAIN_LENIENT = r"[A-Za-z0-9_\u0080-\U0010ffff]++(?:-++[A-Za-z0-9_\u0080-\U0010ffff]++)*+"
+DOMAIN_LENIENT = rf"{SUB_DOMAIN_LENIENT}(?:\.{SUB_DOMAIN_LENIENT})*+"
+
+# RFC 5321 4.1.3: the octets between the brackets; what they say is checked by code
+LITERAL = r"\[([!-Z^-~]++)\]"
+# RFC 5321 4.1.3: Snum = 1*3DIGIT, up to 255
+SNUM = r"(?:25[0-5]|2[0-4][0-9]|[01][0-9]{2}|[0-9]{1,2})"
+IPV4 = re.compile(rf"{SNUM}(?:\.{SNUM}){{3}}", re.ASCII)
+IPV6_HEX = re.compile(r"[0-9A-Fa-f]{1,4}", re.ASCII)
+# RFC 5321 4.1.3: General-address-literal = Standardized-tag ":" 1*dcontent
+GENERAL_LITERAL = re.compile(r"([A-Za-z0-9-]*[A-Za-z0-9]):([!-Z^-~]+)", re.ASCII)
+
+# RFC 5321 4.1.2: esmtp-keyword, esmtp-value; RFC 6531 3.3 lets UTF-8 into the value
+ESMTP_KEYWORD = r"[A-Za-z0-9][A-Za-z0-9-]*+"
+ESMTP_VALUE = re.compile(r"[!-<>-~\u0080-\U0010ffff]+")
+# RFC 5321 4.2: Reply-code, and what may stand behind it
+REPLY_LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ \t-])(.*))?", re.DOTALL)
+# RFC 2034 4, RFC 3463 2: status-code = class "." subject "." detail
+STATUS_CODE = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}", re.ASCII)
+
+NUMBER = re.compile(r"[0-9]{1,20}", re.ASCII)
+"""A number of the wire: never signed, never longer, never in another script."""
+
+CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+SURROGATES = re.compile(r"[\ud800-\udfff]")
+"""What ``surrogateescape`` leaves of octets that are not UTF-8."""

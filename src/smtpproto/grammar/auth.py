@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""AUTH and the lines of its exchange (RFC 4954 4).
+
+Decides how the exchange is written: mechanism, initial response, and the base64 of each line. What
+the octets mean is the mechanism's business (`smtpproto.sasl`). Nothing here shows a response in a
+repr or in an error.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import field
+from typing import ClassVar, Self
+
+from ..exceptions import InvalidValueError, Violation, shown
+from ..values import value
+from .commands import Command, Vocabulary
+from .encodings import decode_base64, encode_base64
+
+_MECHANISM = re.compile(r"[A-Za-z0-9_-]{1,20}", re.ASCII)
+
+
+@value
+class Auth(Command):
+    """AUTH: starts an authentication exchange.
+
+    Args:
+        mechanism: the name of a SASL mechanism, in any case.
+        initial_response: the response that comes with the command; None for none, which is not
+            the same as an empty one.
+
+    Raises:
+        InvalidValueError: not a mechanism name.
+    """
+
+    verb: ClassVar[str] = "AUTH"
+    long_line: ClassVar[bool] = True
+    mechanism: str
+    """In upper case."""
+    initial_response: bytes | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if not _MECHANISM.fullmatch(self.mechanism):
+            raise InvalidValueError(
+                f"the name of a SASL mechanism expected behind AUTH, not {shown(self.mechanism)}",
+                Violation.ARGUMENT_SYNTAX,
+            )
+        object.__setattr__(self, "mechanism", self.mechanism.upper())
+
+    @classmethod
+    def parse(cls, argument: str, vocabulary: Vocabulary) -> Self:
+        mechanism, space, text = argument.partition(" ")
+        if not _MECHANISM.fullmatch(mechanism):
+            # Not shown: a client may have put a password here.
+            raise InvalidValueError(
+                "AUTH <mechanism> [<initial response>] expected", Violation.ARGUMENT_SYNTAX
+            )
+        if not space:
+            return cls(mechanism)
+        text = text.lstrip(" ")
+        return cls(mechanism, b"" if text == "=" else decode_base64(text.encode("ascii")))
+
+    def argument(self, vocabulary: Vocabulary) -> str:
+        response = self.initial_response
+        if response is None:
+            return self.mechanism
+        return f"{self.mechanism} {encode_base64(response).decode('ascii') or '='}"
+
+
+@value
+class AuthResponse(Command):
+    """A line of the client within an exchange: a response, or the wish to cancel."""
+
+    data: bytes | None = field(repr=False)
+    """The response; None for ``*``, which cancels the exchange."""
+
+    long_line: ClassVar[bool] = True
+
+    @classmethod
+    def parse_line(cls, line: bytes) -> Self:
+        """Parse a whole line without its CRLF.
+
+        Raises:
+            InvalidValueError: not base64.
+        """
+        return cls(None if line == b"*" else decode_base64(line))
+
+    def encode(self, vocabulary: Vocabulary | None = None) -> bytes:
+        """Return the line with its CRLF."""
+        return (b"*" if self.data is None else encode_base64(self.data)) + b"\r\n"
+
+
+@value
+class Greeting(Command):
+    """Stands for the connection being made: what the greeting replies to (RFC 5321 3.1)."""
+
+
+@value
+class EndOfMailData(Command):
+    """Stands for the end of mail data: what the last reply of a transaction answers."""
+
+    recipient: Command | None = None
+    """In LMTP, and after a 353 of PRDR: the `Rcpt` that the reply is for."""

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: MIT
+"""The parameters of MAIL and RCPT: ``keyword[=value]`` (RFC 5321 4.1.2, 4.1.1.11).
+
+Decides how parameters are cut apart, checked and written. Which of them exist, and what their
+values mean, is declared by the extensions (`Parameter`) and handed in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from ..exceptions import InvalidValueError, Violation, shown
+from ..values import value
+from . import abnf
+
+_PARAMETER = re.compile(rf"({abnf.ESMTP_KEYWORD})(?:=(.*))?", re.ASCII | re.DOTALL)
+
+
+def _no_value(text: str) -> None:
+    raise InvalidValueError(
+        f"no value expected, not {shown(text)}", Violation.PARAMETER_SYNTAX, 501, "5.5.4"
+    )
+
+
+@value
+class Parameter:
+    """The declaration of one parameter.
+
+    `parse` and `encode` are each other's inverse; both raise `InvalidValueError`.
+    """
+
+    keyword: str
+    """In upper case."""
+    parse: Callable[[str], Any] = _no_value
+    """Makes the typed value out of the text behind the "="; the default takes no value."""
+    encode: Callable[[Any], str] = str
+    """Makes that text out of the typed value."""
+    length: int = 0
+    """Octets it adds to the longest command line, with the space before it."""
+    needs_value: bool = False
+    """True when ``keyword`` alone is an error."""
+    free_value: bool = False
+    """True when the value may hold "=" (XVERP), which esmtp-value forbids."""
+    allows_utf8: bool = False
+    """True when its presence lets UTF-8 into the addresses of the transaction (RFC 6531 3.4)."""
+
+
+class Parameters(Mapping[str, Any]):
+    """The parameters of one command: upper-case keyword to typed value, None where it has none.
+
+    Args:
+        values: keyword to value: typed, or as the text of the wire, or None.
+        wire: the text of the wire beside each value of a received command.
+
+    Raises:
+        InvalidValueError: a keyword or a text that cannot be written.
+    """
+
+    __slots__ = ("_values", "wire")
+
+    def __init__(
+        self, values: Mapping[str, Any] = {}, wire: Mapping[str, str | None] | None = None
+    ) -> None:
+        self.wire: Mapping[str, str | None] = {} if wire is None else wire
+        """The text of each value as it was received, None where there was none."""
+        if wire is None:
+            values = {_checked_keyword(keyword): values[keyword] for keyword in values}
+            for keyword, given in values.items():
+                if isinstance(given, str):
+                    _check_text(keyword, given, free=True)
+        self._values = values
+
+    def __getitem__(self, keyword: str) -> Any:
+        return self._values[keyword]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Parameters) and self._values == other._values
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._values))
+
+    def __repr__(self) -> str:
+        return f"Parameters({dict(self._values)!r})"
+
+
+NO_PARAMETERS = Parameters()
+
+
+def parse_parameters(
+    text: str, declared: Mapping[str, Parameter], unknown: str, most: int | None
+) -> Parameters:
+    """Parse what stands behind the path of MAIL or RCPT.
+
+    Args:
+        text: the parameters, separated by runs of spaces.
+        declared: the parameters that may be used, by upper-case keyword.
+        unknown: "reject", "ignore" or "pass" for the others.
+        most: how many parameters are allowed; None for any number.
+
+    Raises:
+        InvalidValueError: 501 for bad syntax or repetition, 555 for one not declared.
+    """
+    values: dict[str, Any] = {}
+    wire: dict[str, str | None] = {}
+    for word in text.split(" "):
+        if not word:
+            continue
+        found = _PARAMETER.fullmatch(word)
+        if not found:
+            raise InvalidValueError(
+                f"a parameter such as KEYWORD=value expected, not {shown(word)}",
+                Violation.PARAMETER_SYNTAX,
+            )
+        keyword = found[1].upper()
+        if keyword in wire:
+            raise InvalidValueError(
+                f"{keyword} expected once, not twice", Violation.PARAMETER_REPEATED
+            )
+        if most is not None and len(wire) >= most:
+            raise InvalidValueError(
+                f"at most {most} parameters expected", Violation.PARAMETER_SYNTAX
+            )
+        parameter = declared.get(keyword)
+        wire[keyword] = found[2]
+        if parameter is None:
+            if unknown == "reject":
+                raise InvalidValueError(
+                    f"parameter {shown(keyword)} not recognised or not offered",
+                    Violation.PARAMETER_UNKNOWN,
+                    555,
+                )
+            if found[2] is not None:
+                _check_text(keyword, found[2], free=False)
+            if unknown == "pass":
+                values[keyword] = found[2]
+        else:
+            values[keyword] = _parse_value(parameter, found[2])
+    return Parameters(values, wire)
+
+
+def encode_parameters(parameters: Parameters, declared: Mapping[str, Parameter]) -> str:
+    """Return the text of `parameters`, each with a space before it; "" for none.
+
+    A value of a declared parameter is given typed or as text; either way it is checked.
+
+    Raises:
+        InvalidValueError: a value that its declaration refuses.
+    """
+    parts = []
+    for keyword, given in parameters.items():
+        parameter = declared.get(keyword)
+        text = given
+        if given is not None and not isinstance(given, str):
+            text = str(given) if parameter is None else parameter.encode(given)
+        if parameter is not None:
+            _parse_value(parameter, text)
+        elif text is not None:
+            _check_text(keyword, text, free=False)
+        parts.append(f" {keyword}" if text is None else f" {keyword}={text}")
+    return "".join(parts)
+
+
+def _parse_value(parameter: Parameter, text: str | None) -> Any:
+    if text is None:
+        if parameter.needs_value:
+            raise InvalidValueError(
+                f"{parameter.keyword}=value expected, not {parameter.keyword} alone",
+                Violation.PARAMETER_SYNTAX,
+            )
+        return None
+    if parameter.parse is not _no_value:
+        _check_text(parameter.keyword, text, parameter.free_value)
+    return parameter.parse(text)
+
+
+def _checked_keyword(keyword: str) -> str:
+    if not re.fullmatch(abnf.ESMTP_KEYWORD, keyword, re.ASCII):
+        raise InvalidValueError(
+            f"a parameter keyword of letters, digits and hyphens expected, not {shown(keyword)}",
+            Violation.PARAMETER_SYNTAX,
+        )
+    return keyword.upper()
+
+
+def _check_text(keyword: str, text: str, free: bool) -> None:
+    if not abnf.ESMTP_VALUE.fullmatch(text.replace("=", "") if free and text != "=" else text):
+        raise InvalidValueError(
+            f"{keyword}=value of printable characters without space and = expected, "
+            f"not {shown(text)}",
+            Violation.PARAMETER_SYNTAX,
+        )
+    if abnf.SURROGATES.search(text):
+        raise InvalidValueError(f"{keyword} in UTF-8 expected", Violation.NOT_UTF8)
