@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: MIT
+"""Hypothesis profiles, and the switch for the tests that need other mail software."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import settings
+
+# No profile has a deadline: what a machine's load does to a test says nothing about the code.
+settings.register_profile("dev", deadline=None)
+settings.register_profile(
+    "ci", deadline=None, derandomize=True, max_examples=300, print_blob=True, database=None
+)
+settings.register_profile("deep", deadline=None, max_examples=10_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+INTEROP = os.environ.get("SMTPPROTO_INTEROP") == "1"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the interop tests out unless they are asked for."""
+    if INTEROP:
+        return
+    left_out = [item for item in items if item.get_closest_marker("interop")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("interop")]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the interop run that skipped something: a missing peer must not look like a pass."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if INTEROP and reporter is not None and reporter.stats.get("skipped"):
+        reporter.write_line("\nSMTPPROTO_INTEROP=1 allows no skipped test", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
