@@ -293,6 +293,14 @@ def test_v2_refused(octets, text):
     assert text in refused(octets)
 
 
+@pytest.mark.parametrize(
+    "fixed", [b"\x11", b"\x22", b"\x21\x13", b"\x21\x11\0\x0b", b"\x20\0\x10\1"]
+)
+def test_v2_fixed_part_is_judged_octet_by_octet(fixed):
+    assert outcome([SIGNATURE + fixed[:-1]]) == (None, b"")
+    refused(SIGNATURE + fixed)
+
+
 @pytest.mark.parametrize("version_command", [0x20, 0x21])
 def test_v2_length_is_capped(version_command):
     longest = v2(bytes(HEADER_LIMIT - 16), version_command, 0)
