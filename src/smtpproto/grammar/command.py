@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: MIT
+"""What all commands have in common, and how a line is given to the right one (RFC 5321 4.1.1).
+
+Decides how a verb is found and which reply an unknown one gets. Which verbs and parameters there
+are is a `Vocabulary` that is handed in; the syntax of each command is its own class's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from ..exceptions import InvalidValueError, Violation, shown
+from ..limits import DEFAULT_LIMITS, Limits
+from .leniency import DEFAULT_LENIENCY, Leniency
+from .parameters import Parameter
+from .replies import Reply
+
+
+class Vocabulary:
+    """What one side knows: verbs, parameters, and how strict to be.
+
+    Args:
+        verbs: the command classes that can be parsed.
+        mail_parameters: the parameters MAIL may have now, by upper-case keyword.
+        rcpt_parameters: the same for RCPT.
+        leniency: the switches.
+        limits: the caps.
+    """
+
+    __slots__ = (
+        "leniency",
+        "limits",
+        "mail_parameters",
+        "plain_address",
+        "rcpt_parameters",
+        "verbs",
+    )
+
+    def __init__(
+        self,
+        verbs: tuple[type[Command], ...] = (),
+        mail_parameters: Mapping[str, Parameter] | None = None,
+        rcpt_parameters: Mapping[str, Parameter] | None = None,
+        leniency: Leniency = DEFAULT_LENIENCY,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self.verbs: Mapping[bytes, type[Command]] = {
+            command.verb.encode("ascii"): command for command in verbs if command.verb
+        }
+        self.mail_parameters = mail_parameters or {}
+        self.rcpt_parameters = rcpt_parameters or {}
+        self.leniency = leniency
+        self.limits = limits
+        # No part of an address of up to this length can be too long.
+        caps = (63, limits.local_part, limits.domain, limits.path and limits.path - 2)
+        self.plain_address = min(cap for cap in caps if cap is not None)
+
+
+class Command:
+    """The base of all commands. A class of one's own sets `verb` and overrides the two methods."""
+
+    __slots__ = ()
+
+    verb: ClassVar[str] = ""
+    """The verb in upper case; "" for what is not a command line of its own."""
+    ends_group: ClassVar[bool] = True
+    """False for a command that others may follow in one group (RFC 2920 3.1)."""
+    announces_octets: ClassVar[bool] = False
+    """True when `octets()` octets follow the line at once."""
+    utf8: ClassVar[bool] = False
+    """True when the argument may hold UTF-8 (RFC 6531 3.7.4)."""
+    long_line: ClassVar[bool] = False
+    """True when the line may be as long as ``Limits.auth_line`` allows (RFC 4954 4)."""
+    default_reply: ClassVar[Reply | None] = None
+    """What a server without an opinion answers; None where policy is needed."""
+
+    @classmethod
+    def parse(cls, argument: str, vocabulary: Vocabulary) -> Command:
+        """Make the command out of what follows the verb and its space.
+
+        Args:
+            argument: without white space at its end.
+            vocabulary: parameters, leniency and caps.
+
+        Raises:
+            InvalidValueError: bad syntax; it names the reply.
+        """
+        if argument:
+            raise InvalidValueError(
+                f"{cls.verb} without an argument expected, not with {shown(argument)}",
+                Violation.ARGUMENT_SYNTAX,
+            )
+        return cls()
+
+    def argument(self, vocabulary: Vocabulary) -> str:
+        """Return what follows the verb and its space; "" for nothing.
+
+        Raises:
+            InvalidValueError: a value that cannot be written with this vocabulary.
+        """
+        return ""
+
+    def octets(self) -> int:
+        """Return how many octets follow the line, for a class with `announces_octets`."""
+        return 0
+
+    def encode(self, vocabulary: Vocabulary | None = None) -> bytes:
+        """Return the command line with its CRLF.
+
+        Raises:
+            InvalidValueError: a value that cannot be written, a CR, LF or NUL anywhere, or a class
+                that is no command line.
+        """
+        if not self.verb:
+            raise InvalidValueError(f"a command with a verb expected, not {type(self).__name__}")
+        argument = self.argument(vocabulary or _NO_VOCABULARY)
+        line = f"{self.verb} {argument}" if argument else self.verb
+        # The last look before the octets leave: nothing above may have let an injection through.
+        if "\r" in line or "\n" in line or "\0" in line:
+            raise InvalidValueError(
+                f"{self.verb} without CR, LF and NUL expected", Violation.CONTROL_CHARACTER
+            )
+        if not (line.isascii() or self.utf8):
+            raise InvalidValueError(f"ASCII expected behind {self.verb}", Violation.EIGHT_BIT)
+        try:
+            return line.encode("utf-8") + b"\r\n"
+        except UnicodeEncodeError:
+            raise InvalidValueError(f"{self.verb} in UTF-8 expected", Violation.NOT_UTF8) from None
+
+
+def parse_command(line: bytes, vocabulary: Vocabulary) -> Command:
+    """Parse a command line without its CRLF, free of CR, LF and NUL.
+
+    Raises:
+        InvalidValueError: an unknown verb, or bad syntax; it names the reply.
+    """
+    command = vocabulary.verbs.get(line[:4])
+    if command is None or (len(line) > 4 and line[4] != 32):
+        verb = line.partition(b" ")[0].rstrip(b"\t")
+        command = vocabulary.verbs.get(verb.upper())
+        if command is None:
+            raise _unknown_verb(line, verb)
+    text = line[len(command.verb) + 1 :].decode("utf-8", "surrogateescape").rstrip(" \t")
+    if not (command.utf8 or text.isascii()):
+        raise InvalidValueError(
+            f"ASCII expected behind {command.verb}", Violation.EIGHT_BIT, 501, "5.5.2"
+        )
+    return command.parse(text, vocabulary)
+
+
+# A browser, a web hook or a scanner on the wrong port: Postfix calls them forbidden commands.
+_OTHER_PROTOCOLS = frozenset(
+    (b"GET", b"POST", b"PUT", b"HEAD", b"CONNECT", b"OPTIONS", b"DELETE", b"PATCH", b"TRACE")
+)
+TLS_RECORD = b"\x16\x03"
+"""How a TLS ClientHello starts."""
+
+
+def _unknown_verb(line: bytes, verb: bytes) -> InvalidValueError:
+    if line.startswith(TLS_RECORD) or verb.upper() in _OTHER_PROTOCOLS or b" HTTP/1." in line:
+        return InvalidValueError(
+            "this is an SMTP port: another protocol came", Violation.WRONG_PROTOCOL, 421, "4.7.0"
+        )
+    # Not shown: the line may be a password, from a client that believes to be within AUTH.
+    return InvalidValueError(
+        "a command known to this server expected",
+        Violation.UNKNOWN_COMMAND if verb else Violation.COMMAND_SYNTAX,
+        500,
+        "5.5.2",
+    )
+
+
+_NO_VOCABULARY = Vocabulary()
