@@ -35,13 +35,13 @@ SNUM = r"(?:25[0-5]|2[0-4][0-9]|[01][0-9]{2}|[0-9]{1,2})"
 IPV4 = re.compile(rf"{SNUM}(?:\.{SNUM}){{3}}", re.ASCII)
 IPV6_HEX = re.compile(r"[0-9A-Fa-f]{1,4}", re.ASCII)
 # RFC 5321 4.1.3: General-address-literal = Standardized-tag ":" 1*dcontent
-GENERAL_LITERAL = re.compile(r"([A-Za-z0-9-]*[A-Za-z0-9]):([!-Z^-~]+)", re.ASCII)
+GENERAL_LITERAL = re.compile(rf"(-*+{SUB_DOMAIN}):([!-Z^-~]++)", re.ASCII)
 
 # RFC 5321 4.1.2: esmtp-keyword, esmtp-value; RFC 6531 3.3 lets UTF-8 into the value
 ESMTP_KEYWORD = r"[A-Za-z0-9][A-Za-z0-9-]*+"
-ESMTP_VALUE = re.compile(r"[!-<>-~\u0080-\U0010ffff]+")
+ESMTP_VALUE = re.compile(r"[!-<>-~\u0080-\U0010ffff]++")
 # RFC 5321 4.2: Reply-code, and what may stand behind it
-REPLY_LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ \t-])(.*))?", re.DOTALL)
+REPLY_LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ \t-])([^\r\n\0]*+))?")
 # RFC 2034 4, RFC 3463 2: status-code = class "." subject "." detail
 STATUS_CODE = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}", re.ASCII)
 

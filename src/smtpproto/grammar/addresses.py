@@ -26,22 +26,32 @@ _LITERAL = re.compile(abnf.LITERAL, re.ASCII)
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 # RFC 5892 A.1 to A.7, as far as they are no letters, marks or digits
 _CONTEXTUAL = frozenset("\u00b7\u0375\u05f3\u05f4\u200c\u200d\u30fb")
+_QUOTED_STRING = re.compile(abnf.QUOTED_STRING_UTF8)
 _TO_QUOTE = re.compile(r'["\\]')
 
 
 @value
 class Mailbox:
-    """A mailbox in parts, free of the way it was written (RFC 5321 4.1.2)."""
+    """A mailbox in parts, free of the way it was written (RFC 5321 4.1.2).
+
+    Raises:
+        InvalidValueError: a control character in a part.
+    """
 
     local_part: str
     """Without quotes and quoted-pairs. Its case is kept: RFC 5321 2.4."""
     domain: str
     """As written, an address literal with its brackets; "" for the domain-less Postmaster."""
 
+    def __post_init__(self) -> None:
+        for part in (self.local_part, self.domain):
+            if abnf.CONTROLS.search(part):
+                raise _bad("a mailbox without control characters", part)
+
     def __str__(self) -> str:
-        """Return the shortest correct way to write the mailbox."""
+        """Return the shortest correct way to write the mailbox; "" for that of ``<>``."""
         local = self.local_part
-        if not _DOT_STRING.fullmatch(local):
+        if not (_DOT_STRING.fullmatch(local) or local == self.domain == ""):
             local = '"' + _TO_QUOTE.sub(r"\\\g<0>", local) + '"'
         return f"{local}@{self.domain}" if self.domain else local
 
@@ -146,7 +156,7 @@ def path_end(text: str) -> int:
     end = text.find(">")
     quote = text.find('"', 0, end if end >= 0 else len(text))
     if quote >= 0:
-        quoted = re.compile(abnf.QUOTED_STRING_UTF8).match(text, quote)
+        quoted = _QUOTED_STRING.match(text, quote)
         end = text.find(">", quoted.end()) if quoted else -1
     return end + 1 if end >= 0 else -1
 
@@ -167,8 +177,9 @@ def is_address_literal(text: str) -> bool:
     tagged = abnf.GENERAL_LITERAL.fullmatch(inside)
     if not tagged:
         return False
-    # What is tagged IPv6 must be IPv6, never a general literal (RFC 5321 4.1.3).
-    return _is_ipv6(tagged[2]) if tagged[1].lower() == "ipv6" else True
+    # What is tagged IPv6 must be IPv6, and IPv6 must be tagged: neither is a general literal, even
+    # where the first group looks like a tag (RFC 5321 4.1.3).
+    return _is_ipv6(tagged[2]) if tagged[1].lower() == "ipv6" else not _is_ipv6(inside)
 
 
 def _is_ipv6(text: str) -> bool:
@@ -201,7 +212,9 @@ def _parse_address(text: str, leniency: Leniency, limits: Limits) -> tuple[str, 
         if not colon or len(route) != hops.count(",") + 1:
             raise _bad("a source route such as @a.example,@b.example:", text)
         for hop in route:
-            _check_domain(hop, leniency, limits)
+            fault = _domain_fault(hop, leniency, limits)  # At-domain has no address literal
+            if fault:
+                raise _bad(fault, hop, Violation.DOMAIN_SYNTAX)
     local, at, domain = _split(address)
     if not at:
         if local.lower() == "postmaster" and not route:
