@@ -7,6 +7,7 @@ means for the session is decided elsewhere, and by its first digit only (RFC 532
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
@@ -62,6 +63,9 @@ DEFAULT_STATUS: Mapping[int, str] = MappingProxyType(
 _LINE = 512
 """RFC 5321 4.5.3.1.5: a reply line has at most 512 octets, its code and CRLF included."""
 
+# CR, LF, NUL, and the surrogates that stand for no octet.
+_UNWRITABLE = re.compile("[\r\n\0\ud800-\udc7f\udd00-\udfff]")
+
 
 @value_with_init
 class Reply:
@@ -71,6 +75,7 @@ class Reply:
         code: 200 to 599.
         text: one line, or a sequence of lines; no CR, LF or NUL in any.
         enhanced: an enhanced status code such as "2.1.5"; its class equals the code's first digit.
+        checked: True only when all of this is known to be so.
 
     Raises:
         InvalidValueError: one of them is not so.
@@ -84,12 +89,17 @@ class Reply:
     """The enhanced status code that stands on every line, and is not part of `lines`."""
 
     def __init__(
-        self, code: int, text: str | Sequence[str] = "", enhanced: str | None = None
+        self,
+        code: int,
+        text: str | Sequence[str] = "",
+        enhanced: str | None = None,
+        checked: bool = False,
     ) -> None:
         self.lines = lines = (text,) if isinstance(text, str) else tuple(text) or ("",)
         self.code = code
         self.enhanced = enhanced
-        encode_reply(code, lines, enhanced)  # checks, once for equal replies
+        if not checked:
+            encode_reply(code, lines, enhanced)  # checks, once for equal replies
 
     @property
     def text(self) -> str:
@@ -135,7 +145,7 @@ class Reply:
         return f"{self.code}{status} {self.text}".rstrip()
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=512, typed=True)
 def encode_reply(
     code: int, lines: tuple[str, ...], enhanced: str | None, whole_lines: bool = False
 ) -> bytes:
@@ -161,9 +171,9 @@ def encode_reply(
                 f"not {shown(enhanced)}"
             )
     for line in lines:
-        if "\r" in line or "\n" in line or "\0" in line:
+        if _UNWRITABLE.search(line):
             raise InvalidValueError(
-                f"reply text without CR, LF and NUL expected, not {shown(line)}",
+                f"reply text in Unicode without CR, LF and NUL expected, not {shown(line)}",
                 Violation.CONTROL_CHARACTER,
             )
     head = f"{code}%s" if enhanced is None else f"{code}%s{enhanced} "
@@ -181,15 +191,18 @@ def encode_reply(
 
 def _cut(line: str, most: int) -> list[str]:
     """Cut `line` into pieces of at most `most` octets, at a space where there is one."""
+    if len(line) <= most // 4 or len(line.encode("utf-8", "surrogateescape")) <= most:
+        return [line]
+    # A character has at most four octets, so that a quarter is safe when not ASCII.
+    longest = most if line.isascii() else most // 4
     pieces = []
-    while len(line) > most // 4 and len(line.encode("utf-8", "surrogateescape")) > most:
-        # A character has at most four octets, so that a quarter is safe when not ASCII.
-        end = most if line.isascii() else most // 4
-        space = line.rfind(" ", 1, end)
-        cut = space if space > 0 else end
-        pieces.append(line[:cut])
-        line = line[cut + 1 :] if space > 0 else line[cut:]
-    return [*pieces, line]
+    start = 0
+    while len(line) - start > longest:
+        space = line.rfind(" ", start + 1, start + longest + 1)
+        end = space if space > 0 else start + longest
+        pieces.append(line[start:end])
+        start = end + 1 if space > 0 else end
+    return [*pieces, line[start:]]
 
 
 def _status_fits(code: int, line: str, end: int) -> bool:
@@ -259,5 +272,5 @@ def _received(code: int, raw: list[bytes]) -> Reply:
         status = found[0]
         end = len(status)
         if all(line.startswith(status) and line[end : end + 1] in ("", " ") for line in lines):
-            return Reply(code, tuple(line[end + 1 :] for line in lines), status)
-    return Reply(code, lines)
+            return Reply(code, tuple(line[end + 1 :] for line in lines), status, checked=True)
+    return Reply(code, lines, checked=True)
