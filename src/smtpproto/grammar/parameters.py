@@ -18,12 +18,6 @@ from . import abnf
 _PARAMETER = re.compile(rf"({abnf.ESMTP_KEYWORD})(?:=(.*))?", re.ASCII | re.DOTALL)
 
 
-def _no_value(text: str) -> None:
-    raise InvalidValueError(
-        f"no value expected, not {shown(text)}", Violation.PARAMETER_SYNTAX, 501, "5.5.4"
-    )
-
-
 @value
 class Parameter:
     """The declaration of one parameter.
@@ -33,8 +27,8 @@ class Parameter:
 
     keyword: str
     """In upper case."""
-    parse: Callable[[str], Any] = _no_value
-    """Makes the typed value out of the text behind the "="; the default takes no value."""
+    parse: Callable[[str], Any] | None = None
+    """Makes the typed value out of the text behind the "="; None for one that has no value."""
     encode: Callable[[Any], str] = str
     """Makes that text out of the typed value."""
     length: int = 0
@@ -43,6 +37,8 @@ class Parameter:
     """True when ``keyword`` alone is an error."""
     free_value: bool = False
     """True when the value may hold "=" (XVERP), which esmtp-value forbids."""
+    binary_value: str | None = None
+    """The value that lets any octet into the mail data (BODY=BINARYMIME)."""
     allows_utf8: bool = False
     """True when its presence lets UTF-8 into the addresses of the transaction (RFC 6531 3.4)."""
 
@@ -52,10 +48,11 @@ class Parameters(Mapping[str, Any]):
 
     Args:
         values: keyword to value: typed, or as the text of the wire, or None.
-        wire: the text of the wire beside each value of a received command.
+        wire: the text of the wire beside each value of a received command; with it, `values` is
+            known to be right and not checked.
 
     Raises:
-        InvalidValueError: a keyword or a text that cannot be written.
+        InvalidValueError: a keyword or a text that cannot be written, or a keyword twice.
     """
 
     __slots__ = ("_values", "wire")
@@ -66,10 +63,13 @@ class Parameters(Mapping[str, Any]):
         self.wire: Mapping[str, str | None] = {} if wire is None else wire
         """The text of each value as it was received, None where there was none."""
         if wire is None:
-            values = {_checked_keyword(keyword): values[keyword] for keyword in values}
-            for keyword, given in values.items():
+            checked = {_checked_keyword(keyword): values[keyword] for keyword in values}
+            if len(checked) < len(values):
+                raise _repeated(f"each of {', '.join(checked)}")
+            for keyword, given in checked.items():
                 if isinstance(given, str):
                     _check_text(keyword, given, free=True)
+            values = checked
         self._values = values
 
     def __getitem__(self, keyword: str) -> Any:
@@ -121,9 +121,7 @@ def parse_parameters(
             )
         keyword = found[1].upper()
         if keyword in wire:
-            raise InvalidValueError(
-                f"{keyword} expected once, not twice", Violation.PARAMETER_REPEATED
-            )
+            raise _repeated(keyword)
         if most is not None and len(wire) >= most:
             raise InvalidValueError(
                 f"at most {most} parameters expected", Violation.PARAMETER_SYNTAX
@@ -176,9 +174,17 @@ def _parse_value(parameter: Parameter, text: str | None) -> Any:
                 Violation.PARAMETER_SYNTAX,
             )
         return None
-    if parameter.parse is not _no_value:
-        _check_text(parameter.keyword, text, parameter.free_value)
+    if parameter.parse is None:
+        raise InvalidValueError(
+            f"{parameter.keyword} without a value expected, not with {shown(text)}",
+            Violation.PARAMETER_SYNTAX,
+        )
+    _check_text(parameter.keyword, text, parameter.free_value)
     return parameter.parse(text)
+
+
+def _repeated(what: str) -> InvalidValueError:
+    return InvalidValueError(f"{what} expected once, not twice", Violation.PARAMETER_REPEATED)
 
 
 def _checked_keyword(keyword: str) -> str:
@@ -191,11 +197,13 @@ def _checked_keyword(keyword: str) -> str:
 
 
 def _check_text(keyword: str, text: str, free: bool) -> None:
-    if not abnf.ESMTP_VALUE.fullmatch(text.replace("=", "") if free and text != "=" else text):
+    if not abnf.ESMTP_VALUE.fullmatch(text.replace("=", "-") if free else text):
         raise InvalidValueError(
-            f"{keyword}=value of printable characters without space and = expected, "
-            f"not {shown(text)}",
+            f"{keyword}=value of printable characters without space{'' if free else ' and ='} "
+            f"expected, not {shown(text)}",
             Violation.PARAMETER_SYNTAX,
         )
     if abnf.SURROGATES.search(text):
-        raise InvalidValueError(f"{keyword} in UTF-8 expected", Violation.NOT_UTF8)
+        raise InvalidValueError(
+            f"{keyword}=value in UTF-8 expected, not {shown(text)}", Violation.NOT_UTF8
+        )
