@@ -49,6 +49,7 @@ class Auth(Command):
 
     @classmethod
     def parse(cls, argument: str, vocabulary: Vocabulary) -> Self:
+        """Parse the mechanism and the initial response, where there is one."""
         mechanism, space, text = argument.partition(" ")
         if not _MECHANISM.fullmatch(mechanism):
             # Not shown: a client may have put a password here.
@@ -57,10 +58,11 @@ class Auth(Command):
             )
         if not space:
             return cls(mechanism)
-        text = text.lstrip(" ")
-        return cls(mechanism, b"" if text == "=" else decode_base64(text.encode("ascii")))
+        response = text.lstrip(" ").encode("ascii", "replace")
+        return cls(mechanism, b"" if response == b"=" else decode_base64(response))
 
     def argument(self, vocabulary: Vocabulary) -> str:
+        """Return both as they are written; "=" is the empty response."""
         response = self.initial_response
         if response is None:
             return self.mechanism

@@ -7,8 +7,9 @@ leniency (`smtpproto.framing`).
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
+from ..exceptions import InvalidValueError
 from ..values import value
 
 UnknownParameters = Literal["reject", "ignore", "pass"]
@@ -18,7 +19,11 @@ on as text."""
 
 @value
 class Leniency:
-    """The switches, as a server uses them on what clients send."""
+    """The switches, as a server uses them on what clients send.
+
+    Raises:
+        InvalidValueError: not one of the words for `unknown_parameters`.
+    """
 
     allow_space_after_colon: bool = True
     """``MAIL FROM: <a@b.example>``: common, harmless."""
@@ -35,6 +40,14 @@ class Leniency:
     """Lower-case hexadecimal digits in xtext."""
     unknown_parameters: UnknownParameters = "reject"
     """For parameters that were not offered."""
+
+    def __post_init__(self) -> None:
+        words = get_args(UnknownParameters)
+        if self.unknown_parameters not in words:
+            raise InvalidValueError(
+                f"Leniency.unknown_parameters: one of {', '.join(words)} expected, "
+                f"not {self.unknown_parameters!r}"
+            )
 
 
 DEFAULT_LENIENCY = Leniency()
