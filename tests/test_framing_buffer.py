@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import smtp_octets
@@ -71,11 +72,55 @@ def test_what_is_held_is_not_changed_by_a_later_append() -> None:
     assert (data, line) == (b"a\r\nb", b"a")
 
 
+def test_lines_are_found_in_what_was_given_back() -> None:
+    """As behind the end of mail data, whether the rest of the buffer was taken or not."""
+    for count in (8, 100):
+        buffer = ReceiveBuffer()
+        buffer.append(b".\r\nNOOP\r\nQUIT\r\n")
+        taken = buffer.take(count)
+        buffer.give_back(taken[3:])
+        assert buffer.peek(6) == b"NOOP\r\n"
+        assert [buffer.take_line() for _ in range(3)] == [b"NOOP", b"QUIT", None]
+
+
+def test_peek_is_at_the_front_of_what_is_left() -> None:
+    buffer = ReceiveBuffer()
+    buffer.append(b"NOOP\r\nQUIT\r\n")
+    buffer.take_line()
+    assert (buffer.peek(2), buffer.peek(100), len(buffer)) == (b"QU", b"QUIT\r\n", 6)
+
+
 def test_a_crlf_cut_in_two_is_found() -> None:
     buffer = ReceiveBuffer()
     for piece in (b"ab\r\nNOOP\r", b"\nQUIT", b"\r", b"\n"):
         buffer.append(piece)
     assert [buffer.take_line() for _ in range(4)] == [b"ab", b"NOOP", b"QUIT", None]
+
+
+class CountingBytearray(bytearray):
+    """Counts the octets that searches may look at."""
+
+    searched = 0
+
+    def find(self, sub: bytes, start: int) -> int:  # type: ignore[override]
+        CountingBytearray.searched += len(self) - start
+        return super().find(sub, start)
+
+
+def test_octets_are_searched_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that comes octet by octet costs in proportion to its length, not to its square."""
+    monkeypatch.setattr("smtpproto.framing.buffer.bytearray", CountingBytearray, raising=False)
+    CountingBytearray.searched = 0
+    buffer = ReceiveBuffer()
+    for _ in range(3):
+        buffer.append(b"NOOP\r\na")
+        assert buffer.take_line() == b"NOOP"
+        for _ in range(2000):
+            buffer.append(b"a")
+            assert buffer.take_line() is None
+        buffer.append(b"\r\n")
+        assert buffer.take_line() == b"a" * 2001
+    assert 6000 < CountingBytearray.searched < 18_000
 
 
 def test_a_drained_buffer_makes_no_copy() -> None:

@@ -87,6 +87,12 @@ def test_a_limit_of_nothing_is_not_no_limit() -> None:
     assert check.violation() is Violation.MAIL_DATA_TOO_BIG
 
 
+def test_what_just_fits_is_checked_like_the_rest() -> None:
+    check = ContentCheck(2)
+    assert check.take(b"a\n") == b"a\n"
+    assert check.violation() is Violation.BARE_LF
+
+
 def test_too_big_comes_before_what_else_is_wrong() -> None:
     check = ContentCheck(2)
     check.take(b"\0\n\r")

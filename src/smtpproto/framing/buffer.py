@@ -58,19 +58,22 @@ class ReceiveBuffer:
 
     def take(self, count: int) -> bytes:
         """Take the next `count` octets, or what there is."""
-        if count >= len(self):
-            return self.take_all()
+        data = self._data
         start = self._start
-        self._start = self._searched = start + count
-        return bytes(self._data[start : start + count])
+        end = start + count
+        if end >= len(data):
+            return self.take_all()
+        self._start = self._searched = end
+        return bytes(data[start:end])
 
     def take_all(self) -> bytes:
         """Take everything."""
         data = self._data
-        start = self._start
+        if self._start:
+            data = data[self._start :]
+            self._start = 0
         self._data = b""
-        self._start = self._searched = 0
-        return bytes(data[start:] if start else data)
+        return bytes(data)
 
     def give_back(self, data: bytes) -> None:
         """Put `data`, the end of what the last `take` or `take_all` gave, back to the front."""

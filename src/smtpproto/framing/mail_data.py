@@ -57,15 +57,11 @@ class MailDataReader:
                 data = data[: -len(self._held)]
             else:
                 self._held = b""
-            content = self._give_out(data, stuffed)
-            if content:
+            if stuffed:
+                data = data.replace(b"\r\n.", b"\r\n")
+            if self._virtual and data:
+                data = data[self._virtual :]
+                self._virtual = 0
+            if data and (content := self._check.take(data)):
                 return content
         return b""
-
-    def _give_out(self, data: bytes, stuffed: bool) -> bytes:
-        if stuffed:
-            data = data.replace(b"\r\n.", b"\r\n")
-        if self._virtual and data:
-            data = data[self._virtual :]
-            self._virtual = 0
-        return self._check.take(data) if data else data
