@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The states of a session, the same for both roles. What leads from one to another is in
-`smtpproto.session.table`."""
+"""The states of a session, the same for both roles.
+
+What leads from one to another is in `smtpproto.session.table`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,9 @@ import enum
 
 class State(enum.Enum):
     """Where a session stands (RFC 5321 3, 4.1.4)."""
+
+    # Members are singletons; the hash of Enum is a Python call, and states key every table.
+    __hash__ = object.__hash__
 
     CONNECTED = "connected"
     """The greeting has not been given."""

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+"""AUTH: the client says who it is (RFC 4954)."""
+
+from __future__ import annotations
+
+from ..exceptions import InvalidValueError, Violation, shown
+from ..grammar.addresses import Path
+from ..grammar.auth import Auth as AuthCommand, AuthResponse
+from ..grammar.commands import Command
+from ..grammar.encodings import decode_xtext, encode_xtext
+from ..grammar.parameters import Parameter
+from ..states import State
+from .declaration import Extension, Row, SessionFacts
+
+REVEALING = frozenset(("PLAIN", "LOGIN", "OAUTHBEARER", "XOAUTH2"))
+"""Mechanisms that show the secret to whoever reads along."""
+
+
+def _parse_submitter(text: str) -> Path:
+    """Parse the value of AUTH on MAIL: ``<>`` or a mailbox in xtext (RFC 4954 5)."""
+    if text == "<>":
+        return Path("")
+    try:
+        return Path(decode_xtext(text, lenient=True).decode("utf-8"))
+    except (InvalidValueError, UnicodeDecodeError):
+        raise InvalidValueError(
+            f"AUTH=<> or AUTH=mailbox in xtext expected, not {shown(text)}",
+            Violation.PARAMETER_SYNTAX,
+        ) from None
+
+
+def _encode_submitter(path: Path) -> str:
+    return encode_xtext(path.address.encode()) if path.address else "<>"
+
+
+class Auth(Extension):
+    """AUTH (RFC 4954).
+
+    Args:
+        mechanisms: the names a server announces.
+        cleartext: True to announce also without TLS those that reveal the secret.
+    """
+
+    keyword = "AUTH"
+    verbs = (AuthCommand, AuthResponse)
+    mail_parameters = (
+        Parameter("AUTH", _parse_submitter, _encode_submitter, length=500, needs_value=True),
+    )
+    rows = (
+        Row((State.READY,), AuthCommand, State.READY, State.AUTH, State.READY, exact=334),
+        Row((State.AUTH,), AuthResponse, State.READY, State.AUTH, State.READY, exact=334),
+    )
+    checks = (AuthCommand,)
+
+    def __init__(self, *mechanisms: str, cleartext: bool = False) -> None:
+        self.mechanisms = tuple(AuthCommand(name).mechanism for name in mechanisms)
+        self.cleartext = cleartext
+
+    def announcement(self, facts: SessionFacts) -> str | None:
+        """Return the mechanisms that may be used now; None when there are none."""
+        usable = [name for name in self.mechanisms if self._is_usable(name, facts)]
+        return " ".join(usable) or None
+
+    def _is_usable(self, name: str, facts: SessionFacts) -> bool:
+        return self.cleartext or facts.tls is not None or name not in REVEALING
+
+    def parse_announcement(self, texts: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the mechanisms of all AUTH lines in upper case, ``AUTH=`` ones included."""
+        return tuple(dict.fromkeys(name.upper() for text in texts for name in text.split()))
+
+    def check(self, command: Command, facts: SessionFacts) -> None:
+        """Refuse a mechanism that is not announced, and a second authentication.
+
+        Raises:
+            InvalidValueError: with 503, 504, or 530 where the mechanism only lacks TLS.
+        """
+        assert isinstance(command, AuthCommand)
+        if facts.is_authenticated:
+            raise InvalidValueError(
+                "no AUTH expected: already authenticated", Violation.BAD_SEQUENCE, 503, "5.5.1"
+            )
+        if command.mechanism in facts.announced["AUTH"]:
+            return
+        if command.mechanism in self.mechanisms:
+            raise InvalidValueError(
+                f"TLS expected before AUTH {command.mechanism}",
+                Violation.TLS_REQUIRED,
+                530,
+                "5.7.0",
+            )
+        raise InvalidValueError(
+            f"one of {' '.join(facts.announced['AUTH'])} expected, not {command.mechanism}",
+            Violation.ARGUMENT_SYNTAX,
+            504,
+            "5.5.4",
+        )

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""The extensions that everyday mail uses: SIZE, PIPELINING, ENHANCEDSTATUSCODES, STARTTLS."""
+
+from __future__ import annotations
+
+from ..exceptions import InvalidValueError, Violation, shown
+from ..grammar import abnf
+from ..grammar.commands import Command, Mail, StartTLS as StartTLSCommand
+from ..grammar.parameters import Parameter
+from ..states import State
+from .declaration import Extension, Row, SessionFacts
+
+
+def parse_number(text: str) -> int:
+    """Parse 1*20DIGIT (RFC 1870 3).
+
+    Raises:
+        InvalidValueError: anything else: a sign, an underscore, 21 digits.
+    """
+    if not abnf.NUMBER.fullmatch(text):
+        raise InvalidValueError(
+            f"a number of 1 to 20 digits expected, not {shown(text)}", Violation.PARAMETER_SYNTAX
+        )
+    return int(text)
+
+
+class Size(Extension):
+    """SIZE: how big a message is, and how big it may be (RFC 1870).
+
+    Args:
+        maximum: the most octets a server accepts in a message; None for no fixed maximum.
+    """
+
+    keyword = "SIZE"
+    mail_parameters = (Parameter("SIZE", parse_number, str, length=26, needs_value=True),)
+    checks = (Mail,)
+
+    def __init__(self, maximum: int | None = None) -> None:
+        if maximum is not None and (type(maximum) is not int or not 0 < maximum < 10**20):
+            raise InvalidValueError(f"Size: a number of octets expected, not {maximum!r}")
+        self.mail_data_limit = maximum
+
+    def parameters_text(self, facts: SessionFacts) -> str:
+        """Return the maximum; "" where there is none."""
+        return "" if self.mail_data_limit is None else str(self.mail_data_limit)
+
+    def parse_announcement(self, texts: tuple[str, ...]) -> int | None:
+        """Return the maximum; None for none, for 0 (RFC 1870 4) and for what is no number."""
+        word = texts[-1].partition(" ")[0]
+        return int(word) or None if abnf.NUMBER.fullmatch(word) else None
+
+    def check(self, command: Command, facts: SessionFacts) -> None:
+        """Refuse a declared size beyond the maximum (RFC 1870 6.1).
+
+        Raises:
+            InvalidValueError: with 552 5.3.4.
+        """
+        assert isinstance(command, Mail)
+        declared = command.parameters.get("SIZE")
+        maximum = facts.announced["SIZE"]
+        if declared is not None and maximum is not None and int(declared) > maximum:
+            raise InvalidValueError(
+                f"a message of at most {maximum} octets expected, not of {declared}",
+                Violation.MESSAGE_TOO_BIG,
+                552,
+                "5.3.4",
+            )
+
+
+class Pipelining(Extension):
+    """PIPELINING: commands may come in groups (RFC 2920)."""
+
+    keyword = "PIPELINING"
+    allows_groups = True
+
+
+class EnhancedStatusCodes(Extension):
+    """ENHANCEDSTATUSCODES: replies carry them (RFC 2034)."""
+
+    keyword = "ENHANCEDSTATUSCODES"
+    enhanced_status = True
+
+
+class StartTLS(Extension):
+    """STARTTLS: go on under TLS (RFC 3207). Not offered once it runs."""
+
+    keyword = "STARTTLS"
+    in_tls = False
+    verbs = (StartTLSCommand,)
+    rows = (Row((State.READY,), StartTLSCommand, success=State.TLS, exact=220),)

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: MIT
+"""Which commands a server admits now, beside what the table says.
+
+Decides by policy (TLS or authentication required), by what is offered, by the extensions' checks
+and by the counters. Neither reads nor replies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+from ..exceptions import InvalidValueError, Violation
+from ..extensions import KNOWN
+from ..extensions.declaration import Extension
+from ..grammar.auth import Auth, EndOfMailData
+from ..grammar.commands import (
+    BASE_VERBS,
+    Command,
+    Ehlo,
+    Expn,
+    Helo,
+    Help,
+    Lhlo,
+    Mail,
+    Noop,
+    Quit,
+    Rcpt,
+    Rset,
+    StartTLS,
+    Vrfy,
+)
+from ..grammar.leniency import Leniency
+from ..limits import Limits
+from ..states import State
+from ..tlsinfo import TLSInfo
+from .refusals import (
+    AUTH_REQUIRED,
+    CHUNK_FAILED,
+    INPUT_BEHIND_STARTTLS,
+    LINE_TOO_LONG,
+    TLS_REQUIRED,
+    TOO_MANY_AUTH_FAILURES,
+    TOO_MANY_COMMANDS,
+    error_of,
+)
+from .session import Session, command_line_limit, in_order
+from .table import Step
+
+HELLOS = (Ehlo, Helo, Lhlo)
+# What moves nothing: limits.idle_commands counts it between two transactions.
+_IDLE: frozenset[type[Command]] = frozenset((Noop, Rset, Vrfy, Expn, Help, *HELLOS))
+# RFC 3207 4, RFC 4954 6: what is answered before TLS, or authentication, that is required.
+_BEFORE_TLS: frozenset[type[Command]] = frozenset((Noop, Ehlo, Lhlo, StartTLS, Quit))
+_BEFORE_AUTH: frozenset[type[Command]] = frozenset((Noop, Rset, *HELLOS, StartTLS, Auth, Quit))
+
+
+class Admission(Session):
+    """What the server's side adds to a session before a command counts as received."""
+
+    def __init__(
+        self,
+        extensions: Iterable[Extension],
+        limits: Limits,
+        leniency: Leniency,
+        lmtp: bool,
+        tls: TLSInfo | None,
+        require_tls: bool,
+        require_auth: bool,
+        disabled: Collection[str],
+    ) -> None:
+        offered = in_order(extensions)
+        switched_off = {verb.upper() for verb in disabled}
+        # Known, and never offered here: 502 instead of 500, and announced octets are still read.
+        refused = {verb for extension in KNOWN for verb in extension.verbs}
+        refused.difference_update(verb for extension in offered for verb in extension.verbs)
+        refused.update(verb for verb in BASE_VERBS if verb.verb in switched_off)
+        super().__init__(offered, limits, leniency, lmtp, tls, frozenset(refused))
+        self._require_tls = require_tls
+        self._require_auth = require_auth
+        self._command_line = command_line_limit(offered, limits)
+        self._tls_due = False
+        self._idle = self._commands = self._failed_auth = 0
+        self._set_gate()
+
+    def _set_gate(self) -> None:
+        """Set the commands that policy admits now; None for all."""
+        self._gate: frozenset[type[Command]] | None = None
+        if self._require_tls and self.tls is None:
+            self._gate = _BEFORE_TLS
+        elif self._require_auth and not self.is_authenticated:
+            self._gate = _BEFORE_AUTH
+
+    def _admit(self, command: Command, kind: type[Command]) -> Step:
+        """Return the step that `command` takes in the table.
+
+        Raises:
+            InvalidValueError: policy, offer, state, a check or a counter is against it.
+        """
+        self._commands += 1
+        if exceeds(self._commands, self._limits.commands):
+            raise error_of(TOO_MANY_COMMANDS)
+        if self._gate is not None and kind not in self._gate:
+            tls_first = self._require_tls and self.tls is None
+            raise error_of(TLS_REQUIRED if tls_first else AUTH_REQUIRED)
+        step = self._row.get(kind)
+        if step is None or kind in self._not_in_force:
+            raise self._inadmissible(kind)
+        if kind in self._checks:
+            for extension in self._checks[kind]:
+                extension.check(command, self)
+        if kind in _CONDITIONS:
+            _CONDITIONS[kind](self)
+        return step
+
+    def _inadmissible(self, kind: type[Command]) -> InvalidValueError:
+        """Make the error for a command that is not offered, or out of order."""
+        if kind in self._refused:
+            return InvalidValueError(
+                f"{kind.verb} is not implemented", Violation.NOT_OFFERED, 502, "5.5.1"
+            )
+        if self.state is State.BDAT_FAILED:
+            return error_of(CHUNK_FAILED)
+        expected = "QUIT"
+        if self.state is State.GREETED:
+            expected = "LHLO" if self.lmtp else "EHLO"
+        elif self.state is not State.REFUSED:
+            useful = set(self._row) - _IDLE - self._not_in_force - {Quit, EndOfMailData}
+            expected = " or ".join(sorted(command.verb for command in useful))
+        return InvalidValueError(
+            f"{expected} expected, not {kind.verb}", Violation.BAD_SEQUENCE, 503, "5.5.1"
+        )
+
+    def _admit_long_line(self, line: bytes) -> None:
+        """Refuse a line over the limit, unless its verb may have a longer one (RFC 4954 4).
+
+        Raises:
+            InvalidValueError: with 500.
+        """
+        kind = self._vocabulary.verbs.get(line.partition(b" ")[0].upper())
+        if kind is None or not kind.long_line:
+            raise error_of(LINE_TOO_LONG)
+
+    def _at_mail(self) -> None:
+        self._idle = 0
+
+    def _at_rcpt(self) -> None:
+        transaction = self.transaction
+        most = self._limits.recipients
+        if most is not None and transaction is not None and len(transaction.recipients) >= most:
+            raise InvalidValueError(
+                f"at most {most} recipients in a transaction",
+                Violation.TOO_MANY_RECIPIENTS,
+                452,
+                "4.5.3",
+            )
+
+    def _at_starttls(self) -> None:
+        if len(self._buffer):
+            raise error_of(INPUT_BEHIND_STARTTLS)
+        self._tls_due = True
+
+    def _at_auth(self) -> None:
+        if exceeds(self._failed_auth + 1, self._limits.auth_attempts):
+            raise error_of(TOO_MANY_AUTH_FAILURES)
+
+    def _at_idle(self) -> None:
+        self._idle += 1
+        if exceeds(self._idle, self._limits.idle_commands):
+            raise error_of(TOO_MANY_COMMANDS)
+
+
+_CONDITIONS: Mapping[type[Command], Callable[[Admission], None]] = {
+    Mail: Admission._at_mail,
+    Rcpt: Admission._at_rcpt,
+    StartTLS: Admission._at_starttls,
+    Auth: Admission._at_auth,
+    **dict.fromkeys(_IDLE, Admission._at_idle),
+}
+
+
+def exceeds(count: int, most: int | None) -> bool:
+    """Tell whether `count` is above a cap; None is no cap."""
+    return most is not None and count > most

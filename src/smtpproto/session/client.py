@@ -1,0 +1,460 @@
+# SPDX-License-Identifier: MIT
+"""The client's side of a session: commands to octets, octets to replies.
+
+Decides which command may be sent now, alone or behind others in a group (RFC 2920), and which
+command each reply answers. Sends nothing by itself and tries nothing again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Literal
+
+from ..exceptions import InvalidValueError, LocalProtocolError, RemoteProtocolError, Violation
+from ..extensions import KNOWN
+from ..extensions.declaration import Extension
+from ..framing import BadLine, LineEndings, LineEndingWriter, LineReader, MailDataWriter
+from ..grammar.auth import Auth, AuthResponse, EndOfMailData, Greeting
+from ..grammar.command import Command
+from ..grammar.commands import Bdat, Data, Mail, Quit, Rcpt, StartTLS
+from ..grammar.encodings import decode_base64
+from ..grammar.leniency import DEFAULT_LENIENCY
+from ..grammar.replies import Reply, ReplyParser
+from ..limits import DEFAULT_LIMITS, Limits
+from ..states import State
+from ..tlsinfo import TLSInfo
+from .events import ConnectionClosed, ReplyReceived, Signal
+from .session import COMMAND_LINE, Session, check_utf8, in_order
+from .table import Step
+
+ClientEvent = (
+    Literal[Signal.NEED_DATA, Signal.NEED_COMMAND, Signal.NEED_TLS]
+    | ReplyReceived
+    | ConnectionClosed
+)
+
+_OVER = frozenset((State.TLS, State.REVERSED, State.CLOSED, State.ERROR))
+
+
+class ClientConnection(Session):
+    """One session, seen from the client.
+
+    Args:
+        extensions: those that are understood; what the server announces beyond them still shows in
+            `keywords`.
+        limits: the caps on replies.
+        lmtp: speak LMTP (RFC 2033).
+        tls: the TLS layer that is there from the start (implicit TLS, RFC 8314 3).
+        line_endings: "normalise" what is sent, or be "strict" and refuse bare CR and LF.
+
+    Raises:
+        LocalProtocolError: an extension without its prerequisite, or given twice.
+    """
+
+    def __init__(
+        self,
+        *,
+        extensions: Iterable[Extension] = KNOWN,
+        limits: Limits = DEFAULT_LIMITS,
+        lmtp: bool = False,
+        tls: TLSInfo | None = None,
+        line_endings: LineEndings = "normalise",
+    ) -> None:
+        super().__init__(in_order(extensions), limits, DEFAULT_LENIENCY, lmtp, tls)
+        self._line_endings = line_endings
+        self._lines = LineReader(limits.reply_line, limits.reply_line)
+        self._replies = ReplyParser(limits)
+        self._outstanding: deque[Command] = deque((Greeting(),))
+        # Where the session stands if all that is outstanding succeeds.
+        self._projected = State.GREETED
+        # The last MAIL sent: what RCPT may hold depends on it.
+        self._mail: Mail | None = None
+        self._mail_data: MailDataWriter | None = None
+        self._chunks: LineEndingWriter | None = None
+        self._closed: ConnectionClosed | None = None
+        self._error: RemoteProtocolError | None = None
+
+    # --- what may be sent ----------------------------------------------------------------------
+
+    @property
+    def may_group(self) -> bool:
+        """True when the server announced that commands may come in groups (RFC 2920)."""
+        return any(extension.allows_groups for extension in self._in_force)
+
+    @property
+    def outstanding(self) -> tuple[Command, ...]:
+        """What has been sent and not been answered, oldest first."""
+        return tuple(self._outstanding)
+
+    def discard(self, keyword: str) -> None:
+        """Treat an announced extension as if it had not been: for a server that has it wrong."""
+        rest = {name: texts for name, texts in self.keywords.items() if name != keyword.upper()}
+        self._announce(rest)
+
+    def send(self, command: Command, octets: bytes = b"") -> bytes:
+        """Return the octets of a command, to be written in the order of the calls.
+
+        Args:
+            command: any but BDAT, which is `send_chunk`.
+            octets: what follows the line, for a command that announces octets.
+
+        Raises:
+            LocalProtocolError: the state, the server's extensions or the group before it do not
+                admit it, or a value cannot be written. Nothing has changed.
+            RemoteProtocolError: the server sent what no command had asked for.
+        """
+        if isinstance(command, Bdat):
+            raise _local("send_chunk() is the way to send BDAT")
+        return self._send(command, octets)
+
+    def _send(self, command: Command, octets: bytes) -> bytes:
+        self._refuse_unread()
+        step = self._admit(command)
+        line = command.encode(self._vocabulary)
+        self._check_length(command, line)
+        if len(octets) != command.octets():
+            raise _local(f"{command.octets()} octets behind {command.verb}, not {len(octets)}")
+        self._outstanding.append(command)
+        self._projected = _next(step, command)
+        if isinstance(command, Mail):
+            self._mail = command
+        return line + octets
+
+    def _admit(self, command: Command) -> Step:
+        """Return the step `command` takes in the projected state.
+
+        Raises:
+            LocalProtocolError: it may not be sent now.
+        """
+        kind = type(command)
+        outstanding = self._outstanding
+        state = self._projected if outstanding else self.state
+        step = self._table[state].get(kind)
+        if step is None or state in _OVER or isinstance(command, EndOfMailData | Greeting):
+            if kind not in self._verbs and not isinstance(command, EndOfMailData | Greeting):
+                raise _local(f"a command of this mode and these extensions, not {kind.__name__}")
+            raise LocalProtocolError(
+                f"{kind.__name__} is not admitted in state {state.name}", Violation.BAD_SEQUENCE
+            )
+        if kind in self._not_in_force:
+            raise LocalProtocolError(
+                f"{kind.__name__} needs an extension that the server has not announced",
+                Violation.NOT_OFFERED,
+            )
+        if outstanding:
+            self._admit_in_group(command)
+        for extension in self._checks.get(kind, ()):
+            extension.check(command, self)
+        if isinstance(command, Rcpt) and self._mail is not None:
+            mail = self._mail
+            check_utf8(command, self._vocabulary, self.transaction_of(mail))
+        elif isinstance(command, Mail):
+            check_utf8(command, self._vocabulary, None)
+        return step
+
+    def _admit_in_group(self, command: Command) -> None:
+        last = self._outstanding[-1]
+        if last.ends_group or not self.may_group:
+            raise LocalProtocolError(
+                f"the reply to {last.verb or type(last).__name__} is awaited before "
+                f"{command.verb} may be sent (RFC 2920 3.1)",
+                Violation.BAD_SEQUENCE,
+            )
+        if (
+            self.lmtp
+            and isinstance(command, Bdat)
+            and command.last
+            and any(isinstance(waiting, Rcpt) for waiting in self._outstanding)
+        ):
+            # How many replies there will be depends on these (RFC 2033 4.2).
+            raise LocalProtocolError(
+                "in LMTP the replies to RCPT are awaited before BDAT LAST", Violation.BAD_SEQUENCE
+            )
+
+    def _check_length(self, command: Command, line: bytes) -> None:
+        if command.long_line:
+            most = self._limits.auth_line
+        else:
+            parameters = {
+                Mail: self._vocabulary.mail_parameters,
+                Rcpt: self._vocabulary.rcpt_parameters,
+            }.get(type(command), {})
+            most = COMMAND_LINE + sum(parameter.length for parameter in parameters.values())
+        if len(line) > most:
+            raise LocalProtocolError(
+                f"{command.verb or 'line'} of at most {most} octets expected, not {len(line)}",
+                Violation.LINE_TOO_LONG,
+            )
+
+    def _refuse_unread(self) -> None:
+        """Refuse to send while unasked input waits: it must not answer what is sent now."""
+        self._raise_error()
+        if self._outstanding or not len(self._buffer) or self.state in _OVER:
+            return
+        self._check_unasked(self._buffer.peek(4))
+        raise _local("next_event() first: the server sent a 421")
+
+    # --- mail data -----------------------------------------------------------------------------
+
+    def send_mail_data(self, data: bytes) -> bytes:
+        """Return the octets that carry a piece of mail data, dots stuffed.
+
+        Args:
+            data: any number of octets, cut anywhere.
+
+        Raises:
+            LocalProtocolError: the server has not given 354, or has accepted no recipient; a NUL,
+                or under "strict" a bare CR or LF. Nothing has changed.
+        """
+        self._refuse_unread()
+        writer = self._data_writer()
+        if self.transaction is None or not self.transaction.recipients:
+            raise _local("end_mail_data() alone: no recipient was accepted (RFC 2920 3.1)")
+        return writer.write(data)
+
+    def end_mail_data(self) -> bytes:
+        """Return the octets that end the mail data.
+
+        Raises:
+            LocalProtocolError: no mail data is due; under "strict" the last octet is a bare CR.
+                Nothing has changed.
+        """
+        self._refuse_unread()
+        octets = self._data_writer().end()
+        self._mail_data = None
+        self._await_end_of_mail_data()
+        return octets
+
+    def _data_writer(self) -> MailDataWriter:
+        if self._mail_data is None:
+            raise LocalProtocolError(
+                f"mail data only after a 354, not in state {self.state.name}",
+                Violation.BAD_SEQUENCE,
+            )
+        return self._mail_data
+
+    def _await_end_of_mail_data(self) -> None:
+        recipients = self.transaction.recipients if self.transaction is not None else []
+        if self.lmtp and recipients:
+            self._outstanding.extend(EndOfMailData(recipient) for recipient in recipients)
+        else:
+            self._outstanding.append(EndOfMailData())
+        self._projected = State.READY
+
+    def send_chunk(self, data: bytes, last: bool = False) -> bytes:
+        """Return the octets of a BDAT with a piece of mail data (RFC 3030 2).
+
+        Line endings are normalised, or bare ones refused, unless the message is BINARYMIME; so the
+        chunk may have another size than `data`. A CR at the end waits for what comes next.
+
+        Args:
+            data: any number of octets.
+            last: the mail data ends with this chunk.
+
+        Returns:
+            The octets to write; b"" when there is nothing to send yet.
+
+        Raises:
+            LocalProtocolError: as for `send`, and for `send_mail_data`.
+            RemoteProtocolError: as for `send`.
+        """
+        self._refuse_unread()
+        self._admit(Bdat(0, last))
+        writer = self._chunks
+        if writer is None:
+            mail = self._mail
+            binary = mail is not None and self.transaction_of(mail).is_binary
+            writer = LineEndingWriter(self._line_endings, binary)
+        octets = writer.write(data, last)
+        self._chunks = None if last else writer
+        if not octets and not last:
+            return b""
+        return self._send(Bdat(len(octets), last), octets)
+
+    # --- what is received ------------------------------------------------------------------------
+
+    def receive_data(self, data: bytes | bytearray | memoryview) -> None:
+        """Take octets from the server.
+
+        Args:
+            data: at least one octet; the end of the stream is `receive_eof`.
+
+        Raises:
+            LocalProtocolError: no octets, or octets after the end. Nothing has been taken.
+        """
+        if not data or self._eof:
+            raise _local("octets before the end of the stream, which is receive_eof()")
+        if self._closed is None:
+            self._buffer.append(data if isinstance(data, bytes) else bytes(data))
+
+    def next_event(self) -> ClientEvent:
+        """Return the next event, or the signal that says what the connection waits for.
+
+        Raises:
+            RemoteProtocolError: the server sent no reply, or one that nothing had asked for. The
+                state is ERROR, and the next call raises it again.
+        """
+        self._raise_error()
+        if self._closed is not None:
+            return self._closed
+        try:
+            reply = self._read_reply() if len(self._buffer) else None
+            if reply is not None:
+                return self._match(reply)
+        except RemoteProtocolError as error:
+            self._error = error
+            self._enter(State.ERROR)
+            raise
+        if self._eof:
+            return self._close(clean=self._is_between)
+        if self.state is State.TLS:
+            return Signal.NEED_TLS
+        waiting = self._outstanding or len(self._buffer)
+        return Signal.NEED_DATA if waiting else Signal.NEED_COMMAND
+
+    @property
+    def _is_between(self) -> bool:
+        return (
+            not self._outstanding
+            and not len(self._buffer)
+            and self.state in (State.GREETED, State.READY)
+        )
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+
+    def _read_reply(self) -> Reply | None:
+        if self.state is State.TLS:
+            raise RemoteProtocolError(
+                "nothing expected between the 220 to STARTTLS and the handshake",
+                Violation.INPUT_BEHIND_STARTTLS,
+            )
+        if not self._outstanding and not self._replies.is_within_reply:
+            self._check_unasked(self._buffer.peek(4))
+        while (line := self._lines.read(self._buffer)) is not None:
+            if isinstance(line, BadLine):
+                raise RemoteProtocolError(
+                    f"a reply line expected, not one with: {line.violation.value}",
+                    Violation.REPLY_TOO_LONG
+                    if line.violation is Violation.LINE_TOO_LONG
+                    else Violation.REPLY_SYNTAX,
+                )
+            reply = self._replies.feed(line)
+            if reply is not None:
+                return reply
+        return None
+
+    def _check_unasked(self, start: bytes) -> None:
+        """Let nothing pass but a 421 where no command is outstanding.
+
+        Raises:
+            RemoteProtocolError: the input starts otherwise.
+        """
+        if not b"421".startswith(start[:3]):
+            error = RemoteProtocolError(
+                "no reply expected: no command is outstanding", Violation.REPLY_UNEXPECTED
+            )
+            self._error = error
+            self._enter(State.ERROR)
+            raise error
+
+    def _match(self, reply: Reply) -> ReplyReceived | ConnectionClosed:
+        """Make the event for a reply, and change what it changes."""
+        outstanding = self._outstanding
+        command = outstanding.popleft() if outstanding else None
+        if reply.code == 421:
+            self._close(clean=False)
+            return ReplyReceived(command, reply)
+        assert command is not None
+        challenge = None
+        kind: type[Command] = type(command)
+        if isinstance(command, Bdat) and command.last:
+            kind = EndOfMailData
+        step = self._row.get(kind)
+        before = self.state
+        if isinstance(command, EndOfMailData) and outstanding and self.lmtp:
+            self._check_code(step, reply, command)
+        elif step is None:
+            self._match_unadmitted(command, reply)
+        else:
+            self._check_code(step, reply, command)
+            self._apply(command, step, reply)
+        if reply.code == 334:
+            challenge = _challenge(reply)
+        if reply.code >= 400 or self.state is not before:
+            self._settle(command)
+        return ReplyReceived(command, reply, challenge)
+
+    def _apply(self, command: Command, step: Step, reply: Reply) -> None:
+        if reply.code < 300:
+            target = step.success
+        else:
+            target = step.intermediate if reply.code < 400 else step.failure
+        assert target is not None
+        if target is not self.state:
+            self._enter(target)
+        if reply.code < 400:
+            self._accepted(command, reply)
+
+    def _check_code(self, step: Step | None, reply: Reply, command: Command) -> None:
+        """Refuse a code that would change the framing in a way that was not agreed.
+
+        Raises:
+            RemoteProtocolError: it is one.
+        """
+        code = reply.code
+        if step is None or code >= 400:
+            return
+        target = step.success if code < 300 else step.intermediate
+        exact = step.exact
+        if target is None or (exact is not None and code != exact and code // 100 == exact // 100):
+            raise RemoteProtocolError(
+                f"{code} expected from no server as the reply to "
+                f"{command.verb or type(command).__name__}",
+                Violation.REPLY_CODE,
+            )
+
+    def _match_unadmitted(self, command: Command, reply: Reply) -> None:
+        """Handle the reply to a command of a group whose state has not come true.
+
+        Raises:
+            RemoteProtocolError: a reply that cannot stand there.
+        """
+        if reply.code >= 400:
+            return
+        if isinstance(command, Data) and reply.code == 354:
+            # RFC 2920 3.1: all recipients refused, and mail data asked for all the same.
+            self._enter(State.DATA)
+        elif not (isinstance(command, Mail | Rcpt | Bdat) and reply.code < 300):
+            raise RemoteProtocolError(
+                f"{command.verb} was not admitted in state {self.state.name}, "
+                f"and was answered {reply.code}",
+                Violation.REPLY_CODE,
+            )
+
+    def _settle(self, command: Command) -> None:
+        """Set up what follows from a changed state, or from a refusal."""
+        state = self.state
+        if state is State.DATA and isinstance(command, Data):
+            self._mail_data = MailDataWriter(self._line_endings)
+        elif state is State.CLOSED:
+            self._close(clean=True)
+        elif state is State.TLS and len(self._buffer):
+            self._read_reply()
+        if self.transaction is None:
+            self._chunks = None
+        projected = state
+        for waiting in self._outstanding:
+            step = self._table[projected].get(type(waiting))
+            if step is not None:
+                projected = _next(step, waiting)
+        self._projected = projected
+
+    def _close(self, clean: bool) -> ConnectionClosed:
+        self._closed = ConnectionClosed(clean, tuple(self._outstanding))
+        self._outstanding.clear()
+        self._buffer.take_all()
+        self._enter(State.CLOSED)
+        return self._closed

@@ -1,0 +1,573 @@
+# SPDX-License-Identifier: MIT
+"""The server's side of a session: octets to events, replies to octets.
+
+Decides what of the input is read next, and what becomes of each unit: received, or rejected with
+the reply that says so. One thing at a time: while a reply is due nothing more is read, since the
+reply may change how the rest is framed. Speaks never by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Literal
+
+from ..exceptions import InvalidValueError, LocalProtocolError, Violation
+from ..extensions.declaration import Extension
+from ..framing import (
+    BadLine,
+    ChunkReader,
+    ContentCheck,
+    LineReader,
+    MailDataReader,
+    ReceivedPolicy,
+)
+from ..grammar.auth import Auth, AuthResponse, EndOfMailData, Greeting
+from ..grammar.commands import (
+    TLS_RECORD,
+    Bdat,
+    Command,
+    Data,
+    Expn,
+    Helo,
+    Help,
+    Quit,
+    Rcpt,
+    Vrfy,
+    parse_command,
+)
+from ..grammar.leniency import DEFAULT_LENIENCY, Leniency
+from ..grammar.replies import DEFAULT_STATUS, Reply
+from ..limits import DEFAULT_LIMITS, Limits
+from ..states import State
+from ..tlsinfo import TLSInfo
+from ..values import value
+from .admission import HELLOS, Admission, exceeds
+from .events import (
+    AuthResponseReceived,
+    ChunkEnded,
+    ChunkReceived,
+    CommandReceived,
+    CommandRejected,
+    ConnectionClosed,
+    MailDataEnded,
+    MailDataReceived,
+    Signal,
+)
+from .refusals import (
+    AUTH_LINE_TOO_LONG,
+    BAD_CONTENT,
+    BAD_LINE,
+    CANCELLED,
+    CHUNK_TOO_BIG,
+    LINE_LOST,
+    MAIL_DATA_LOST,
+    TOO_BIG,
+    TOO_MANY_ERRORS,
+    WRONG_PROTOCOL,
+    Refusal,
+    forbidden,
+    refusal_of,
+    reply_octets,
+)
+from .session import check_utf8
+from .table import Step
+
+ServerEvent = (
+    Literal[Signal.NEED_DATA, Signal.NEED_REPLY, Signal.NEED_TLS]
+    | CommandReceived
+    | CommandRejected
+    | AuthResponseReceived
+    | MailDataReceived
+    | ChunkReceived
+    | ChunkEnded
+    | MailDataEnded
+    | ConnectionClosed
+)
+
+# Refusals that do not speak against the client, and are not counted as errors.
+_NO_ERROR = frozenset(
+    (
+        Violation.TOO_MANY_RECIPIENTS,
+        Violation.MAIL_DATA_TOO_BIG,
+        Violation.MESSAGE_TOO_BIG,
+        Violation.TRANSACTION_FAILED,
+        Violation.AUTH_CANCELLED,
+    )
+)
+_UNPARSED = Command()
+
+
+@value
+class _Chunk:
+    """Announced octets on their way."""
+
+    command: Command
+    line: bytes
+    reader: ChunkReader
+    rejected: CommandRejected | None
+
+
+class ServerConnection(Admission):
+    """One session, seen from the server.
+
+    Args:
+        hostname: the server's domain or address literal, for the replies to EHLO and QUIT.
+        extensions: what to offer, as instances.
+        limits: the caps.
+        leniency: where to take more than the grammar allows.
+        lmtp: speak LMTP (RFC 2033).
+        tls: the TLS layer that is there from the start (implicit TLS, RFC 8314 3).
+        require_tls: answer 530 to all but NOOP, EHLO, STARTTLS and QUIT without TLS (RFC 3207 4).
+        require_auth: answer 530 to what needs an authenticated client (RFC 4954 6).
+        disabled: verbs answered 502, such as "VRFY".
+        received: "reject" mail data with a bare CR, a bare LF or a NUL, or "accept" it as it is.
+
+    Raises:
+        LocalProtocolError: an extension without its prerequisite, or given twice.
+    """
+
+    def __init__(
+        self,
+        hostname: str,
+        *,
+        extensions: Iterable[Extension] = (),
+        limits: Limits = DEFAULT_LIMITS,
+        leniency: Leniency = DEFAULT_LENIENCY,
+        lmtp: bool = False,
+        tls: TLSInfo | None = None,
+        require_tls: bool = False,
+        require_auth: bool = False,
+        disabled: Collection[str] = (),
+        received: ReceivedPolicy = "reject",
+    ) -> None:
+        super().__init__(
+            extensions, limits, leniency, lmtp, tls, require_tls, require_auth, disabled
+        )
+        self.hostname = hostname
+        self._received = received
+        self._enhanced = any(extension.enhanced_status for extension in self._extensions)
+        offered = (extension.mail_data_limit for extension in self._extensions)
+        self._mail_data_limit = next(
+            (limit for limit in offered if limit is not None), limits.mail_data
+        )
+        self._lines = LineReader(max(self._command_line, limits.auth_line), limits.discarded_line)
+        # What a reply is due to, the rest of what is due for the same mail data, and whether that
+        # reply must be a refusal, and ends the session.
+        self._due: Command | None = Greeting()
+        self._due_after: list[Command] = []
+        self._step: Step | None = self._row[Greeting]
+        self._refusal = False
+        self._closes = False
+        self._errors = 0
+        self._check: ContentCheck | None = None
+        self._mail_data: MailDataReader | None = None
+        self._chunk: _Chunk | None = None
+        self._closed: ConnectionClosed | None = None
+        self._read: Callable[[], ServerEvent] = self._read_command
+
+    # --- input -----------------------------------------------------------------------------
+
+    def receive_data(self, data: bytes | bytearray | memoryview) -> None:
+        """Take octets from the peer.
+
+        Args:
+            data: at least one octet; the end of the stream is `receive_eof`.
+
+        Raises:
+            LocalProtocolError: no octets, octets after the end, in the middle of STARTTLS, or more
+                than ``limits.pipelined_input`` while a reply is due. Nothing has been taken.
+        """
+        if self._due is not None or self._eof or not data:
+            self._admit_data(data)
+        if self._closed is None:
+            self._buffer.append(data if isinstance(data, bytes) else bytes(data))
+
+    def _admit_data(self, data: bytes | bytearray | memoryview) -> None:
+        problem = None
+        if not data:
+            problem = "at least one octet expected; the end of the stream is receive_eof()"
+        elif self._eof:
+            problem = "no octets expected after receive_eof()"
+        elif self._tls_due:
+            problem = "no octets expected between STARTTLS and tls_established()"
+        elif len(self._buffer) + len(data) > self._limits.pipelined_input:
+            problem = (
+                f"at most {self._limits.pipelined_input} octets are held while a reply is due: "
+                "send it before reading more"
+            )
+        if problem:
+            raise LocalProtocolError(problem, Violation.LOCAL_STATE)
+
+    def next_event(self) -> ServerEvent:
+        """Return the next event, or the signal that says what the connection waits for."""
+        if self._due is not None:
+            return Signal.NEED_REPLY
+        return self._read()
+
+    # --- readers: self._read is one of them, set where a state is entered ----------------------
+
+    def _read_command(self) -> ServerEvent:
+        line = self._lines.read(self._buffer)
+        if line is None:
+            # A ClientHello may have no CRLF for long.
+            if self._buffer.peek(2) == TLS_RECORD:
+                return self._reject(None, TLS_RECORD, WRONG_PROTOCOL)
+            return self._nothing()
+        if isinstance(line, BadLine):
+            return self._reject_bad_line(line)
+        command: Command | None = None
+        try:
+            if len(line) + 2 > self._command_line:
+                self._admit_long_line(line)
+            command = parse_command(line, self._vocabulary)
+            kind = type(command)
+            step = self._admit(command, kind)
+            if not line.isascii():
+                check_utf8(command, self._vocabulary, self.transaction)
+        except InvalidValueError as error:
+            if command is None:
+                closes = self._is_chunk_line(line)
+                return self._reject(None, line, refusal_of(error), closes=closes)
+            if command.announces_octets:
+                return self._begin_chunk(command, line, refusal_of(error))
+            return self._reject(command, line, refusal_of(error))
+        if command.announces_octets:
+            return self._begin_chunk(command, line, None)
+        self._due = command
+        self._step = step
+        default = command.default_reply
+        if default is None and kind in _DEFAULTS:
+            default = _DEFAULTS[kind](self, command)
+        return CommandReceived(command, line, default)
+
+    def _read_auth_response(self) -> ServerEvent:
+        line = self._lines.read(self._buffer)
+        if line is None:
+            return self._nothing()
+        step = self._row[AuthResponse]
+        if isinstance(line, BadLine):
+            return self._reject_bad_line(line, step)
+        try:
+            response = AuthResponse.parse_line(line)
+        except InvalidValueError as error:
+            return self._reject(None, line, refusal_of(error), step)
+        if response.data is None:
+            return self._reject(response, line, CANCELLED, step)
+        self._due = response
+        self._step = step
+        return AuthResponseReceived(response.data)
+
+    def _read_mail_data(self) -> ServerEvent:
+        reader = self._mail_data
+        check = self._check
+        assert reader is not None
+        assert check is not None
+        piece = b"" if reader.ended else reader.read(self._buffer)
+        if piece:
+            return MailDataReceived(piece)
+        if check.excess > self._limits.discarded_mail_data:
+            return self._end_mail_data(check, lost=True)
+        return self._end_mail_data(check) if reader.ended else self._nothing()
+
+    def _read_chunk(self) -> ServerEvent:
+        chunk = self._chunk
+        check = self._check
+        assert chunk is not None
+        command = chunk.command
+        while chunk.reader.left:
+            piece = chunk.reader.read(self._buffer)
+            if not piece:
+                return self._nothing()
+            if chunk.rejected is not None:
+                continue
+            if not isinstance(command, Bdat):
+                return ChunkReceived(command, piece)
+            assert check is not None
+            piece = check.take(piece)
+            if piece:
+                return MailDataReceived(piece)
+        self._chunk = None
+        self._read = self._read_command
+        step = self._row.get(type(command))
+        if chunk.rejected is not None:
+            return self._await_refusal(chunk.rejected, step)
+        self._due = command
+        self._step = step
+        if not isinstance(command, Bdat):
+            return CommandReceived(command, chunk.line, command.default_reply)
+        assert check is not None
+        if command.last:
+            return self._end_mail_data(check)
+        if check.excess:
+            return self._reject(command, chunk.line, TOO_BIG, step)
+        return ChunkEnded(command, Reply(250, f"{command.size} octets received", "2.0.0"))
+
+    def _read_tls(self) -> ServerEvent:
+        return self._nothing() if self._eof else Signal.NEED_TLS
+
+    def _read_closed(self) -> ServerEvent:
+        assert self._closed is not None
+        return self._closed
+
+    def _nothing(self) -> ServerEvent:
+        """Say that more is needed, or that there will be no more."""
+        if not self._eof:
+            return Signal.NEED_DATA
+        between = self.state in (State.GREETED, State.READY) and not len(self._buffer)
+        return self._close(between)
+
+    def _close(self, clean: bool) -> ConnectionClosed:
+        self._closed = ConnectionClosed(clean)
+        self._due = self._chunk = self._check = self._mail_data = None
+        self._due_after = []
+        self._buffer.take_all()
+        self._enter(State.CLOSED)
+        self._read = self._read_closed
+        return self._closed
+
+    # --- chunks and the end of mail data -----------------------------------------------------
+
+    def _begin_chunk(self, command: Command, line: bytes, refusal: Refusal | None) -> ServerEvent:
+        """Go on to the octets that `command` announced: they are read whatever becomes of it."""
+        size = command.octets()
+        room: int | None = None
+        if refusal is not None:
+            room = 0
+        elif isinstance(command, Bdat):
+            self._check = self._check or self._new_check()
+            room = self._check.room
+        if room is not None and size > room + self._limits.discarded_mail_data:
+            return self._reject(command, line, refusal or CHUNK_TOO_BIG, closes=True)
+        rejected = None if refusal is None else self._rejected(command, line, refusal)
+        self._chunk = _Chunk(command, line, ChunkReader(size), rejected)
+        self._read = self._read_chunk
+        return self._read_chunk()
+
+    def _new_check(self) -> ContentCheck:
+        binary = self.transaction is not None and self.transaction.is_binary
+        return ContentCheck(self._mail_data_limit, self._received, binary)
+
+    def _end_mail_data(self, check: ContentCheck, lost: bool = False) -> MailDataEnded:
+        recipients = tuple(self.transaction.recipients) if self.transaction is not None else ()
+        violation = check.violation()
+        default: Reply | None = None
+        if violation is not None:
+            default = (MAIL_DATA_LOST if lost else BAD_CONTENT[violation]).reply
+        due: list[Command] = [EndOfMailData()]
+        if self.lmtp and recipients:
+            due = [EndOfMailData(recipient) for recipient in recipients]
+        self._due = due[0]
+        self._due_after = due[:0:-1]
+        self._step = self._row[EndOfMailData]
+        self._refusal = default is not None
+        self._closes = lost
+        self._check = self._mail_data = None
+        size = check.size - check.excess if lost else check.size
+        return MailDataEnded(size, recipients, violation, default, lost)
+
+    # --- refusals ----------------------------------------------------------------------------
+
+    def _reject(
+        self,
+        command: Command | None,
+        line: bytes,
+        refusal: Refusal,
+        step: Step | None = None,
+        closes: bool = False,
+    ) -> CommandRejected:
+        return self._await_refusal(self._rejected(command, line, refusal, closes), step)
+
+    def _rejected(
+        self, command: Command | None, line: bytes, refusal: Refusal, closes: bool = False
+    ) -> CommandRejected:
+        """Make the event, and count the error."""
+        closes = closes or refusal.reply.code == 421
+        self._errors += refusal.violation not in _NO_ERROR
+        if not closes and exceeds(self._errors, self._limits.errors):
+            refusal, closes = TOO_MANY_ERRORS, True
+        return CommandRejected(command, line, refusal.violation, refusal.reply, closes)
+
+    def _await_refusal(self, rejected: CommandRejected, step: Step | None) -> CommandRejected:
+        self._due = rejected.command or _UNPARSED
+        self._step = step
+        self._refusal = True
+        self._closes = rejected.closes
+        return rejected
+
+    def _reject_bad_line(self, line: BadLine, step: Step | None = None) -> CommandRejected:
+        in_auth = step is not None
+        if not in_auth and line.start.startswith(TLS_RECORD):
+            return self._reject(None, TLS_RECORD, WRONG_PROTOCOL)
+        refusal = BAD_LINE[line.violation]
+        if line.lost:
+            refusal = LINE_LOST
+        elif in_auth and line.violation is Violation.LINE_TOO_LONG:
+            refusal = AUTH_LINE_TOO_LONG
+        closes = not in_auth and self._is_chunk_line(line.start)
+        return self._reject(None, line.start, refusal, step, closes)
+
+    def _is_chunk_line(self, line: bytes) -> bool:
+        """Tell whether octets of an unknown number may follow: what is next is then not known."""
+        return any(
+            line[: len(verb)].upper() == verb
+            for verb, kind in self._vocabulary.verbs.items()
+            if kind.announces_octets
+        )
+
+    # --- default replies that depend on the session --------------------------------------------
+
+    def _default_hello(self, command: Command) -> Reply:
+        """Compose the reply out of what may be offered now."""
+        if isinstance(command, Helo):
+            return Reply(250, self.hostname)
+        offers = {
+            extension.keyword: text
+            for extension in self._extensions
+            if (text := extension.announcement(self)) is not None
+        }
+        lines = [
+            f"{extension.keyword} {offers[extension.keyword]}".rstrip()
+            for extension in self._extensions
+            if extension.keyword in offers
+            and all(needed in offers for needed in extension.requires)
+        ]
+        return Reply(250, [self.hostname, *lines])
+
+    def _default_quit(self, _command: Command) -> Reply:
+        return Reply(221, f"{self.hostname} closing", "2.0.0")
+
+    def _default_help(self, _command: Command) -> Reply:
+        verbs = sorted(verb.verb for verb in set(self._verbs) - self._not_in_force if verb.verb)
+        return Reply(214, ["commands:", " ".join(verbs)], "2.0.0")
+
+    # --- output ------------------------------------------------------------------------------
+
+    def send(self, reply: Reply) -> bytes:
+        """Answer what is due, and return the octets to write.
+
+        A 421 may be sent at any time, due or not, and ends the session.
+
+        Raises:
+            LocalProtocolError: no reply is due, or this one is not allowed here. Nothing has
+                changed.
+        """
+        due = self._due
+        code = reply.code
+        if due is None or code == 421:
+            return self._send_421(reply)
+        target = self._target(reply)
+        octets = self._encode(reply, due)
+        if self._due_after:
+            self._due = self._due_after.pop()
+            return octets
+        self._due = None
+        closes = self._closes
+        if self._refusal:
+            self._refusal = self._closes = False
+        if closes:
+            self._close(clean=False)
+            return octets
+        before = self.state
+        if target is not before:
+            self._enter(target)
+        if code < 400:
+            self._accepted(due, reply)
+            self._settle(due)
+        elif target is not before or self._tls_due or isinstance(due, Auth):
+            self._failed(due, before)
+        return octets
+
+    def _target(self, reply: Reply) -> State:
+        """Return the state that `reply` leads to.
+
+        Raises:
+            LocalProtocolError: it is not allowed here.
+        """
+        step = self._step
+        code = reply.code
+        if self._refusal:
+            if code < 400:
+                raise forbidden("a reply of 4yz or 5yz to what was refused", reply)
+            return self.state if step is None else step.failure
+        assert step is not None
+        if code >= 400:
+            return step.failure
+        target = step.success if code < 300 else step.intermediate
+        exact = step.exact
+        if target is None or (exact is not None and code != exact and code // 100 == exact // 100):
+            allowed = [f"{exact}"] if exact else []
+            allowed += ["2yz"] if step.success and (exact or 300) // 100 != 2 else []
+            raise forbidden(" or ".join([*allowed, "4yz or 5yz"]), reply)
+        return target
+
+    def _settle(self, due: Command) -> None:
+        """Set up what follows from an accepted command."""
+        state = self.state
+        if state is State.CLOSED:
+            self._close(clean=True)
+            return
+        if state is State.DATA and isinstance(due, Data):
+            self._check = self._new_check()
+            self._mail_data = MailDataReader(self._check)
+        elif self.transaction is None:
+            self._check = None
+        self._read = _READERS.get(state, ServerConnection._read_command).__get__(self)
+        if self._gate is not None:
+            self._set_gate()
+
+    def _failed(self, due: Command, before: State) -> None:
+        """Clean up after a refusal that changed more than nothing."""
+        self._tls_due = False
+        self._failed_auth += before is State.AUTH or isinstance(due, Auth)
+        if self.state is State.CLOSED:
+            self._close(clean=True)
+        elif self._chunk is None:
+            self._read = self._read_command
+
+    def _send_421(self, reply: Reply) -> bytes:
+        if reply.code != 421 or self.state in (State.TLS, State.CLOSED):
+            raise forbidden("no reply: none is due, and only a 421 comes unasked", reply)
+        octets = self._encode(reply, self._due)
+        self._close(clean=False)
+        return octets
+
+    def _encode(self, reply: Reply, due: Command | None) -> bytes:
+        enhanced = reply.enhanced
+        code = reply.code
+        # RFC 2034 4: neither the greeting nor the reply to a session command has one, nor 3yz.
+        hello = isinstance(due, HELLOS) and code < 300
+        if hello or (isinstance(due, Greeting) and code < 400):
+            enhanced = None
+        elif enhanced is None and self._enhanced and not 300 <= code < 400:
+            enhanced = DEFAULT_STATUS.get(code) or f"{code // 100}.0.0"
+        return reply_octets(code, reply.lines, enhanced, self._may_be_utf8(due), hello)
+
+    def _may_be_utf8(self, due: Command | None) -> bool:
+        """Tell whether the reply to `due` may hold UTF-8 (RFC 6531 3.7.4.2)."""
+        if isinstance(due, (Vrfy, Expn)):
+            return due.smtputf8
+        return (
+            isinstance(due, Rcpt) and self.transaction is not None and self.transaction.allows_utf8
+        )
+
+    # --- the rest ----------------------------------------------------------------------------
+
+    def tls_established(self, info: TLSInfo | None = None) -> None:
+        """Go on under TLS; see `Session.tls_established`."""
+        super().tls_established(info)
+        self._tls_due = False
+        self._read = self._read_command
+        self._set_gate()
+
+
+_DEFAULTS: Mapping[type[Command], Callable[[ServerConnection, Command], Reply]] = {
+    **dict.fromkeys(HELLOS, ServerConnection._default_hello),
+    Quit: ServerConnection._default_quit,
+    Help: ServerConnection._default_help,
+}
+_READERS: Mapping[State, Callable[[ServerConnection], ServerEvent]] = {
+    State.DATA: ServerConnection._read_mail_data,
+    State.AUTH: ServerConnection._read_auth_response,
+    State.TLS: ServerConnection._read_tls,
+    State.CLOSED: ServerConnection._read_closed,
+}

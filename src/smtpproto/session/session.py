@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: MIT
+"""What both connections have in common: state, transaction, and the extensions in force.
+
+Decides what an accepted command changes beside the state. Does not know who speaks first, and reads
+and writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from ..exceptions import InvalidValueError, LocalProtocolError, Violation
+from ..extensions.declaration import Extension, Transaction
+from ..framing import ReceiveBuffer
+from ..grammar.auth import Auth, AuthResponse
+from ..grammar.commands import (
+    BASE_VERBS,
+    Command,
+    Ehlo,
+    Helo,
+    Lhlo,
+    Mail,
+    Rcpt,
+    Vocabulary,
+)
+from ..grammar.ehlo import NOTHING, parse_keywords
+from ..grammar.leniency import Leniency
+from ..grammar.parameters import Parameter
+from ..grammar.replies import Reply
+from ..limits import Limits
+from ..states import State
+from ..tlsinfo import TLSInfo
+from .table import Step, build_table
+
+_NO_FACTS: Mapping[str, Any] = MappingProxyType({})
+COMMAND_LINE = 512
+"""RFC 5321 4.5.3.1.4; extensions add to it."""
+
+
+class Session:
+    """The base of both connections."""
+
+    def __init__(
+        self,
+        extensions: Iterable[Extension],
+        limits: Limits,
+        leniency: Leniency,
+        lmtp: bool,
+        tls: TLSInfo | None,
+        refused: frozenset[type[Command]] = frozenset(),
+    ) -> None:
+        self._extensions = tuple(extensions)
+        self._refused = refused
+        self._limits = limits
+        self._leniency = leniency
+        self._buffer = ReceiveBuffer()
+        self._eof = False
+        self.lmtp = lmtp
+        """True in LMTP mode (RFC 2033)."""
+        self.tls = tls
+        """The TLS layer, None in the clear."""
+        self.transaction: Transaction | None = None
+        """The mail transaction, None when there is none."""
+        self.hello: Ehlo | Helo | Lhlo | None = None
+        """The session command that succeeded last."""
+        self.identity: str | None = None
+        """Whom the client authenticated as: for the application to set, forgotten by TLS."""
+        self.is_authenticated = False
+        """True after a 2yz reply that ended AUTH."""
+        self.keywords: Mapping[str, tuple[str, ...]] = NOTHING
+        """What the last EHLO reply announced, unknown keywords too: keyword to its texts."""
+        self.announced: Mapping[str, Any] = _NO_FACTS
+        """The known extensions in force: keyword to the typed value of its EHLO parameters."""
+        verbs = tuple(verb for extension in self._extensions for verb in extension.verbs)
+        hellos = (Lhlo,) if lmtp else (Ehlo, Helo)
+        self._verbs: tuple[type[Command], ...] = (*BASE_VERBS, *hellos, *verbs, *refused)
+        self._extension_verbs = frozenset(verbs)
+        rows = tuple(row for extension in self._extensions for row in extension.rows)
+        self._table = build_table(rows, lmtp)
+        self.state = State.CONNECTED
+        """Where the session stands. Not to be set."""
+        self._row: Mapping[type[Command], Step] = self._table[State.CONNECTED]
+        self._use(())
+
+    @property
+    def buffered(self) -> int:
+        """Octets received and not read yet: more than 0 before the greeting is early talk."""
+        return len(self._buffer)
+
+    def receive_eof(self) -> None:
+        """Take the end of the stream: complete units before it are still given out."""
+        self._eof = True
+
+    def _enter(self, state: State) -> None:
+        self.state = state
+        self._row = self._table[state]
+        if state in _NO_TRANSACTION:
+            self.transaction = None
+
+    def _accepted(self, command: Command, reply: Reply) -> None:
+        """Take note of a 2yz or 3yz reply, after the state has changed."""
+        note = _NOTES.get(type(command))
+        if note is not None:
+            note(self, command, reply)
+        elif self.state is State.GREETED:  # a reset of the session that is no greeting (XCLIENT)
+            self._forget()
+
+    def _note_mail(self, command: Command, _reply: Reply) -> None:
+        assert isinstance(command, Mail)
+        declared = self._vocabulary.mail_parameters
+        self.transaction = Transaction(command, declared)
+
+    def _note_rcpt(self, command: Command, _reply: Reply) -> None:
+        assert isinstance(command, Rcpt)
+        assert self.transaction is not None
+        self.transaction.recipients.append(command)
+
+    def _note_hello(self, command: Command, reply: Reply) -> None:
+        assert isinstance(command, (Ehlo, Helo, Lhlo))
+        self.hello = command
+        self.transaction = None
+        self._announce(NOTHING if isinstance(command, Helo) else parse_keywords(reply))
+
+    def _note_auth(self, _command: Command, _reply: Reply) -> None:
+        self.is_authenticated = self.state is State.READY
+
+    def _announce(self, keywords: Mapping[str, tuple[str, ...]]) -> None:
+        """Put the extensions in force that are known and announced."""
+        self.keywords = keywords
+        self._use(
+            tuple(
+                extension
+                for extension in self._extensions
+                if extension.keyword in keywords
+                and all(needed in keywords for needed in extension.requires)
+            )
+        )
+
+    def _use(self, extensions: tuple[Extension, ...]) -> None:
+        self._in_force = extensions
+        self.announced = MappingProxyType(
+            {
+                extension.keyword: extension.parse_announcement(self.keywords[extension.keyword])
+                for extension in extensions
+            }
+        )
+        mail: dict[str, Parameter] = {}
+        rcpt: dict[str, Parameter] = {}
+        checks: dict[type[Command], tuple[Extension, ...]] = {}
+        for extension in extensions:
+            mail.update((parameter.keyword, parameter) for parameter in extension.mail_parameters)
+            rcpt.update((parameter.keyword, parameter) for parameter in extension.rcpt_parameters)
+            for command in extension.checks:
+                checks[command] = (*checks.get(command, ()), extension)
+        self._checks: Mapping[type[Command], tuple[Extension, ...]] = checks
+        self._vocabulary = Vocabulary(self._verbs, mail, rcpt, self._leniency, self._limits)
+        usable = {verb for extension in extensions for verb in extension.verbs}
+        self._not_in_force = (self._extension_verbs - usable) | self._refused
+
+    def _forget(self) -> None:
+        """Forget what the peer said (RFC 3207 4.2)."""
+        self.hello = None
+        self.transaction = None
+        self.keywords = NOTHING
+        self._use(())
+
+    def tls_established(self, info: TLSInfo | None = None) -> None:
+        """Go on under TLS: after STARTTLS, or before the greeting for implicit TLS (RFC 8314).
+
+        Everything learnt in the clear is forgotten (RFC 3207 4.2); counters stay.
+
+        Args:
+            info: what is known of the TLS layer.
+
+        Raises:
+            LocalProtocolError: no handshake is due.
+        """
+        if len(self._buffer) or not (
+            self.state is State.TLS or (self.state is State.CONNECTED and self.tls is None)
+        ):
+            raise LocalProtocolError(
+                f"tls_established() expected after NEED_TLS or before the greeting, "
+                f"not in state {self.state.name}",
+                Violation.LOCAL_STATE,
+            )
+        self.tls = info or TLSInfo()
+        self.identity = None
+        self.is_authenticated = False
+        self._forget()
+        if self.state is State.TLS:
+            self._enter(State.GREETED)
+
+
+_NO_TRANSACTION = frozenset((State.GREETED, State.READY, State.CLOSED, State.ERROR))
+_NOTES: Mapping[type[Command], Callable[[Session, Command, Reply], None]] = {
+    Mail: Session._note_mail,
+    Rcpt: Session._note_rcpt,
+    Ehlo: Session._note_hello,
+    Helo: Session._note_hello,
+    Lhlo: Session._note_hello,
+    Auth: Session._note_auth,
+    AuthResponse: Session._note_auth,
+}
+
+
+def check_utf8(command: Command, vocabulary: Vocabulary, transaction: Transaction | None) -> None:
+    """Refuse a non-ASCII envelope where SMTPUTF8 was not agreed (RFC 6531 3.5).
+
+    Raises:
+        InvalidValueError: with 550 5.6.7 for MAIL, 553 5.6.7 for RCPT.
+    """
+    if isinstance(command, Mail):
+        declared = vocabulary.mail_parameters
+        if any(name in declared and declared[name].allows_utf8 for name in command.parameters):
+            return
+        path, code = command.reverse_path, 550
+    elif isinstance(command, Rcpt):
+        if transaction is not None and transaction.allows_utf8:
+            return
+        path, code = command.forward_path, 553
+    else:
+        return
+    texts = (value for value in command.parameters.values() if isinstance(value, str))
+    if not (path.address.isascii() and all(text.isascii() for text in texts)):
+        raise InvalidValueError(
+            "a non-ASCII address only in a transaction with SMTPUTF8",
+            Violation.NON_ASCII_ADDRESS,
+            code,
+            "5.6.7",
+        )
+
+
+def in_order(extensions: Iterable[Extension]) -> tuple[Extension, ...]:
+    """Put those with prerequisites last: their parameters refine those of the others.
+
+    Raises:
+        LocalProtocolError: one twice, or one without its prerequisite.
+    """
+    given = tuple(extensions)
+    keywords = [extension.keyword for extension in given]
+    for keyword in keywords:
+        if keywords.count(keyword) > 1:
+            raise LocalProtocolError(
+                f"each extension once expected, not two of {keyword}", Violation.LOCAL_VALUE
+            )
+    for extension in given:
+        missing = [needed for needed in extension.requires if needed not in keywords]
+        if missing:
+            raise LocalProtocolError(
+                f"{extension.keyword} needs {' and '.join(missing)}: add it, or leave both out",
+                Violation.LOCAL_VALUE,
+            )
+    return tuple(sorted(given, key=lambda extension: len(extension.requires)))
+
+
+def command_line_limit(extensions: tuple[Extension, ...], limits: Limits) -> int:
+    """Return how long a command line may be with its CRLF (RFC 5321 4.1.1.11, 4.5.3.1.4)."""
+    mail = sum(p.length for extension in extensions for p in extension.mail_parameters)
+    rcpt = sum(p.length for extension in extensions for p in extension.rcpt_parameters)
+    return max(limits.command_line, COMMAND_LINE + max(mail, rcpt))
