@@ -1,4 +1,107 @@
 # SPDX-License-Identifier: MIT
-"""SMTP, ESMTP, submission and LMTP without I/O, for both roles."""
+"""SMTP, ESMTP, submission and LMTP without I/O, for both roles.
+
+The names of the core. The adapters are imported by their own path: `smtpproto.asyncio` and
+`smtpproto.blocking`; the extensions through `smtpproto.extensions`.
+"""
+
+from .exceptions import (
+    InvalidValueError,
+    LocalProtocolError,
+    ProtocolError,
+    RemoteProtocolError,
+    Violation,
+)
+from .grammar.addresses import Mailbox, Path
+from .grammar.auth import Auth, AuthResponse, EndOfMailData, Greeting
+from .grammar.command import Command
+from .grammar.commands import (
+    Bdat,
+    Data,
+    Ehlo,
+    Expn,
+    Helo,
+    Help,
+    Lhlo,
+    Mail,
+    Noop,
+    Quit,
+    Rcpt,
+    Rset,
+    StartTLS,
+    Vrfy,
+)
+from .grammar.leniency import Leniency
+from .grammar.parameters import Parameter, Parameters
+from .grammar.replies import Reply
+from .limits import Limits
+from .session.client import ClientConnection, ClientEvent
+from .session.events import (
+    AuthResponseReceived,
+    ChunkEnded,
+    ChunkReceived,
+    CommandReceived,
+    CommandRejected,
+    ConnectionClosed,
+    MailDataEnded,
+    MailDataReceived,
+    ReplyReceived,
+    Signal,
+)
+from .session.server import ServerConnection, ServerEvent
+from .session.timeouts import recommended_timeout
+from .states import State
+from .tlsinfo import TLSInfo
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Auth",
+    "AuthResponse",
+    "AuthResponseReceived",
+    "Bdat",
+    "ChunkEnded",
+    "ChunkReceived",
+    "ClientConnection",
+    "ClientEvent",
+    "Command",
+    "CommandReceived",
+    "CommandRejected",
+    "ConnectionClosed",
+    "Data",
+    "Ehlo",
+    "EndOfMailData",
+    "Expn",
+    "Greeting",
+    "Helo",
+    "Help",
+    "InvalidValueError",
+    "Leniency",
+    "Lhlo",
+    "Limits",
+    "LocalProtocolError",
+    "Mail",
+    "MailDataEnded",
+    "MailDataReceived",
+    "Mailbox",
+    "Noop",
+    "Parameter",
+    "Parameters",
+    "Path",
+    "ProtocolError",
+    "Quit",
+    "Rcpt",
+    "RemoteProtocolError",
+    "Reply",
+    "ReplyReceived",
+    "Rset",
+    "ServerConnection",
+    "ServerEvent",
+    "Signal",
+    "StartTLS",
+    "State",
+    "TLSInfo",
+    "Violation",
+    "Vrfy",
+    "recommended_timeout",
+]

@@ -23,10 +23,13 @@ _DOT_STRING = re.compile(abnf.DOT_STRING_UTF8)
 _DOMAIN = re.compile(abnf.DOMAIN_UTF8)
 _DOMAIN_LENIENT = re.compile(abnf.DOMAIN_LENIENT)
 _LITERAL = re.compile(abnf.LITERAL, re.ASCII)
+# As far as its end goes; what stands in it is looked at later.
+_PATH = re.compile(
+    rf'<[^">\[]*+(?:{abnf.QUOTED_STRING_UTF8})?+[^">\[]*+(?:{abnf.LITERAL})?+>', re.ASCII
+)
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 # RFC 5892 A.1 to A.7, as far as they are no letters, marks or digits
 _CONTEXTUAL = frozenset("\u00b7\u0375\u05f3\u05f4\u200c\u200d\u30fb")
-_QUOTED_STRING = re.compile(abnf.QUOTED_STRING_UTF8)
 _TO_QUOTE = re.compile(r'["\\]')
 
 
@@ -151,14 +154,10 @@ def parse_path(
 def path_end(text: str) -> int:
     """Return the position behind the path that `text` starts with, -1 if it does not end.
 
-    The ``>`` of a quoted local-part does not end a path.
+    The ``>`` of a quoted local-part or of an address literal does not end a path.
     """
-    end = text.find(">")
-    quote = text.find('"', 0, end if end >= 0 else len(text))
-    if quote >= 0:
-        quoted = _QUOTED_STRING.match(text, quote)
-        end = text.find(">", quoted.end()) if quoted else -1
-    return end + 1 if end >= 0 else -1
+    found = _PATH.match(text)
+    return found.end() if found else text.find(">") + 1 or -1
 
 
 def is_domain(text: str) -> bool:

@@ -153,6 +153,8 @@ def parse_command(line: bytes, vocabulary: Vocabulary) -> Command:
 _OTHER_PROTOCOLS = frozenset(
     (b"GET", b"POST", b"PUT", b"HEAD", b"CONNECT", b"OPTIONS", b"DELETE", b"PATCH", b"TRACE")
 )
+# Verbs of RFC 821 that are known and not implemented (RFC 5321 F.1, F.6)
+OBSOLETE_VERBS = frozenset((b"SEND", b"SOML", b"SAML", b"TURN"))
 TLS_RECORD = b"\x16\x03"
 """How a TLS ClientHello starts."""
 
@@ -161,6 +163,10 @@ def _unknown_verb(line: bytes, verb: bytes) -> InvalidValueError:
     if line.startswith(TLS_RECORD) or verb.upper() in _OTHER_PROTOCOLS or b" HTTP/1." in line:
         return InvalidValueError(
             "this is an SMTP port: another protocol came", Violation.WRONG_PROTOCOL, 421, "4.7.0"
+        )
+    if verb.upper() in OBSOLETE_VERBS:
+        return InvalidValueError(
+            f"{shown(verb)} is not implemented", Violation.NOT_OFFERED, 502, "5.5.1"
         )
     # Not shown: the line may be a password, from a client that believes to be within AUTH.
     return InvalidValueError(

@@ -292,6 +292,3 @@ class Bdat(Command):
 
 BASE_VERBS: tuple[type[Command], ...] = (Mail, Rcpt, Data, Rset, Noop, Quit, Vrfy, Expn, Help)
 """The verbs of RFC 5321 beside EHLO and HELO, which are the mode's."""
-
-OBSOLETE_VERBS = frozenset((b"SEND", b"SOML", b"SAML", b"TURN"))
-"""Verbs of RFC 821 that a server knows and does not implement (RFC 5321 F.1, F.6)."""

@@ -8,18 +8,25 @@ command each reply answers. Sends nothing by itself and tries nothing again.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from ..exceptions import InvalidValueError, LocalProtocolError, RemoteProtocolError, Violation
+from ..exceptions import (
+    InvalidValueError,
+    LocalProtocolError,
+    RemoteProtocolError,
+    Violation,
+    shown,
+)
 from ..extensions import KNOWN
-from ..extensions.declaration import Extension
+from ..extensions.declaration import Extension, Transaction
 from ..framing import BadLine, LineEndings, LineEndingWriter, LineReader, MailDataWriter
-from ..grammar.auth import Auth, AuthResponse, EndOfMailData, Greeting
+from ..grammar.auth import EndOfMailData, Greeting
 from ..grammar.command import Command
-from ..grammar.commands import Bdat, Data, Mail, Quit, Rcpt, StartTLS
+from ..grammar.commands import Bdat, Data, Mail, Rcpt
 from ..grammar.encodings import decode_base64
 from ..grammar.leniency import DEFAULT_LENIENCY
+from ..grammar.parameters import Parameter
 from ..grammar.replies import Reply, ReplyParser
 from ..limits import DEFAULT_LIMITS, Limits
 from ..states import State
@@ -33,8 +40,6 @@ ClientEvent = (
     | ReplyReceived
     | ConnectionClosed
 )
-
-_OVER = frozenset((State.TLS, State.REVERSED, State.CLOSED, State.ERROR))
 
 
 class ClientConnection(Session):
@@ -68,8 +73,8 @@ class ClientConnection(Session):
         self._outstanding: deque[Command] = deque((Greeting(),))
         # Where the session stands if all that is outstanding succeeds.
         self._projected = State.GREETED
-        # The last MAIL sent: what RCPT may hold depends on it.
-        self._mail: Mail | None = None
+        # The transaction of the last MAIL sent: what may follow in its group depends on it.
+        self._sent: Transaction | None = None
         self._mail_data: MailDataWriter | None = None
         self._chunks: LineEndingWriter | None = None
         self._closed: ConnectionClosed | None = None
@@ -118,7 +123,7 @@ class ClientConnection(Session):
         self._outstanding.append(command)
         self._projected = _next(step, command)
         if isinstance(command, Mail):
-            self._mail = command
+            self._sent = Transaction(command, self._vocabulary.mail_parameters)
         return line + octets
 
     def _admit(self, command: Command) -> Step:
@@ -131,11 +136,10 @@ class ClientConnection(Session):
         outstanding = self._outstanding
         state = self._projected if outstanding else self.state
         step = self._table[state].get(kind)
-        if step is None or state in _OVER or isinstance(command, EndOfMailData | Greeting):
-            if kind not in self._verbs and not isinstance(command, EndOfMailData | Greeting):
-                raise _local(f"a command of this mode and these extensions, not {kind.__name__}")
+        if step is None or kind not in self._verbs:
             raise LocalProtocolError(
-                f"{kind.__name__} is not admitted in state {state.name}", Violation.BAD_SEQUENCE
+                f"a command that state {state.name} admits expected, not {kind.__name__}",
+                Violation.BAD_SEQUENCE,
             )
         if kind in self._not_in_force:
             raise LocalProtocolError(
@@ -144,13 +148,11 @@ class ClientConnection(Session):
             )
         if outstanding:
             self._admit_in_group(command)
+        if isinstance(command, Mail | Rcpt):
+            self._refuse_parameters(command)
         for extension in self._checks.get(kind, ()):
             extension.check(command, self)
-        if isinstance(command, Rcpt) and self._mail is not None:
-            mail = self._mail
-            check_utf8(command, self._vocabulary, self.transaction_of(mail))
-        elif isinstance(command, Mail):
-            check_utf8(command, self._vocabulary, None)
+        check_utf8(command, self._vocabulary, self._sent)
         return step
 
     def _admit_in_group(self, command: Command) -> None:
@@ -172,15 +174,26 @@ class ClientConnection(Session):
                 "in LMTP the replies to RCPT are awaited before BDAT LAST", Violation.BAD_SEQUENCE
             )
 
+    def _refuse_parameters(self, command: Mail | Rcpt) -> None:
+        """Refuse parameters of extensions that are not in force (RFC 5321 4.1.1.11)."""
+        for keyword in command.parameters:
+            if keyword not in self._declared(command):
+                raise LocalProtocolError(
+                    f"{command.verb} {keyword} needs an extension that the server has not announced",
+                    Violation.PARAMETER_UNKNOWN,
+                )
+
+    def _declared(self, command: Command) -> Mapping[str, Parameter]:
+        """Return the parameters that `command` may have."""
+        if isinstance(command, Mail):
+            return self._vocabulary.mail_parameters
+        return self._vocabulary.rcpt_parameters if isinstance(command, Rcpt) else {}
+
     def _check_length(self, command: Command, line: bytes) -> None:
         if command.long_line:
             most = self._limits.auth_line
         else:
-            parameters = {
-                Mail: self._vocabulary.mail_parameters,
-                Rcpt: self._vocabulary.rcpt_parameters,
-            }.get(type(command), {})
-            most = COMMAND_LINE + sum(parameter.length for parameter in parameters.values())
+            most = COMMAND_LINE + sum(p.length for p in self._declared(command).values())
         if len(line) > most:
             raise LocalProtocolError(
                 f"{command.verb or 'line'} of at most {most} octets expected, not {len(line)}",
@@ -188,11 +201,20 @@ class ClientConnection(Session):
             )
 
     def _refuse_unread(self) -> None:
-        """Refuse to send while unasked input waits: it must not answer what is sent now."""
+        """Refuse to send while unasked input waits: it must not answer what is sent now.
+
+        Raises:
+            LocalProtocolError: a 421, or the start of one, is to be read first.
+            RemoteProtocolError: it is anything else.
+        """
         self._raise_error()
-        if self._outstanding or not len(self._buffer) or self.state in _OVER:
+        if self._outstanding or not len(self._buffer):
             return
-        self._check_unasked(self._buffer.peek(4))
+        try:
+            self._check_unasked()
+        except RemoteProtocolError as error:
+            self._fail(error)
+            raise
         raise _local("next_event() first: the server sent a 421")
 
     # --- mail data -----------------------------------------------------------------------------
@@ -223,7 +245,8 @@ class ClientConnection(Session):
         self._refuse_unread()
         octets = self._data_writer().end()
         self._mail_data = None
-        self._await_end_of_mail_data()
+        self._outstanding.extend(self._ends_of_mail_data())
+        self._projected = State.READY
         return octets
 
     def _data_writer(self) -> MailDataWriter:
@@ -234,13 +257,12 @@ class ClientConnection(Session):
             )
         return self._mail_data
 
-    def _await_end_of_mail_data(self) -> None:
+    def _ends_of_mail_data(self) -> list[EndOfMailData]:
+        """Return what the replies for the mail data will answer (RFC 2033 4.2)."""
         recipients = self.transaction.recipients if self.transaction is not None else []
         if self.lmtp and recipients:
-            self._outstanding.extend(EndOfMailData(recipient) for recipient in recipients)
-        else:
-            self._outstanding.append(EndOfMailData())
-        self._projected = State.READY
+            return [EndOfMailData(recipient) for recipient in recipients]
+        return [EndOfMailData()]
 
     def send_chunk(self, data: bytes, last: bool = False) -> bytes:
         """Return the octets of a BDAT with a piece of mail data (RFC 3030 2).
@@ -263,8 +285,7 @@ class ClientConnection(Session):
         self._admit(Bdat(0, last))
         writer = self._chunks
         if writer is None:
-            mail = self._mail
-            binary = mail is not None and self.transaction_of(mail).is_binary
+            binary = self._sent is not None and self._sent.is_binary
             writer = LineEndingWriter(self._line_endings, binary)
         octets = writer.write(data, last)
         self._chunks = None if last else writer
@@ -303,8 +324,7 @@ class ClientConnection(Session):
             if reply is not None:
                 return self._match(reply)
         except RemoteProtocolError as error:
-            self._error = error
-            self._enter(State.ERROR)
+            self._fail(error)
             raise
         if self._eof:
             return self._close(clean=self._is_between)
@@ -325,6 +345,11 @@ class ClientConnection(Session):
         if self._error is not None:
             raise self._error.with_traceback(None)
 
+    def _fail(self, error: RemoteProtocolError) -> None:
+        self._error = error
+        self._buffer.take_all()
+        self._enter(State.ERROR)
+
     def _read_reply(self) -> Reply | None:
         if self.state is State.TLS:
             raise RemoteProtocolError(
@@ -332,7 +357,7 @@ class ClientConnection(Session):
                 Violation.INPUT_BEHIND_STARTTLS,
             )
         if not self._outstanding and not self._replies.is_within_reply:
-            self._check_unasked(self._buffer.peek(4))
+            self._check_unasked()
         while (line := self._lines.read(self._buffer)) is not None:
             if isinstance(line, BadLine):
                 raise RemoteProtocolError(
@@ -346,45 +371,41 @@ class ClientConnection(Session):
                 return reply
         return None
 
-    def _check_unasked(self, start: bytes) -> None:
+    def _check_unasked(self) -> None:
         """Let nothing pass but a 421 where no command is outstanding.
 
         Raises:
             RemoteProtocolError: the input starts otherwise.
         """
-        if not b"421".startswith(start[:3]):
-            error = RemoteProtocolError(
-                "no reply expected: no command is outstanding", Violation.REPLY_UNEXPECTED
+        start = self._buffer.peek(3)
+        if not b"421".startswith(start):
+            raise RemoteProtocolError(
+                f"no reply expected without a command, not {shown(start)}",
+                Violation.REPLY_UNEXPECTED,
             )
-            self._error = error
-            self._enter(State.ERROR)
-            raise error
 
     def _match(self, reply: Reply) -> ReplyReceived | ConnectionClosed:
         """Make the event for a reply, and change what it changes."""
         outstanding = self._outstanding
         command = outstanding.popleft() if outstanding else None
-        if reply.code == 421:
+        if reply.code == 421 or command is None:
             self._close(clean=False)
             return ReplyReceived(command, reply)
-        assert command is not None
-        challenge = None
-        kind: type[Command] = type(command)
-        if isinstance(command, Bdat) and command.last:
-            kind = EndOfMailData
-        step = self._row.get(kind)
+        if isinstance(command, Bdat) and command.last and EndOfMailData in self._row:
+            command, *others = self._ends_of_mail_data()
+            outstanding.extendleft(reversed(others))
+        step = self._row.get(type(command))
         before = self.state
-        if isinstance(command, EndOfMailData) and outstanding and self.lmtp:
-            self._check_code(step, reply, command)
-        elif step is None:
+        if step is None:
             self._match_unadmitted(command, reply)
         else:
-            self._check_code(step, reply, command)
-            self._apply(command, step, reply)
-        if reply.code == 334:
-            challenge = _challenge(reply)
+            _check_code(step, reply, command)
+            # In LMTP the last of several replies for the mail data ends the transaction.
+            if not (isinstance(command, EndOfMailData) and outstanding and self.lmtp):
+                self._apply(command, step, reply)
         if reply.code >= 400 or self.state is not before:
             self._settle(command)
+        challenge = _challenge(reply) if self.state is State.AUTH else None
         return ReplyReceived(command, reply, challenge)
 
     def _apply(self, command: Command, step: Step, reply: Reply) -> None:
@@ -397,24 +418,6 @@ class ClientConnection(Session):
             self._enter(target)
         if reply.code < 400:
             self._accepted(command, reply)
-
-    def _check_code(self, step: Step | None, reply: Reply, command: Command) -> None:
-        """Refuse a code that would change the framing in a way that was not agreed.
-
-        Raises:
-            RemoteProtocolError: it is one.
-        """
-        code = reply.code
-        if step is None or code >= 400:
-            return
-        target = step.success if code < 300 else step.intermediate
-        exact = step.exact
-        if target is None or (exact is not None and code != exact and code // 100 == exact // 100):
-            raise RemoteProtocolError(
-                f"{code} expected from no server as the reply to "
-                f"{command.verb or type(command).__name__}",
-                Violation.REPLY_CODE,
-            )
 
     def _match_unadmitted(self, command: Command, reply: Reply) -> None:
         """Handle the reply to a command of a group whose state has not come true.
@@ -458,3 +461,40 @@ class ClientConnection(Session):
         self._buffer.take_all()
         self._enter(State.CLOSED)
         return self._closed
+
+
+def _next(step: Step, command: Command) -> State:
+    """Return where `command` leads if it succeeds."""
+    if isinstance(command, Bdat) and command.last:
+        return State.READY
+    return step.success or step.intermediate or step.failure
+
+
+def _check_code(step: Step, reply: Reply, command: Command) -> None:
+    """Refuse a code that would change the framing in a way that was not agreed.
+
+    Raises:
+        RemoteProtocolError: it is one.
+    """
+    code = reply.code
+    if code >= 400:
+        return
+    target = step.success if code < 300 else step.intermediate
+    exact = step.exact
+    if target is None or (exact is not None and code != exact and code // 100 == exact // 100):
+        raise RemoteProtocolError(
+            f"no {code} expected as the reply to {command.verb or type(command).__name__}",
+            Violation.REPLY_CODE,
+        )
+
+
+def _challenge(reply: Reply) -> bytes | None:
+    """Return the challenge of a 334, None if it is not base64."""
+    try:
+        return decode_base64(reply.text.encode("utf-8", "surrogateescape"))
+    except InvalidValueError:
+        return None
+
+
+def _local(expected: str) -> LocalProtocolError:
+    return LocalProtocolError(f"expected: {expected}", Violation.LOCAL_STATE)

@@ -212,8 +212,7 @@ def check_utf8(command: Command, vocabulary: Vocabulary, transaction: Transactio
         InvalidValueError: with 550 5.6.7 for MAIL, 553 5.6.7 for RCPT.
     """
     if isinstance(command, Mail):
-        declared = vocabulary.mail_parameters
-        if any(name in declared and declared[name].allows_utf8 for name in command.parameters):
+        if Transaction(command, vocabulary.mail_parameters).allows_utf8:
             return
         path, code = command.reverse_path, 550
     elif isinstance(command, Rcpt):
