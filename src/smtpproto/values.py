@@ -9,19 +9,19 @@ mail.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar, dataclass_transform
 
 T = TypeVar("T")
 
 
-@dataclass_transform(frozen_default=True)
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def value(cls: type[T]) -> type[T]:
     """Make `cls` a value: slots, equality and hash by content, read-only to type checkers."""
     return dataclass(slots=True, unsafe_hash=True)(cls)
 
 
-@dataclass_transform()
+@dataclass_transform(field_specifiers=(field,))
 def value_with_init(cls: type[T]) -> type[T]:
     """Like `value`, for a class whose own ``__init__`` accepts more than its fields store.
 
