@@ -20,7 +20,6 @@ from .replies import Reply
 
 __all__ = [
     "BASE_VERBS",
-    "OBSOLETE_VERBS",
     "TLS_RECORD",
     "Bdat",
     "Command",

@@ -82,7 +82,7 @@ class Parameters(Mapping[str, Any]):
         return len(self._values)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Parameters) and self._values == other._values
+        return isinstance(other, Mapping) and dict(self._values) == dict(other)
 
     def __hash__(self) -> int:
         return hash(frozenset(self._values))
