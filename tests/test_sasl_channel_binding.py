@@ -111,11 +111,21 @@ def test_every_truncation_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [b"\x30\x80" + b"\0\0", b"\x30\x85" + b"\0" * 5, b"\x30\xff" + b"\0" * 130, b"\x31\0"]
+    "bad",
+    [
+        b"",
+        b"\x31\0",
+        b"\x30\x80",  # indefinite, which is BER
+        b"\x30\x85\0\0\0\0\0",
+        b"\x30\xff" + bytes(127),
+        b"\x30\x81",
+        b"\x30\x84\xff\xff\xff\xff",
+    ],
 )
 def test_lengths_that_are_not_der(bad: bytes) -> None:
-    with pytest.raises(InvalidValueError):
-        server_end_point(bad)
+    for octets in (bad, certificate(oid("1.2.840.113549.1.1.10"), bad)):
+        with pytest.raises(InvalidValueError):
+            server_end_point(octets)
 
 
 @given(st.binary(max_size=60), st.integers(0, 400))

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from base64 import b64decode, b64encode
 from typing import Any
 
@@ -24,6 +26,7 @@ from smtpproto.sasl import (
     Success,
     make_scram_credentials,
 )
+from smtpproto.sasl.scram_keys import derive_keys, xor
 
 REFUSED = Failure(535, "5.7.8", "Authentication credentials invalid")
 
@@ -302,6 +305,29 @@ def test_client_final_refused(before: bytes, after: bytes) -> None:
     changed = final.replace(before, after) if before else b""
     assert changed != final
     assert server.step(changed) == REFUSED
+
+
+@pytest.mark.parametrize(
+    ("final", "works"),
+    [
+        (b"c=biws,r=abcxyz", True),
+        (b"c=biws,r=abcxyz,x=y", True),
+        (b"c=biws,r=abcxy", False),
+        (b"c=biws,r=abcxyzz", False),
+        (b"c=eSws,r=abcxyz", False),
+    ],
+)
+def test_a_right_proof_does_not_make_up_for_the_rest(final: bytes, works: bool) -> None:
+    # A client that knows the password, and signs what it should not.
+    server = asked()
+    server.step(b"n,,n=user,r=abc")
+    server_first = server.answer(make_scram_credentials("pencil", b"salt", 1, "SHA-256")).data
+    keys = derive_keys(b"pencil", b"salt", 1, "sha256")
+    signed = b"n=user,r=abc," + server_first + b"," + final
+    signature = hmac.digest(hashlib.sha256(keys.client_key).digest(), signed, "sha256")
+    step = server.step(final + b",p=" + b64encode(xor(keys.client_key, signature)))
+    assert isinstance(step, Success) is works
+    assert works or step == REFUSED
 
 
 def test_a_replay_is_refused() -> None:

@@ -301,14 +301,11 @@ class ClientExchange(ABC):
             raise LocalProtocolError(
                 f"{self.name}: initial_response() comes before step()", Violation.LOCAL_STATE
             )
+        self.done = False  # until the mechanism says so again
         try:
             response: bytes = self._responses.send(challenge)
         except StopIteration:
-            self.done = False
             raise SASLError(f"{self.name}: a challenge beyond the end of the exchange") from None
-        except SASLError:
-            self.done = False
-            raise
         return response
 
 
