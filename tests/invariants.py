@@ -8,12 +8,15 @@ on the whole input at once.
 
 from __future__ import annotations
 
+import binascii
+import ipaddress
 import itertools
 import re
+import string
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from smtpproto.exceptions import InvalidValueError, Violation
+from smtpproto.exceptions import InvalidValueError, RemoteProtocolError, Violation
 from smtpproto.framing import (
     BadLine,
     ChunkReader,
@@ -26,6 +29,28 @@ from smtpproto.framing import (
     ReceiveBuffer,
     ReceivedPolicy,
 )
+from smtpproto.grammar import abnf
+from smtpproto.grammar.addresses import Path, is_address_literal, is_domain, parse_path, path_end
+from smtpproto.grammar.auth import Auth
+from smtpproto.grammar.commands import (
+    BASE_VERBS,
+    Bdat,
+    Command,
+    Ehlo,
+    Helo,
+    Lhlo,
+    Mail,
+    Noop,
+    Rcpt,
+    StartTLS,
+    Vocabulary,
+    parse_command,
+)
+from smtpproto.grammar.encodings import decode_base64, decode_xtext, encode_base64, encode_xtext
+from smtpproto.grammar.leniency import Leniency
+from smtpproto.grammar.parameters import Parameter
+from smtpproto.grammar.replies import Reply, ReplyParser
+from smtpproto.limits import Limits
 
 CRLF = b"\r\n"
 END = b"\r\n.\r\n"
@@ -311,3 +336,321 @@ def check_line_endings(
         if policy == "normalise":
             written += writer.write(b"", last=True)
         assert written == canonical_oracle(accepted.removesuffix(b"\r" * (policy == "strict")))
+
+
+# --------------------------------------------------------------------------- grammar
+#
+# The oracles below read one character after the other, or ask the standard library; the package
+# does neither.
+
+ATEXT = frozenset(string.ascii_letters + string.digits + "!#$%&'*+-/=?^_`{|}~")
+NO_CAPS = Limits(local_part=None, domain=None, path=None, parameters=None)
+
+
+def parse_number(text: str) -> int:
+    """Parse the value of a parameter that is a number."""
+    if not abnf.NUMBER.fullmatch(text):
+        raise InvalidValueError("a number expected", Violation.PARAMETER_SYNTAX)
+    return int(text)
+
+
+EVERYTHING = Vocabulary(
+    (*BASE_VERBS, Ehlo, Helo, Lhlo, StartTLS, Bdat, Auth),
+    {
+        "SIZE": Parameter("SIZE", parse_number),
+        "SMTPUTF8": Parameter("SMTPUTF8", allows_utf8=True),
+        "XVERP": Parameter("XVERP", str, free_value=True),
+        "ENVID": Parameter("ENVID", decode_xtext, encode_xtext, needs_value=True),
+    },
+    {"ORCPT": Parameter("ORCPT", str, needs_value=True)},
+    leniency=Leniency(unknown_parameters="pass"),
+)
+"""All verbs, and parameters of each kind."""
+
+
+def domain_oracle(text: str) -> bool:
+    """Say whether `text` is a Domain (RFC 5321 4.1.2, RFC 1035 2.3.4)."""
+    return all(
+        0 < len(label) <= 63
+        and all(c.isascii() and (c.isalnum() or c == "-") for c in label)
+        and "-" not in (label[0], label[-1])
+        for label in text.split(".")
+    )
+
+
+def ipv4_oracle(text: str) -> bool:
+    """Say whether `text` is an IPv4-address-literal without its brackets (RFC 5321 4.1.3)."""
+    numbers = text.split(".")
+    return len(numbers) == 4 and all(
+        0 < len(number) <= 3 and set(number) <= set(string.digits) and int(number) <= 255
+        for number in numbers
+    )
+
+
+def ipv6_oracle(text: str) -> bool:
+    """Say whether `text` is an IPv6-addr: what the standard library takes, less two things.
+
+    Namely a zone, and "::" for a single group; and with leading zeros in its IPv4 part.
+    """
+    head, colon, tail = text.rpartition(":")
+    if ipv4_oracle(tail):
+        text = head + colon + ".".join(str(int(number)) for number in tail.split("."))
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    groups = [group for group in text.split(":") if group]
+    return "%" not in text and ("::" not in text or len(groups) + ("." in text) <= 6)
+
+
+def literal_oracle(text: str) -> bool:
+    """Say whether `text` is an address literal (RFC 5321 4.1.3)."""
+    inside = text[1:-1]
+    if text[:1] + text[-1:] != "[]" or len(text) < 3 or not set(inside) <= DCONTENT:
+        return False
+    tag, colon, content = inside.partition(":")
+    if not colon:
+        return ipv4_oracle(inside)
+    if tag.lower() == "ipv6":
+        return ipv6_oracle(content)
+    named = tag[-1:].isalnum() and set(tag) <= {*string.ascii_letters, *string.digits, "-"}
+    return named and content != "" and not ipv6_oracle(inside)
+
+
+DCONTENT = frozenset(map(chr, range(33, 127))) - frozenset("[\\]")
+
+
+def local_part_length(text: str) -> int:
+    """Return how many characters of `text` are a local-part, -1 for none (RFC 5321 4.1.2)."""
+    if text[:1] == '"':
+        position = 1
+        while text[position : position + 1] not in ("", '"'):
+            position += 2 if text[position] == "\\" else 1
+        between = text[1:position]
+        return position + 1 if position < len(text) and between.isprintable() else -1
+    length = 0
+    while text[length : length + 1] in ATEXT or text[length : length + 1] == ".":
+        length += 1
+    return length if all(text[:length].split(".")) else -1
+
+
+def path_oracle(text: str) -> bool:
+    """Say whether ASCII `text` is ``<>``, ``<Postmaster>`` or a Path (RFC 5321 4.1.2)."""
+    inside = text[1:-1]
+    if len(text) < 2 or text[0] + text[-1] != "<>":
+        return False
+    if inside.lower() in ("", "postmaster"):
+        return True
+    if inside[0] == "@":
+        route, colon, inside = inside.partition(":")
+        hops = route.split(",")
+        if not colon or not all(hop[:1] == "@" and domain_oracle(hop[1:]) for hop in hops):
+            return False
+    length = local_part_length(inside)
+    domain = inside[length + 1 :]
+    return (
+        length > 0
+        and inside[length : length + 1] == "@"
+        and (domain_oracle(domain) or literal_oracle(domain))
+    )
+
+
+def check_answer(error: InvalidValueError) -> None:
+    """An error holds what a server answers, and shows nothing raw."""
+    assert 400 <= error.code <= 599
+    assert error.enhanced[:2] == f"{error.code // 100}."
+    assert str(error).isascii()
+    assert str(error).isprintable()
+
+
+def check_path(text: str) -> None:
+    """What is a path is one by the oracle, too, and is written as it was read."""
+    try:
+        path = parse_path(text, limits=NO_CAPS)
+    except InvalidValueError as error:
+        check_answer(error)
+        assert not (text.isascii() and path_oracle(text))
+        return
+    assert not text.isascii() or path_oracle(text)
+    assert str(path) == text
+    assert parse_path(str(path), limits=NO_CAPS) == path == Path(path.address, path.source_route)
+    again = Path(str(path.mailbox))
+    assert again.mailbox.is_same(path.mailbox)
+    assert len(again.address) <= len(path.address)
+    assert path_end(text + " X=>") == len(text)
+
+
+def check_literal(text: str) -> None:
+    """What is an address literal is one by the oracle, and the same for a domain."""
+    assert is_address_literal(text) == literal_oracle(text)
+    assert is_domain(text) == (domain_oracle(text) and len(text) <= 255)
+
+
+def check_command(line: bytes, vocabulary: Vocabulary = EVERYTHING) -> None:
+    """A line is refused with an answer, or is a command that is read back from what is written."""
+    try:
+        command = parse_command(line, vocabulary)
+    except InvalidValueError as error:
+        check_answer(error)
+        return
+    try:
+        written = command.encode(vocabulary)
+    except InvalidValueError as error:
+        # NOOP takes any octets, but hands on only UTF-8.
+        violation = error.violation
+        assert isinstance(command, Noop)
+        assert violation is Violation.NOT_UTF8
+        return
+    check_written(written)
+    assert_same(parse_command(written[:-2], vocabulary), command)
+
+
+def check_written(written: bytes) -> None:
+    """What is written is one line: a CRLF at its end, and no CR, LF or NUL before."""
+    assert written.endswith(CRLF)
+    assert not set(written[:-2]) & set(b"\r\n\0")
+
+
+def assert_same(read: Command, command: Command) -> None:
+    """Compare two commands; a source route is not sent."""
+    if isinstance(command, Mail):
+        command = Mail(command.reverse_path.address, command.parameters)
+    elif isinstance(command, Rcpt):
+        command = Rcpt(command.forward_path.address, command.parameters)
+    assert read == command
+
+
+def reply_oracle(lines: Sequence[bytes]) -> list[tuple[int, list[bytes]]]:
+    """Read replies until a line is none, as code and texts (RFC 5321 4.2)."""
+    replies = []
+    code, texts = b"", []
+    for line in lines:
+        separator = line[3:4]
+        digits = line[:3]
+        if len(digits) < 3 or digits[:1] not in b"2345" or set(digits) - set(b"0123456789"):
+            break
+        if separator not in (b"", b" ", b"\t", b"-") or set(line) & set(b"\r\n\0"):
+            break
+        if texts and digits != code:
+            break
+        code = digits
+        texts.append(line[4:])
+        if separator != b"-":
+            replies.append((int(code), texts))
+            texts = []
+    return replies
+
+
+def read_replies(lines: Sequence[bytes]) -> list[Reply]:
+    """Read replies until a line is none."""
+    parser = ReplyParser(Limits())
+    replies = []
+    for line in lines:
+        try:
+            reply = parser.feed(line)
+        except RemoteProtocolError:
+            break
+        assert parser.is_within_reply == (reply is None)
+        replies += [reply] if reply else []
+    return replies
+
+
+def check_replies(octets: bytes) -> None:
+    """Replies are those of the oracle, lose nothing, and are read back from what is written."""
+    lines = octets.split(CRLF)[:-1]
+    replies = read_replies(lines)
+    texts = [
+        [f"{reply.enhanced} {line}" if reply.enhanced else line for line in reply.lines]
+        for reply in replies
+    ]
+    expected = reply_oracle(lines)
+    assert [reply.code for reply in replies] == [code for code, _ in expected]
+    for found, (_, raw) in zip(texts, expected, strict=True):
+        # "250 2.0.0" has no text, and is written with a space behind it.
+        assert [text.encode("utf-8", "surrogateescape").rstrip(b" ") for text in found] == [
+            text.rstrip(b" ") for text in raw
+        ]
+    for reply in replies:
+        written = reply.encode()
+        cut_up = written.split(CRLF)[:-1]
+        assert all(len(line) <= 510 and not set(line) & set(b"\r\n\0") for line in cut_up)
+        if len(cut_up) == len(reply.lines):
+            assert read_replies(cut_up) == [reply]
+
+
+def check_encodings(octets: bytes) -> None:
+    """Each encoding gives back what it was given, and each text that is taken is the one text."""
+    assert decode_xtext(encode_xtext(octets)) == octets
+    assert decode_base64(encode_base64(octets)) == octets
+    text = octets.decode("latin-1")
+    try:
+        decoded = decode_base64(octets)
+    except InvalidValueError as error:
+        check_answer(error)
+        assert octets != base64_oracle(octets)
+    else:
+        assert encode_base64(decoded) == octets
+    for lenient in (False, True):
+        try:
+            plain = decode_xtext(text, lenient)
+        except InvalidValueError as error:
+            check_answer(error)
+            assert xtext_oracle(text, lenient) is None
+        else:
+            assert plain == xtext_oracle(text, lenient)
+
+
+def base64_oracle(octets: bytes) -> bytes | None:
+    """Decode with what the standard library has, leniently, and encode again."""
+    try:
+        return binascii.b2a_base64(binascii.a2b_base64(octets), newline=False)
+    except binascii.Error:
+        return None
+
+
+def xtext_oracle(text: str, lenient: bool) -> bytes | None:
+    """Decode xtext character by character (RFC 3461 4)."""
+    digits = string.hexdigits if lenient else "0123456789ABCDEF"
+    decoded = b""
+    while text:
+        if text[0] == "+":
+            if len(text) < 3 or text[1] not in digits or text[2] not in digits:
+                return None
+            decoded += bytes.fromhex(text[1:3])
+            text = text[3:]
+        elif "!" <= text[0] <= "~" and text[0] != "=":
+            decoded += text[0].encode()
+            text = text[1:]
+        else:
+            return None
+    return decoded
+
+
+def check_grammar(octets: bytes, kind: int = 0) -> None:
+    """Hold everything that is read from one text against the oracles.
+
+    Args:
+        octets: the text of all of them.
+        kind: chooses the switches.
+    """
+    vocabulary = Vocabulary(
+        tuple(EVERYTHING.verbs.values()),
+        EVERYTHING.mail_parameters,
+        EVERYTHING.rcpt_parameters,
+        Leniency(
+            allow_space_after_colon=not kind & 1,
+            allow_missing_brackets=bool(kind & 2),
+            allow_underscore_domain=bool(kind & 4),
+            allow_trailing_dot=bool(kind & 8),
+            strict_helo=bool(kind & 16),
+            unknown_parameters=("pass", "ignore", "reject")[kind % 3],
+        ),
+    )
+    check_command(octets, vocabulary)
+    for text in (octets.decode("latin-1"), octets.decode("utf-8", "surrogateescape")):
+        check_path(text)
+        check_path(f"<{text}>")
+        check_literal(text)
+        check_literal(f"[{text}]")
+    check_replies(octets + CRLF)
+    check_encodings(octets)

@@ -16,3 +16,62 @@ smtp_octets = st.lists(st.sampled_from(list(SMTP_ALPHABET)), max_size=60).map(by
 token_octets = st.lists(st.sampled_from(TOKENS) | smtp_octets, max_size=6).map(b"".join)
 
 octets = st.binary(max_size=60) | smtp_octets | token_octets
+
+
+# --------------------------------------------------------------------------- grammar
+
+ATEXT = "abcXYZ019!#$%&'*+-/=?^_`{|}~"
+UTF8 = "\u00e9\u20ac\U0001d54f"
+
+
+def quoted(text: str) -> str:
+    """Write `text` as a quoted string, with a backslash where one is needed and before spaces."""
+    return '"' + "".join("\\" + c if c in '"\\ ' else c for c in text) + '"'
+
+
+atoms = st.text(ATEXT, min_size=1, max_size=6)
+utf8_atoms = st.text(ATEXT + UTF8, min_size=1, max_size=6)
+quotable = st.text(st.characters(min_codepoint=32, max_codepoint=126) | st.sampled_from(UTF8))
+local_parts = st.lists(utf8_atoms, min_size=1, max_size=3).map(".".join) | quotable.map(
+    lambda text: quoted(text[:30])
+)
+labels = st.from_regex(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,5}[A-Za-z0-9])?", fullmatch=True)
+domains = st.lists(labels, min_size=1, max_size=4).map(".".join)
+literals = (
+    st.ip_addresses(v=4).map(lambda address: f"[{address}]")
+    | st.ip_addresses(v=6).map(lambda address: f"[IPv6:{address}]")
+    | st.ip_addresses(v=6).map(lambda address: f"[ipv6:{address.exploded.upper()}]")
+    | st.just("[x-tag:!content+~]")
+)
+addresses = st.builds("{}@{}".format, local_parts, domains | literals)
+routes = st.lists(domains, max_size=2).map(tuple)
+
+keywords = st.from_regex(r"X[A-Z0-9][A-Z0-9-]{0,5}", fullmatch=True)
+values = st.text(
+    st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="=")
+    | st.sampled_from(UTF8),
+    min_size=1,
+    max_size=12,
+)
+parameters = st.dictionaries(keywords, st.none() | values, max_size=3)
+
+# Text of one line: anything but CR, LF and NUL, octets that are no UTF-8 among it.
+line_text = st.text(
+    st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"])
+    | st.sampled_from("\udc80\udcff\u2028\x85\v "),
+    max_size=20,
+)
+
+# Pieces of commands and replies: what is put together of them is often almost right.
+GRAMMAR_TOKENS = (
+    *(b"MAIL FROM:<", b"RCPT TO:<", b"a@b.example>", b"<@r.example:", b"Postmaster>", b"<>"),
+    *(b"EHLO ", b"HELO ", b"LHLO ", b"VRFY ", b"EXPN ", b"NOOP ", b"HELP ", b"BDAT ", b"AUTH "),
+    *(b"DATA", b"RSET", b"QUIT", b"STARTTLS", b" LAST", b" SMTPUTF8", b"PLAIN ", b"=", b"AGEAYg=="),
+    *(b" SIZE=", b" BODY=8BITMIME", b" ENVID=a+2Bb", b" XVERP=+=", b'"a>b@c"', b'"', b"\\", b" "),
+    *(b"[192.0.2.1]", b"[IPv6:2001:db8::1]", b"[IPv6:", b"::", b"255", b"%eth0", b"[x:y]", b"]"),
+    *(b"\xc3\xa9", b"\xe2\x84\xaa", b"\xc5\xbf", b"\xed\xa0\x80", b"\xc0\xaf", b"\xd9\xa1"),
+    *(b"250-", b"250 ", b"354", b"2.1.5 ", b"5.7.1", b"\r\n", b"\r", b"\n", b"\0", b"\t", b"+2b"),
+)
+grammar_octets = st.lists(st.sampled_from(GRAMMAR_TOKENS) | st.binary(max_size=4), max_size=7).map(
+    b"".join
+)
