@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from hypothesis import strategies as st
-from invariants import SMTP_ALPHABET, TOKENS
+from invariants import GRAMMAR_TOKENS, SMTP_ALPHABET, TOKENS
 
 # Lengths of pieces, taken in turn and over again; short ones, since the edges lie close together.
 cuts = st.lists(st.integers(1, 9), max_size=5)
@@ -62,16 +62,6 @@ line_text = st.text(
     max_size=20,
 )
 
-# Pieces of commands and replies: what is put together of them is often almost right.
-GRAMMAR_TOKENS = (
-    *(b"MAIL FROM:<", b"RCPT TO:<", b"a@b.example>", b"<@r.example:", b"Postmaster>", b"<>"),
-    *(b"EHLO ", b"HELO ", b"LHLO ", b"VRFY ", b"EXPN ", b"NOOP ", b"HELP ", b"BDAT ", b"AUTH "),
-    *(b"DATA", b"RSET", b"QUIT", b"STARTTLS", b" LAST", b" SMTPUTF8", b"PLAIN ", b"=", b"AGEAYg=="),
-    *(b" SIZE=", b" BODY=8BITMIME", b" ENVID=a+2Bb", b" XVERP=+=", b'"a>b@c"', b'"', b"\\", b" "),
-    *(b"[192.0.2.1]", b"[IPv6:2001:db8::1]", b"[IPv6:", b"::", b"255", b"%eth0", b"[x:y]", b"]"),
-    *(b"\xc3\xa9", b"\xe2\x84\xaa", b"\xc5\xbf", b"\xed\xa0\x80", b"\xc0\xaf", b"\xd9\xa1"),
-    *(b"250-", b"250 ", b"354", b"2.1.5 ", b"5.7.1", b"\r\n", b"\r", b"\n", b"\0", b"\t", b"+2b"),
-)
 grammar_octets = st.lists(st.sampled_from(GRAMMAR_TOKENS) | st.binary(max_size=4), max_size=7).map(
     b"".join
 )
