@@ -535,7 +535,8 @@ def assert_same(read: Command, command: Command) -> None:
 def reply_oracle(lines: Sequence[bytes]) -> list[tuple[int, list[bytes]]]:
     """Read replies until a line is none, as code and texts (RFC 5321 4.2)."""
     replies = []
-    code, texts = b"", []
+    code = b""
+    texts: list[bytes] = []
     for line in lines:
         separator = line[3:4]
         digits = line[:3]

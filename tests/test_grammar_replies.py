@@ -294,6 +294,8 @@ def test_where_text_is_cut() -> None:
         == b"250-a\r\n250-b" + fits[:-1].encode() + b"\r\n250 x\r\n"
     )
     assert Reply(250, " " + fits).encode() == b"250- " + fits[:-1].encode() + b"\r\n250 x\r\n"
+    assert Reply(250, fits * 3).encode().count(b"\r\n") == 3
+    assert Reply(250, f"{fits} {fits}").encode().count(b"\r\n") == 2
     assert len(Reply(250, "\u20ac" * 168 + "ab").encode()) == 512
     assert len(Reply(250, "x" * 500, "2.0.0").encode()) == 512
 
