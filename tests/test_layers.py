@@ -17,7 +17,7 @@ PACKAGE = SRC / "smtpproto"
 # each other. A new module or subpackage of smtpproto gets its place here.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("values", "exceptions"),
-    ("limits", "states"),
+    ("limits", "states", "tlsinfo"),
     ("framing",),
     ("grammar",),
     ("sasl", "proxy"),
