@@ -57,8 +57,10 @@ class Size(Extension):
         """
         assert isinstance(command, Mail)
         declared = command.parameters.get("SIZE")
+        if declared is None:
+            return
         maximum = facts.announced["SIZE"]
-        if declared is not None and maximum is not None and int(declared) > maximum:
+        if maximum is not None and int(declared) > maximum:
             raise InvalidValueError(
                 f"a message of at most {maximum} octets expected, not of {declared}",
                 Violation.MESSAGE_TOO_BIG,

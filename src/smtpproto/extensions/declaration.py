@@ -57,7 +57,7 @@ class Transaction:
         """True when its addresses may hold UTF-8 (RFC 6531 3.4)."""
         self.is_binary = False
         """True when its mail data may be any octets (RFC 3030 3)."""
-        for keyword, given in mail.parameters.items():
+        for keyword, given in mail.parameters.items() if mail.parameters else ():
             parameter = declared.get(keyword)
             if parameter is not None:
                 self.allows_utf8 |= parameter.allows_utf8

@@ -52,7 +52,7 @@ class ContentCheck:
             return piece[: limit - before] if before < limit else b""
         if self._decoder is not None:
             self._decoder.decode(piece.decode("latin-1"))
-            if b"\0" in piece:
+            if 0 in piece:
                 self._nul = True
         return piece
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ..exceptions import Violation
 from ..values import value
-from .buffer import ReceiveBuffer
+from .buffer import CR, LF, ReceiveBuffer
 
 SHOWN = 512
 """Octets of an over-long line that are kept to be shown."""
@@ -47,12 +47,14 @@ class LineReader:
 
     def read(self, buffer: ReceiveBuffer) -> bytes | BadLine | None:
         """Return the next line without its CRLF, a `BadLine`, or None while more is needed."""
+        if buffer.is_empty:
+            return None
         line = buffer.take_line()
         if line is None:
             return self._pass_over(buffer) if self._passed or len(buffer) > self.limit else None
         if self._passed or len(line) + 2 > self.limit:
             return self._too_long(line)
-        if b"\r" in line or b"\n" in line or b"\0" in line:
+        if CR in line or LF in line or 0 in line:
             return BadLine(line, irregularity(line))
         return line
 
@@ -78,6 +80,6 @@ class LineReader:
 
 def irregularity(line: bytes) -> Violation:
     """Name what is wrong with a line that holds a CR, LF or NUL."""
-    if b"\0" in line:
+    if 0 in line:
         return Violation.NUL
-    return Violation.BARE_LF if b"\n" in line else Violation.BARE_CR
+    return Violation.BARE_LF if LF in line else Violation.BARE_CR

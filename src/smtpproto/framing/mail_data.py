@@ -8,7 +8,7 @@ operation per octet or per line.
 
 from __future__ import annotations
 
-from .buffer import ReceiveBuffer
+from .buffer import DOT, ReceiveBuffer
 from .content import ContentCheck
 
 _PIECE = 65536
@@ -46,7 +46,7 @@ class MailDataReader:
                 data = self._held + data
             # Each search answers a question that makes the next one needless for most mail; from
             # the back they are the faster ones.
-            stuffed = b"." in data and data.rfind(b"\r\n.") >= 0
+            stuffed = DOT in data and data.rfind(b"\r\n.") >= 0
             if stuffed and data.rfind(_END) >= 0:
                 end = data.find(_END)
                 buffer.give_back(data[end + 5 :])

@@ -12,6 +12,7 @@ import io
 from typing import Literal
 
 from ..exceptions import InvalidValueError, Violation
+from .buffer import CR, LF
 
 LineEndings = Literal["normalise", "strict"]
 """Make bare CR and LF a CRLF, or refuse them."""
@@ -47,7 +48,7 @@ class LineEndingWriter:
         """
         if self._binary:
             return data
-        if b"\0" in data:
+        if 0 in data:
             raise InvalidValueError(
                 "mail data without NUL expected (only BODY=BINARYMIME may hold one)", Violation.NUL
             )
@@ -64,8 +65,8 @@ class LineEndingWriter:
         return clean
 
     def _clean(self, piece: bytes) -> bytes:
-        has_cr = b"\r" in piece
-        if not has_cr and b"\n" not in piece:
+        has_cr = CR in piece
+        if not has_cr and LF not in piece:
             return piece
         if has_cr:
             decoder = io.IncrementalNewlineDecoder(None, translate=False)
@@ -74,7 +75,7 @@ class LineEndingWriter:
                 return piece
         if self._strict:
             violation = Violation.BARE_LF
-            if has_cr and b"\n" not in piece.replace(b"\r\n", b""):
+            if has_cr and LF not in piece.replace(b"\r\n", b""):
                 violation = Violation.BARE_CR
             raise InvalidValueError(
                 f"mail data with CRLF line endings expected, not with a {violation.value}",

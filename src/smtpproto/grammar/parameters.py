@@ -75,6 +75,10 @@ class Parameters(Mapping[str, Any]):
     def __getitem__(self, keyword: str) -> Any:
         return self._values[keyword]
 
+    def get(self, keyword: str, default: Any = None) -> Any:
+        """Return the value of `keyword`, `default` when it is not there."""
+        return self._values.get(keyword, default)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
 

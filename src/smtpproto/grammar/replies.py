@@ -75,7 +75,6 @@ class Reply:
         code: 200 to 599.
         text: one line, or a sequence of lines; no CR, LF or NUL in any.
         enhanced: an enhanced status code such as "2.1.5"; its class equals the code's first digit.
-        checked: True only when all of this is known to be so.
 
     Raises:
         InvalidValueError: one of them is not so.
@@ -87,19 +86,25 @@ class Reply:
     """The text, at least one line; octets that are not UTF-8 are surrogate escapes."""
     enhanced: Final[str | None]
     """The enhanced status code that stands on every line, and is not part of `lines`."""
+    plain: Final[bytes | None]
+    """The octets of the reply where its text is printable ASCII, None otherwise. Not to be set."""
 
     def __init__(
         self,
         code: int,
         text: str | Sequence[str] = "",
         enhanced: str | None = None,
-        checked: bool = False,
     ) -> None:
         self.lines = lines = (text,) if isinstance(text, str) else tuple(text) or ("",)
         self.code = code
         self.enhanced = enhanced
-        if not checked:
-            encode_reply(code, lines, enhanced)  # checks, once for equal replies
+        # Checks, once for equal short replies: long ones may be a peer's, to fill the memory.
+        is_short = len(lines) == 1 and len(lines[0]) <= _LINE
+        check = _plain_octets if is_short else _plain_octets.__wrapped__
+        self.plain = check(code, lines, enhanced)
+
+    def __repr__(self) -> str:
+        return f"Reply(code={self.code}, lines={self.lines!r}, enhanced={self.enhanced!r})"
 
     @property
     def text(self) -> str:
@@ -146,6 +151,13 @@ class Reply:
 
 
 @lru_cache(maxsize=512, typed=True)
+def _plain_octets(code: int, lines: tuple[str, ...], enhanced: str | None) -> bytes | None:
+    """Check the parts of a reply; return its octets if no server needs to clean them."""
+    octets = encode_reply(code, lines, enhanced)
+    plain = all(line.isascii() and line.isprintable() for line in lines)
+    return octets if plain else None
+
+
 def encode_reply(
     code: int, lines: tuple[str, ...], enhanced: str | None, whole_lines: bool = False
 ) -> bytes:
@@ -272,5 +284,5 @@ def _received(code: int, raw: list[bytes]) -> Reply:
         status = found[0]
         end = len(status)
         if all(line.startswith(status) and line[end : end + 1] in ("", " ") for line in lines):
-            return Reply(code, tuple(line[end + 1 :] for line in lines), status, checked=True)
-    return Reply(code, lines, checked=True)
+            return Reply(code, tuple(line[end + 1 :] for line in lines), status)
+    return Reply(code, lines)

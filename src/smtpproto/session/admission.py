@@ -77,18 +77,10 @@ class Admission(Session):
         super().__init__(offered, limits, leniency, lmtp, tls, frozenset(refused))
         self._require_tls = require_tls
         self._require_auth = require_auth
+        self._has_policy = require_tls or require_auth or limits.commands is not None
         self._command_line = command_line_limit(offered, limits)
         self._tls_due = False
         self._idle = self._commands = self._failed_auth = 0
-        self._set_gate()
-
-    def _set_gate(self) -> None:
-        """Set the commands that policy admits now; None for all."""
-        self._gate: frozenset[type[Command]] | None = None
-        if self._require_tls and self.tls is None:
-            self._gate = _BEFORE_TLS
-        elif self._require_auth and not self.is_authenticated:
-            self._gate = _BEFORE_AUTH
 
     def _admit(self, command: Command, kind: type[Command]) -> Step:
         """Return the step that `command` takes in the table.
@@ -97,11 +89,8 @@ class Admission(Session):
             InvalidValueError: policy, offer, state, a check or a counter is against it.
         """
         self._commands += 1
-        if exceeds(self._commands, self._limits.commands):
-            raise error_of(TOO_MANY_COMMANDS)
-        if self._gate is not None and kind not in self._gate:
-            tls_first = self._require_tls and self.tls is None
-            raise error_of(TLS_REQUIRED if tls_first else AUTH_REQUIRED)
+        if self._has_policy:
+            self._apply_policy(kind)
         step = self._row.get(kind)
         if step is None or kind in self._not_in_force:
             raise self._inadmissible(kind)
@@ -111,6 +100,20 @@ class Admission(Session):
         if kind in _CONDITIONS:
             _CONDITIONS[kind](self)
         return step
+
+    def _apply_policy(self, kind: type[Command]) -> None:
+        """Hold `kind` against what stands before the table.
+
+        Raises:
+            InvalidValueError: with 530, or with 421 after too many commands.
+        """
+        if exceeds(self._commands, self._limits.commands):
+            raise error_of(TOO_MANY_COMMANDS)
+        if self._require_tls and self.tls is None:
+            if kind not in _BEFORE_TLS:
+                raise error_of(TLS_REQUIRED)
+        elif self._require_auth and not self.is_authenticated and kind not in _BEFORE_AUTH:
+            raise error_of(AUTH_REQUIRED)
 
     def _inadmissible(self, kind: type[Command]) -> InvalidValueError:
         """Make the error for a command that is not offered, or out of order."""

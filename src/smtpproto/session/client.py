@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal
 
 from ..exceptions import (
     InvalidValueError,
@@ -21,7 +22,7 @@ from ..exceptions import (
 from ..extensions import KNOWN
 from ..extensions.declaration import Extension, Transaction
 from ..framing import BadLine, LineEndings, LineEndingWriter, LineReader, MailDataWriter
-from ..grammar.auth import EndOfMailData, Greeting
+from ..grammar.auth import Auth, AuthResponse, EndOfMailData, Greeting
 from ..grammar.command import Command
 from ..grammar.commands import Bdat, Data, Mail, Rcpt
 from ..grammar.encodings import decode_base64
@@ -31,6 +32,7 @@ from ..grammar.replies import Reply, ReplyParser
 from ..limits import DEFAULT_LIMITS, Limits
 from ..states import State
 from ..tlsinfo import TLSInfo
+from ..values import value
 from .events import ConnectionClosed, ReplyReceived, Signal
 from .session import COMMAND_LINE, Session, check_utf8, in_order
 from .table import Step
@@ -40,6 +42,16 @@ ClientEvent = (
     | ReplyReceived
     | ConnectionClosed
 )
+
+
+@value
+class _Facts:
+    """What an extension's check looks at: the session as it will be when the command arrives."""
+
+    tls: TLSInfo | None
+    is_authenticated: bool
+    transaction: Transaction | None
+    announced: Mapping[str, Any]
 
 
 class ClientConnection(Session):
@@ -71,10 +83,10 @@ class ClientConnection(Session):
         self._lines = LineReader(limits.reply_line, limits.reply_line)
         self._replies = ReplyParser(limits)
         self._outstanding: deque[Command] = deque((Greeting(),))
-        # Where the session stands if all that is outstanding succeeds.
+        # Where the session stands, and in which transaction, if all that is outstanding succeeds.
         self._projected = State.GREETED
-        # The transaction of the last MAIL sent: what may follow in its group depends on it.
-        self._sent: Transaction | None = None
+        self._projected_transaction: Transaction | None = None
+        self._refused_since = False
         self._mail_data: MailDataWriter | None = None
         self._chunks: LineEndingWriter | None = None
         self._closed: ConnectionClosed | None = None
@@ -95,7 +107,7 @@ class ClientConnection(Session):
     def discard(self, keyword: str) -> None:
         """Treat an announced extension as if it had not been: for a server that has it wrong."""
         rest = {name: texts for name, texts in self.keywords.items() if name != keyword.upper()}
-        self._announce(rest)
+        self._announce(MappingProxyType(rest))
 
     def send(self, command: Command, octets: bytes = b"") -> bytes:
         """Return the octets of a command, to be written in the order of the calls.
@@ -111,19 +123,16 @@ class ClientConnection(Session):
         """
         if isinstance(command, Bdat):
             raise _local("send_chunk() is the way to send BDAT")
-        return self._send(command, octets)
-
-    def _send(self, command: Command, octets: bytes) -> bytes:
         self._refuse_unread()
         step = self._admit(command)
         line = command.encode(self._vocabulary)
         self._check_length(command, line)
         if len(octets) != command.octets():
             raise _local(f"{command.octets()} octets behind {command.verb}, not {len(octets)}")
-        self._outstanding.append(command)
-        self._projected = _next(step, command)
         if isinstance(command, Mail):
-            self._sent = Transaction(command, self._vocabulary.mail_parameters)
+            self._chunks = None
+        self._outstanding.append(command)
+        self._project(step, command)
         return line + octets
 
     def _admit(self, command: Command) -> Step:
@@ -133,8 +142,9 @@ class ClientConnection(Session):
             LocalProtocolError: it may not be sent now.
         """
         kind = type(command)
-        outstanding = self._outstanding
-        state = self._projected if outstanding else self.state
+        if self._refused_since or not self._outstanding:
+            self._project_anew()
+        state = self._projected
         step = self._table[state].get(kind)
         if step is None or kind not in self._verbs:
             raise LocalProtocolError(
@@ -146,18 +156,43 @@ class ClientConnection(Session):
                 f"{kind.__name__} needs an extension that the server has not announced",
                 Violation.NOT_OFFERED,
             )
-        if outstanding:
+        if self._outstanding:
             self._admit_in_group(command)
         if isinstance(command, Mail | Rcpt):
             self._refuse_parameters(command)
-        for extension in self._checks.get(kind, ()):
-            extension.check(command, self)
-        check_utf8(command, self._vocabulary, self._sent)
+        transaction = self._projected_transaction
+        if kind in self._checks:
+            facts = _Facts(self.tls, self.is_authenticated, transaction, self.announced)
+            for extension in self._checks[kind]:
+                extension.check(command, facts)
+        check_utf8(command, self._vocabulary, transaction)
         return step
+
+    def _project(self, step: Step, command: Command) -> None:
+        """Go on to where the session stands if `command` succeeds."""
+        chunk_ends_it = isinstance(command, Bdat) and command.last
+        state = State.READY if chunk_ends_it else step.success or step.intermediate or step.failure
+        self._projected = state
+        if isinstance(command, Mail):
+            self._projected_transaction = Transaction(command, self._vocabulary.mail_parameters)
+        elif state is State.READY:
+            self._projected_transaction = None
+
+    def _project_anew(self) -> None:
+        """Begin again at the real state: a refusal has made another future of the group."""
+        self._refused_since = False
+        self._projected = self.state
+        self._projected_transaction = self.transaction
+        for waiting in self._outstanding:
+            step = self._table[self._projected].get(type(waiting))
+            if step is not None:
+                self._project(step, waiting)
 
     def _admit_in_group(self, command: Command) -> None:
         last = self._outstanding[-1]
-        if last.ends_group or not self.may_group:
+        # The mail data may be the first of a group, before MAIL (RFC 2920 3.1).
+        ends_group = last.ends_group and not isinstance(last, EndOfMailData)
+        if ends_group or not self.may_group:
             raise LocalProtocolError(
                 f"the reply to {last.verb or type(last).__name__} is awaited before "
                 f"{command.verb} may be sent (RFC 2920 3.1)",
@@ -179,7 +214,7 @@ class ClientConnection(Session):
         for keyword in command.parameters:
             if keyword not in self._declared(command):
                 raise LocalProtocolError(
-                    f"{command.verb} {keyword} needs an extension that the server has not announced",
+                    f"{keyword} needs an extension that the server has not announced",
                     Violation.PARAMETER_UNKNOWN,
                 )
 
@@ -190,7 +225,8 @@ class ClientConnection(Session):
         return self._vocabulary.rcpt_parameters if isinstance(command, Rcpt) else {}
 
     def _check_length(self, command: Command, line: bytes) -> None:
-        if command.long_line:
+        # An initial response must fit the usual line (RFC 4954 4), a response need not.
+        if command.long_line and not isinstance(command, Auth):
             most = self._limits.auth_line
         else:
             most = COMMAND_LINE + sum(p.length for p in self._declared(command).values())
@@ -208,7 +244,7 @@ class ClientConnection(Session):
             RemoteProtocolError: it is anything else.
         """
         self._raise_error()
-        if self._outstanding or not len(self._buffer):
+        if self._outstanding or not self._is_unread:
             return
         try:
             self._check_unasked()
@@ -246,7 +282,7 @@ class ClientConnection(Session):
         octets = self._data_writer().end()
         self._mail_data = None
         self._outstanding.extend(self._ends_of_mail_data())
-        self._projected = State.READY
+        self._project_anew()
         return octets
 
     def _data_writer(self) -> MailDataWriter:
@@ -282,16 +318,18 @@ class ClientConnection(Session):
             RemoteProtocolError: as for `send`.
         """
         self._refuse_unread()
-        self._admit(Bdat(0, last))
-        writer = self._chunks
-        if writer is None:
-            binary = self._sent is not None and self._sent.is_binary
-            writer = LineEndingWriter(self._line_endings, binary)
+        step = self._admit(Bdat(0, last))
+        transaction = self._projected_transaction
+        assert transaction is not None
+        writer = self._chunks or LineEndingWriter(self._line_endings, transaction.is_binary)
         octets = writer.write(data, last)
         self._chunks = None if last else writer
         if not octets and not last:
             return b""
-        return self._send(Bdat(len(octets), last), octets)
+        command = Bdat(len(octets), last)
+        self._outstanding.append(command)
+        self._project(step, command)
+        return command.encode() + octets
 
     # --- what is received ------------------------------------------------------------------------
 
@@ -306,7 +344,7 @@ class ClientConnection(Session):
         """
         if not data or self._eof:
             raise _local("octets before the end of the stream, which is receive_eof()")
-        if self._closed is None:
+        if self._closed is None and self._error is None:
             self._buffer.append(data if isinstance(data, bytes) else bytes(data))
 
     def next_event(self) -> ClientEvent:
@@ -330,16 +368,24 @@ class ClientConnection(Session):
             return self._close(clean=self._is_between)
         if self.state is State.TLS:
             return Signal.NEED_TLS
-        waiting = self._outstanding or len(self._buffer)
+        waiting = self._outstanding or self._is_unread
         return Signal.NEED_DATA if waiting else Signal.NEED_COMMAND
+
+    def tls_established(self, info: TLSInfo | None = None) -> None:
+        """Go on under TLS; see `Session.tls_established`."""
+        if self._is_unread:
+            raise _local("a handshake before anything else was received")
+        super().tls_established(info)
+
+    @property
+    def _is_unread(self) -> bool:
+        """True when octets have come that have not become a reply yet."""
+        return bool(len(self._buffer)) or self._replies.is_within_reply
 
     @property
     def _is_between(self) -> bool:
-        return (
-            not self._outstanding
-            and not len(self._buffer)
-            and self.state in (State.GREETED, State.READY)
-        )
+        waiting = self._outstanding or self._is_unread
+        return not waiting and self.state in (State.GREETED, State.READY)
 
     def _raise_error(self) -> None:
         if self._error is not None:
@@ -351,12 +397,7 @@ class ClientConnection(Session):
         self._enter(State.ERROR)
 
     def _read_reply(self) -> Reply | None:
-        if self.state is State.TLS:
-            raise RemoteProtocolError(
-                "nothing expected between the 220 to STARTTLS and the handshake",
-                Violation.INPUT_BEHIND_STARTTLS,
-            )
-        if not self._outstanding and not self._replies.is_within_reply:
+        if not self._outstanding:
             self._check_unasked()
         while (line := self._lines.read(self._buffer)) is not None:
             if isinstance(line, BadLine):
@@ -372,28 +413,37 @@ class ClientConnection(Session):
         return None
 
     def _check_unasked(self) -> None:
-        """Let nothing pass but a 421 where no command is outstanding.
+        """Let nothing pass but a 421 where no command is outstanding, and before TLS not even that.
 
         Raises:
             RemoteProtocolError: the input starts otherwise.
         """
+        if self.state is State.TLS:
+            raise RemoteProtocolError(
+                "nothing expected between the 220 to STARTTLS and the handshake",
+                Violation.INPUT_BEHIND_STARTTLS,
+            )
         start = self._buffer.peek(3)
-        if not b"421".startswith(start):
+        if not (self._replies.is_within_reply or b"421".startswith(start)):
             raise RemoteProtocolError(
                 f"no reply expected without a command, not {shown(start)}",
                 Violation.REPLY_UNEXPECTED,
             )
 
-    def _match(self, reply: Reply) -> ReplyReceived | ConnectionClosed:
+    def _match(self, reply: Reply) -> ReplyReceived:
         """Make the event for a reply, and change what it changes."""
         outstanding = self._outstanding
-        command = outstanding.popleft() if outstanding else None
-        if reply.code == 421 or command is None:
+        if not outstanding:  # only a 421 has come as far as this
             self._close(clean=False)
-            return ReplyReceived(command, reply)
+            return ReplyReceived(None, reply)
+        command = outstanding.popleft()
         if isinstance(command, Bdat) and command.last and EndOfMailData in self._row:
             command, *others = self._ends_of_mail_data()
             outstanding.extendleft(reversed(others))
+        if reply.code == 421:
+            self._close(clean=False)
+            return ReplyReceived(command, reply)
+        self._refused_since |= reply.code >= 400
         step = self._row.get(type(command))
         before = self.state
         if step is None:
@@ -401,10 +451,11 @@ class ClientConnection(Session):
         else:
             _check_code(step, reply, command)
             # In LMTP the last of several replies for the mail data ends the transaction.
-            if not (isinstance(command, EndOfMailData) and outstanding and self.lmtp):
+            more = outstanding and isinstance(outstanding[0], EndOfMailData)
+            if not (more and isinstance(command, EndOfMailData)):
                 self._apply(command, step, reply)
-        if reply.code >= 400 or self.state is not before:
-            self._settle(command)
+        if self.state is not before:
+            self._settle()
         challenge = _challenge(reply) if self.state is State.AUTH else None
         return ReplyReceived(command, reply, challenge)
 
@@ -429,6 +480,7 @@ class ClientConnection(Session):
             return
         if isinstance(command, Data) and reply.code == 354:
             # RFC 2920 3.1: all recipients refused, and mail data asked for all the same.
+            self.transaction = None
             self._enter(State.DATA)
         elif not (isinstance(command, Mail | Rcpt | Bdat) and reply.code < 300):
             raise RemoteProtocolError(
@@ -437,37 +489,23 @@ class ClientConnection(Session):
                 Violation.REPLY_CODE,
             )
 
-    def _settle(self, command: Command) -> None:
-        """Set up what follows from a changed state, or from a refusal."""
+    def _settle(self) -> None:
+        """Set up what follows from the state that was entered."""
         state = self.state
-        if state is State.DATA and isinstance(command, Data):
+        if state is State.DATA:
             self._mail_data = MailDataWriter(self._line_endings)
         elif state is State.CLOSED:
             self._close(clean=True)
-        elif state is State.TLS and len(self._buffer):
-            self._read_reply()
-        if self.transaction is None:
-            self._chunks = None
-        projected = state
-        for waiting in self._outstanding:
-            step = self._table[projected].get(type(waiting))
-            if step is not None:
-                projected = _next(step, waiting)
-        self._projected = projected
+        elif state is State.TLS and self._is_unread:
+            self._check_unasked()
 
     def _close(self, clean: bool) -> ConnectionClosed:
         self._closed = ConnectionClosed(clean, tuple(self._outstanding))
         self._outstanding.clear()
         self._buffer.take_all()
+        self._mail_data = None
         self._enter(State.CLOSED)
         return self._closed
-
-
-def _next(step: Step, command: Command) -> State:
-    """Return where `command` leads if it succeeds."""
-    if isinstance(command, Bdat) and command.last:
-        return State.READY
-    return step.success or step.intermediate or step.failure
 
 
 def _check_code(step: Step, reply: Reply, command: Command) -> None:
@@ -480,8 +518,9 @@ def _check_code(step: Step, reply: Reply, command: Command) -> None:
     if code >= 400:
         return
     target = step.success if code < 300 else step.intermediate
-    exact = step.exact
-    if target is None or (exact is not None and code != exact and code // 100 == exact // 100):
+    exact = step.exact or code
+    cancelled = isinstance(command, AuthResponse) and command.data is None  # RFC 4954 4
+    if target is None or cancelled or (code != exact and code // 100 == exact // 100):
         raise RemoteProtocolError(
             f"no {code} expected as the reply to {command.verb or type(command).__name__}",
             Violation.REPLY_CODE,

@@ -69,7 +69,7 @@ from .refusals import (
     refusal_of,
     reply_octets,
 )
-from .session import check_utf8
+from .session import NOTES, check_utf8
 from .table import Step
 
 ServerEvent = (
@@ -150,6 +150,12 @@ class ServerConnection(Admission):
         self._mail_data_limit = next(
             (limit for limit in offered if limit is not None), limits.mail_data
         )
+        # Beyond this size the rest of a message is not even passed over.
+        self._lost_at = (
+            None
+            if self._mail_data_limit is None
+            else self._mail_data_limit + limits.discarded_mail_data
+        )
         self._lines = LineReader(max(self._command_line, limits.auth_line), limits.discarded_line)
         # What a reply is due to, the rest of what is due for the same mail data, and whether that
         # reply must be a refusal, and ends the session.
@@ -210,7 +216,7 @@ class ServerConnection(Admission):
         line = self._lines.read(self._buffer)
         if line is None:
             # A ClientHello may have no CRLF for long.
-            if self._buffer.peek(2) == TLS_RECORD:
+            if not self._buffer.is_empty and self._buffer.peek(2) == TLS_RECORD:
                 return self._reject(None, TLS_RECORD, WRONG_PROTOCOL)
             return self._nothing()
         if isinstance(line, BadLine):
@@ -262,10 +268,13 @@ class ServerConnection(Admission):
         check = self._check
         assert reader is not None
         assert check is not None
-        piece = b"" if reader.ended else reader.read(self._buffer)
-        if piece:
-            return MailDataReceived(piece)
-        if check.excess > self._limits.discarded_mail_data:
+        if not reader.ended:
+            if self._buffer.is_empty:
+                return self._nothing()
+            piece = reader.read(self._buffer)
+            if piece:
+                return MailDataReceived(piece)
+        if exceeds(check.size, self._lost_at):
             return self._end_mail_data(check, lost=True)
         return self._end_mail_data(check) if reader.ended else self._nothing()
 
@@ -334,7 +343,8 @@ class ServerConnection(Admission):
         if refusal is not None:
             room = 0
         elif isinstance(command, Bdat):
-            self._check = self._check or self._new_check()
+            if self._check is None or self.state is not State.BDAT:
+                self._check = self._new_check()
             room = self._check.room
         if room is not None and size > room + self._limits.discarded_mail_data:
             return self._reject(command, line, refusal or CHUNK_TOO_BIG, closes=True)
@@ -455,74 +465,68 @@ class ServerConnection(Admission):
         code = reply.code
         if due is None or code == 421:
             return self._send_421(reply)
-        target = self._target(reply)
-        octets = self._encode(reply, due)
+        step = self._step
+        target: State | None
+        if self._refusal:
+            target = self._refused_target(reply)
+        elif step is None or code >= 400:
+            target = self.state if step is None else step.failure
+        else:
+            target = step.success if code < 300 else step.intermediate
+            if target is None or (code != step.exact and code // 100 == step.exact_class):
+                raise forbidden(_allowed(step), reply)
+        kind = type(due)
+        octets = reply.plain
+        lacks_status = reply.enhanced is None and self._enhanced and not 300 <= code < 400
+        if octets is None or lacks_status or kind in _NO_STATUS:
+            octets = self._encode(reply, due)
         if self._due_after:
             self._due = self._due_after.pop()
             return octets
         self._due = None
-        closes = self._closes
-        if self._refusal:
-            self._refusal = self._closes = False
-        if closes:
-            self._close(clean=False)
-            return octets
         before = self.state
         if target is not before:
             self._enter(target)
-        if code < 400:
-            self._accepted(due, reply)
-            self._settle(due)
-        elif target is not before or self._tls_due or isinstance(due, Auth):
-            self._failed(due, before)
+        if code >= 400:
+            self._failed(kind, before)
+            return octets
+        if kind in NOTES:
+            NOTES[kind](self, due, reply)
+        if target is not before and (target in _READERS or before in _READERS):
+            self._settle(kind)
         return octets
 
-    def _target(self, reply: Reply) -> State:
-        """Return the state that `reply` leads to.
+    def _refused_target(self, reply: Reply) -> State:
+        """Return the state that the reply to a refused line leads to.
 
         Raises:
-            LocalProtocolError: it is not allowed here.
+            LocalProtocolError: the reply is no refusal.
         """
-        step = self._step
-        code = reply.code
-        if self._refusal:
-            if code < 400:
-                raise forbidden("a reply of 4yz or 5yz to what was refused", reply)
-            return self.state if step is None else step.failure
-        assert step is not None
-        if code >= 400:
-            return step.failure
-        target = step.success if code < 300 else step.intermediate
-        exact = step.exact
-        if target is None or (exact is not None and code != exact and code // 100 == exact // 100):
-            allowed = [f"{exact}"] if exact else []
-            allowed += ["2yz"] if step.success and (exact or 300) // 100 != 2 else []
-            raise forbidden(" or ".join([*allowed, "4yz or 5yz"]), reply)
-        return target
+        if reply.code < 400:
+            raise forbidden("a reply of 4yz or 5yz to what was refused", reply)
+        return self.state if self._step is None else self._step.failure
 
-    def _settle(self, due: Command) -> None:
-        """Set up what follows from an accepted command."""
+    def _settle(self, kind: type[Command]) -> None:
+        """Set up what follows from the state that was entered."""
         state = self.state
-        if state is State.CLOSED:
-            self._close(clean=True)
+        if state is State.DATA:
+            if kind is Data:
+                self._check = self._new_check()
+                self._mail_data = MailDataReader(self._check)
+        elif state is State.CLOSED:
+            self._close(clean=kind is Quit)
             return
-        if state is State.DATA and isinstance(due, Data):
-            self._check = self._new_check()
-            self._mail_data = MailDataReader(self._check)
-        elif self.transaction is None:
-            self._check = None
         self._read = _READERS.get(state, ServerConnection._read_command).__get__(self)
-        if self._gate is not None:
-            self._set_gate()
 
-    def _failed(self, due: Command, before: State) -> None:
-        """Clean up after a refusal that changed more than nothing."""
-        self._tls_due = False
-        self._failed_auth += before is State.AUTH or isinstance(due, Auth)
-        if self.state is State.CLOSED:
-            self._close(clean=True)
-        elif self._chunk is None:
-            self._read = self._read_command
+    def _failed(self, kind: type[Command], before: State) -> None:
+        """Clean up after a refusal."""
+        closes = self._closes
+        self._refusal = self._closes = self._tls_due = False
+        self._failed_auth += kind is Auth or before is State.AUTH
+        if closes:
+            self._close(clean=False)
+        elif self.state is not before:
+            self._settle(kind)
 
     def _send_421(self, reply: Reply) -> bytes:
         if reply.code != 421 or self.state in (State.TLS, State.CLOSED):
@@ -534,9 +538,8 @@ class ServerConnection(Admission):
     def _encode(self, reply: Reply, due: Command | None) -> bytes:
         enhanced = reply.enhanced
         code = reply.code
-        # RFC 2034 4: neither the greeting nor the reply to a session command has one, nor 3yz.
-        hello = isinstance(due, HELLOS) and code < 300
-        if hello or (isinstance(due, Greeting) and code < 400):
+        hello = type(due) in _NO_STATUS and code < 400
+        if hello:
             enhanced = None
         elif enhanced is None and self._enhanced and not 300 <= code < 400:
             enhanced = DEFAULT_STATUS.get(code) or f"{code // 100}.0.0"
@@ -557,7 +560,17 @@ class ServerConnection(Admission):
         super().tls_established(info)
         self._tls_due = False
         self._read = self._read_command
-        self._set_gate()
+
+
+# The greeting and the replies to session commands have no enhanced status code (RFC 2034 4).
+_NO_STATUS: frozenset[type[Command]] = frozenset((Greeting, *HELLOS))
+
+
+def _allowed(step: Step) -> str:
+    """Say which replies a step allows."""
+    allowed = [str(step.exact)] if step.exact else []
+    allowed += ["2yz"] if step.success is not None and step.exact_class != 2 else []
+    return " or ".join([*allowed, "4yz", "5yz"])
 
 
 _DEFAULTS: Mapping[type[Command], Callable[[ServerConnection, Command], Reply]] = {

@@ -101,7 +101,7 @@ class Session:
 
     def _accepted(self, command: Command, reply: Reply) -> None:
         """Take note of a 2yz or 3yz reply, after the state has changed."""
-        note = _NOTES.get(type(command))
+        note = NOTES.get(type(command))
         if note is not None:
             note(self, command, reply)
         elif self.state is State.GREETED:  # a reset of the session that is no greeting (XCLIENT)
@@ -194,7 +194,7 @@ class Session:
 
 
 _NO_TRANSACTION = frozenset((State.GREETED, State.READY, State.CLOSED, State.ERROR))
-_NOTES: Mapping[type[Command], Callable[[Session, Command, Reply], None]] = {
+NOTES: Mapping[type[Command], Callable[[Session, Command, Reply], None]] = {
     Mail: Session._note_mail,
     Rcpt: Session._note_rcpt,
     Ehlo: Session._note_hello,

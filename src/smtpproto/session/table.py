@@ -69,6 +69,8 @@ class Step:
     failure: State
     exact: int | None
     """The one code allowed of its class; None for any."""
+    exact_class: int
+    """The first digit of `exact`; 0 when any code is allowed."""
 
 
 Table = Mapping[State, Mapping[type[Command], Step]]
@@ -94,6 +96,7 @@ def build_table(rows: tuple[Row, ...], lmtp: bool) -> Table:
                 _target(row.intermediate, state),
                 _target(row.failure, state) or state,
                 row.exact,
+                (row.exact or 0) // 100,
             )
     return table
 
