@@ -209,7 +209,16 @@ def test_good_values(name: str, good: Any) -> None:
         *(("priority", number) for number in (-10, 10, 100)),
         *(
             ("state", text)
-            for text in ("", "foo", "timed/", "normal x", "Normal\n", "timed/a b", "timed/a;b")
+            for text in (
+                "",
+                "foo",
+                "timed/",
+                "normal x",
+                "Normal\n",
+                "timed/a b",
+                "timed/a;b",
+                "timed/[a]",
+            )
         ),
         *(
             ("address", text)
