@@ -444,6 +444,11 @@ class Quitting(Quit):
     verb = "QUITTING"
 
 
+class Short(Noop):
+    __slots__ = ()
+    verb = "X"
+
+
 class Send(Mail):
     __slots__ = ()
     verb = "SEND"
@@ -455,7 +460,9 @@ class Rush(Rcpt):
 
 
 def test_verbs_of_other_lengths() -> None:
-    vocabulary = Vocabulary((Quit, Xyz, Quitting))
+    vocabulary = Vocabulary((Quit, Xyz, Quitting, Short))
+    assert parse_command(b"X ab", vocabulary) == Short("ab")
+    assert parse_command(b"X   ", vocabulary) == Short()
     assert type(parse_command(b"XYZ", vocabulary)) is Xyz
     assert type(parse_command(b"xyz ", vocabulary)) is Xyz
     assert type(parse_command(b"QUITTING", vocabulary)) is Quitting
