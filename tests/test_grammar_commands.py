@@ -103,7 +103,7 @@ def test_both_ways(line: bytes, command: Command) -> None:
         (b"quit", Quit()),
         (b"QUIT\t", Quit()),
         (b"startTLS  ", StartTLS()),
-        (b"noop\t x", Noop(" x")),
+        (b"noop\t x", Noop("x")),
         (b"NOOP x ", Noop("x")),
         (b"vrfy a  smtpUTF8", Vrfy("a", True)),
         (b"vrfy a b ", Vrfy("a b")),

@@ -48,7 +48,7 @@ class Limits:
     errors: int | None = 20
     """Rejected commands of a session, then 421 (Postfix: smtpd_hard_error_limit)."""
     idle_commands: int | None = 100
-    """NOOP, RSET, VRFY, EXPN, HELP and repeated EHLO between two transactions, then 421 (Postfix:
+    """NOOP, RSET, VRFY, EXPN, HELP and EHLO between two RCPT, then 421 (Postfix:
     smtpd_junk_command_limit)."""
     commands: int | None = None
     """Commands of a session, then 421."""

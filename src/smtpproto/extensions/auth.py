@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from ..exceptions import InvalidValueError, Violation, shown
 from ..grammar.addresses import Path
-from ..grammar.auth import Auth as AuthCommand, AuthResponse
+from ..grammar.auth import Auth as AuthCommand
+from ..grammar.auth import AuthResponse
 from ..grammar.commands import Command
 from ..grammar.encodings import decode_xtext, encode_xtext
 from ..grammar.parameters import Parameter

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from ..exceptions import InvalidValueError, Violation, shown
 from ..grammar import abnf
-from ..grammar.commands import Command, Mail, StartTLS as StartTLSCommand
-from ..grammar.parameters import Parameter
+from ..grammar.commands import Command, Mail
+from ..grammar.commands import StartTLS as StartTLSCommand
+from ..grammar.parameters import NO_PARAMETERS, Parameter
 from ..states import State
 from .declaration import Extension, Row, SessionFacts
 
@@ -56,6 +57,8 @@ class Size(Extension):
             InvalidValueError: with 552 5.3.4.
         """
         assert isinstance(command, Mail)
+        if command.parameters is NO_PARAMETERS:
+            return
         declared = command.parameters.get("SIZE")
         if declared is None:
             return

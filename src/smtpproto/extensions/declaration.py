@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
 from ..grammar.commands import Command, Mail, Rcpt
-from ..grammar.parameters import Parameter
+from ..grammar.parameters import NO_PARAMETERS, Parameter
 from ..states import State
 from ..tlsinfo import TLSInfo
 from ..values import value
@@ -57,7 +57,9 @@ class Transaction:
         """True when its addresses may hold UTF-8 (RFC 6531 3.4)."""
         self.is_binary = False
         """True when its mail data may be any octets (RFC 3030 3)."""
-        for keyword, given in mail.parameters.items() if mail.parameters else ():
+        if mail.parameters is NO_PARAMETERS:
+            return
+        for keyword, given in mail.parameters.items():
             parameter = declared.get(keyword)
             if parameter is not None:
                 self.allows_utf8 |= parameter.allows_utf8

@@ -64,7 +64,7 @@ class ReceiveBuffer:
         line = data[self._start : end]
         self._start = self._searched = end = end + 2
         self.is_empty = end == len(data)
-        return line if isinstance(line, bytes) else bytes(line)
+        return line if type(line) is bytes else bytes(line)
 
     def take(self, count: int) -> bytes:
         """Take the next `count` octets, or what there is."""
@@ -72,19 +72,18 @@ class ReceiveBuffer:
         start = self._start
         end = start + count
         if end >= len(data):
-            return self.take_all()
+            self._data = b""
+            self._start = 0
+            self.is_empty = True
+            if start:
+                data = data[start:]
+            return data if type(data) is bytes else bytes(data)
         self._start = self._searched = end
         return bytes(data[start:end])
 
     def take_all(self) -> bytes:
         """Take everything."""
-        data = self._data
-        if self._start:
-            data = data[self._start :]
-            self._start = 0
-        self._data = b""
-        self.is_empty = True
-        return data if isinstance(data, bytes) else bytes(data)
+        return self.take(len(self._data))
 
     def give_back(self, data: bytes) -> None:
         """Put `data`, the end of what the last `take` or `take_all` gave, back to the front."""

@@ -10,6 +10,7 @@ repairs hides from the next one what was sent, and that is what smuggling lives 
 from __future__ import annotations
 
 import io
+import sys
 from typing import Literal
 
 from ..exceptions import Violation
@@ -34,7 +35,7 @@ class ContentCheck:
     ) -> None:
         self.size = 0
         """Octets of content so far, those that were not given out included."""
-        self._limit = limit
+        self._limit = sys.maxsize if limit is None else limit
         self._nul = False
         # Scans in C, and carries a CR at the end of a piece over to the next.
         self._decoder = (
@@ -47,9 +48,8 @@ class ContentCheck:
         """Account for `piece` and return what of it may be given out."""
         before = self.size
         self.size = size = before + len(piece)
-        limit = self._limit
-        if limit is not None and size > limit:
-            return piece[: limit - before] if before < limit else b""
+        if size > self._limit:
+            return piece[: max(0, self._limit - before)]
         if self._decoder is not None:
             self._decoder.decode(piece.decode("latin-1"))
             if 0 in piece:
@@ -59,25 +59,27 @@ class ContentCheck:
     @property
     def excess(self) -> int:
         """Octets beyond the limit so far."""
-        return 0 if self._limit is None else max(0, self.size - self._limit)
+        return max(0, self.size - self._limit)
 
     @property
     def room(self) -> int | None:
         """Octets that may still come before the limit; None without a limit."""
-        return None if self._limit is None else max(0, self._limit - self.size)
+        return None if self._limit == sys.maxsize else max(0, self._limit - self.size)
 
     def violation(self) -> Violation | None:
         """Tell at the end of the message what is wrong with it, if anything."""
-        if self.excess:
+        if self.size > self._limit:
             return Violation.MAIL_DATA_TOO_BIG
         if self._decoder is None:
             return None
-        self._decoder.decode("", final=True)
+        self._decoder.decode("", True)
         found = self._decoder.newlines or ()
         if self._nul:
             return Violation.NUL
-        if "\n" in found and found != "\r\n":
+        if found == "\r\n":
+            return None
+        if "\n" in found:
             return Violation.BARE_LF
-        if "\r" in found and found != "\r\n":
+        if "\r" in found:
             return Violation.BARE_CR
         return None

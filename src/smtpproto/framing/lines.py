@@ -8,6 +8,8 @@ is never taken for a line of its own. Does not know what a line says.
 
 from __future__ import annotations
 
+from typing import final
+
 from ..exceptions import Violation
 from ..values import value
 from .buffer import CR, LF, ReceiveBuffer
@@ -16,6 +18,7 @@ SHOWN = 512
 """Octets of an over-long line that are kept to be shown."""
 
 
+@final
 @value
 class BadLine:
     """A line that is not to be parsed."""
@@ -37,22 +40,21 @@ class LineReader:
         discard: octets of one line, with its CRLF, that are passed over before giving up.
     """
 
-    __slots__ = ("_passed", "_shown", "discard", "limit")
+    __slots__ = ("_longest", "_passed", "_shown", "discard", "limit")
 
     def __init__(self, limit: int, discard: int) -> None:
         self.limit = limit
+        self._longest = limit - 2
         self.discard = max(discard, limit)
         self._passed = 0
         self._shown = b""
 
     def read(self, buffer: ReceiveBuffer) -> bytes | BadLine | None:
         """Return the next line without its CRLF, a `BadLine`, or None while more is needed."""
-        if buffer.is_empty:
-            return None
         line = buffer.take_line()
         if line is None:
             return self._pass_over(buffer) if self._passed or len(buffer) > self.limit else None
-        if self._passed or len(line) + 2 > self.limit:
+        if len(line) > self._longest or self._passed:
             return self._too_long(line)
         if CR in line or LF in line or 0 in line:
             return BadLine(line, irregularity(line))

@@ -49,7 +49,8 @@ class MailDataReader:
             stuffed = DOT in data and data.rfind(b"\r\n.") >= 0
             if stuffed and data.rfind(_END) >= 0:
                 end = data.find(_END)
-                buffer.give_back(data[end + 5 :])
+                if end + 5 < len(data):
+                    buffer.give_back(data[end + 5 :])
                 self.ended = True
                 data = data[: end + 2]
             elif data.endswith(_UNDECIDED):

@@ -32,6 +32,7 @@ class Vocabulary:
         "leniency",
         "limits",
         "mail_parameters",
+        "names",
         "plain_address",
         "rcpt_parameters",
         "verbs",
@@ -48,6 +49,7 @@ class Vocabulary:
         self.verbs: Mapping[bytes, type[Command]] = {
             command.verb.encode("ascii"): command for command in verbs if command.verb
         }
+        self.names = {command.verb: command for command in verbs if command.verb}
         self.mail_parameters = mail_parameters or {}
         self.rcpt_parameters = rcpt_parameters or {}
         self.leniency = leniency
@@ -91,7 +93,7 @@ class Command:
                 f"{cls.verb} without an argument expected, not with {shown(argument)}",
                 Violation.ARGUMENT_SYNTAX,
             )
-        return cls()
+        return _alone(cls)
 
     def argument(self, vocabulary: Vocabulary) -> str:
         """Return what follows the verb and its space; "" for nothing.
@@ -129,19 +131,27 @@ class Command:
             raise InvalidValueError(f"{self.verb} in UTF-8 expected", Violation.NOT_UTF8) from None
 
 
+_ALONE: dict[type[Command], Command] = {}
+
+
+def _alone(command: type[Command]) -> Command:
+    """Return the one instance of a command without an argument."""
+    return _ALONE.get(command) or _ALONE.setdefault(command, command())
+
+
 def parse_command(line: bytes, vocabulary: Vocabulary) -> Command:
     """Parse a command line without its CRLF, free of CR, LF and NUL.
 
     Raises:
         InvalidValueError: an unknown verb, or bad syntax; it names the reply.
     """
-    command = vocabulary.verbs.get(line[:4])
-    if command is None or (len(line) > 4 and line[4] != 32):
-        verb = line.partition(b" ")[0].rstrip(b"\t")
-        command = vocabulary.verbs.get(verb.upper())
+    verb, _, text = line.decode("utf-8", "surrogateescape").partition(" ")
+    command = vocabulary.names.get(verb)
+    if command is None:
+        command = vocabulary.verbs.get(line.partition(b" ")[0].rstrip(b"\t").upper())
         if command is None:
-            raise _unknown_verb(line, verb)
-    text = line[len(command.verb) + 1 :].decode("utf-8", "surrogateescape").rstrip(" \t")
+            raise _unknown_verb(line, line.partition(b" ")[0].rstrip(b"\t"))
+    text = text.rstrip(" \t")
     if not (command.utf8 or text.isascii()):
         raise InvalidValueError(
             f"ASCII expected behind {command.verb}", Violation.EIGHT_BIT, 501, "5.5.2"

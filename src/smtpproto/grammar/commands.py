@@ -170,7 +170,7 @@ class Help(_WithText):
     verb = "HELP"
 
 
-_STRING = re.compile(r"[!-~\u0080-\U0010ffff][ -~\u0080-\U0010ffff]*+")
+_STRING = re.compile(r"[^\x00-\x20\x7f][^\x00-\x1f\x7f]*+")
 
 
 @value_with_init

@@ -48,8 +48,8 @@ class Mail(Command):
     def __init__(
         self, reverse_path: Path | str, parameters: Mapping[str, Any] = NO_PARAMETERS
     ) -> None:
-        path = Path(reverse_path) if isinstance(reverse_path, str) else reverse_path
-        if path.address and "@" not in path.address:
+        path = reverse_path if isinstance(reverse_path, Path) else Path(reverse_path)
+        if "@" not in path.address and path.address:
             raise _bad_path(type(self), f"a mailbox with a domain, not {shown(path.address)}")
         self.reverse_path = path
         self.parameters = (
@@ -59,6 +59,9 @@ class Mail(Command):
     @classmethod
     def parse(cls, argument: str, vocabulary: Vocabulary) -> Self:
         """Parse ``FROM:``, the reverse-path and the parameters."""
+        found = _MAIL.fullmatch(argument)
+        if found is not None and len(argument) <= vocabulary.plain_address:
+            return cls(Path(found[1], (), True))
         path, rest = _take_path(cls, _MAIL, "FROM:", argument, vocabulary)
         if not rest:
             return cls(path)
@@ -91,7 +94,7 @@ class Rcpt(Command):
     def __init__(
         self, forward_path: Path | str, parameters: Mapping[str, Any] = NO_PARAMETERS
     ) -> None:
-        path = Path(forward_path) if isinstance(forward_path, str) else forward_path
+        path = forward_path if isinstance(forward_path, Path) else Path(forward_path)
         if not path.address:
             raise _bad_path(type(self), "a recipient, not <>")
         self.forward_path = path
@@ -102,6 +105,9 @@ class Rcpt(Command):
     @classmethod
     def parse(cls, argument: str, vocabulary: Vocabulary) -> Self:
         """Parse ``TO:``, the forward-path and the parameters."""
+        found = _RCPT.fullmatch(argument)
+        if found is not None and len(argument) <= vocabulary.plain_address:
+            return cls(Path(found[1], (), True))
         path, rest = _take_path(cls, _RCPT, "TO:", argument, vocabulary)
         if not rest:
             return cls(path)

@@ -95,11 +95,12 @@ class Reply:
         text: str | Sequence[str] = "",
         enhanced: str | None = None,
     ) -> None:
-        self.lines = lines = (text,) if isinstance(text, str) else tuple(text) or ("",)
+        lines = (text,) if isinstance(text, str) else tuple(text) or ("",)
         self.code = code
+        self.lines = lines
         self.enhanced = enhanced
         # Checks, once for equal short replies: long ones may be a peer's, to fill the memory.
-        is_short = len(lines) == 1 and len(lines[0]) <= _LINE
+        is_short = len(text) <= _LINE and isinstance(text, str)
         check = _plain_octets if is_short else _plain_octets.__wrapped__
         self.plain = check(code, lines, enhanced)
 

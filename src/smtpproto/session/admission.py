@@ -21,7 +21,6 @@ from ..grammar.commands import (
     Helo,
     Help,
     Lhlo,
-    Mail,
     Noop,
     Quit,
     Rcpt,
@@ -47,7 +46,7 @@ from .session import Session, command_line_limit, in_order
 from .table import Step
 
 HELLOS = (Ehlo, Helo, Lhlo)
-# What moves nothing: limits.idle_commands counts it between two transactions.
+# What moves nothing: limits.idle_commands counts it from one RCPT to the next.
 _IDLE: frozenset[type[Command]] = frozenset((Noop, Rset, Vrfy, Expn, Help, *HELLOS))
 # RFC 3207 4, RFC 4954 6: what is answered before TLS, or authentication, that is required.
 _BEFORE_TLS: frozenset[type[Command]] = frozenset((Noop, Ehlo, Lhlo, StartTLS, Quit))
@@ -56,6 +55,18 @@ _BEFORE_AUTH: frozenset[type[Command]] = frozenset((Noop, Rset, *HELLOS, StartTL
 
 class Admission(Session):
     """What the server's side adds to a session before a command counts as received."""
+
+    __slots__ = (
+        "_command_line",
+        "_commands",
+        "_failed_auth",
+        "_has_policy",
+        "_idle",
+        "_longest",
+        "_require_auth",
+        "_require_tls",
+        "_tls_due",
+    )
 
     def __init__(
         self,
@@ -79,8 +90,27 @@ class Admission(Session):
         self._require_auth = require_auth
         self._has_policy = require_tls or require_auth or limits.commands is not None
         self._command_line = command_line_limit(offered, limits)
+        self._longest = self._command_line - 2
         self._tls_due = False
         self._idle = self._commands = self._failed_auth = 0
+
+    def offers(self) -> dict[str, str]:
+        """Return what may be offered now: keyword to EHLO parameters."""
+        wanted = {
+            extension.keyword: text
+            for extension in self._extensions
+            if (text := extension.announcement(self)) is not None
+        }
+        return {
+            extension.keyword: wanted[extension.keyword]
+            for extension in self._extensions
+            if extension.keyword in wanted
+            and all(needed in wanted for needed in extension.requires)
+        }
+
+    def usable_verbs(self) -> list[str]:
+        """Return the verbs that are not switched off and, if an extension's, in force."""
+        return sorted({verb.verb for verb in set(self._verbs) - self._not_in_force} - {""})
 
     def _admit(self, command: Command, kind: type[Command]) -> Step:
         """Return the step that `command` takes in the table.
@@ -88,17 +118,17 @@ class Admission(Session):
         Raises:
             InvalidValueError: policy, offer, state, a check or a counter is against it.
         """
-        self._commands += 1
         if self._has_policy:
             self._apply_policy(kind)
         step = self._row.get(kind)
-        if step is None or kind in self._not_in_force:
+        if step is None:
             raise self._inadmissible(kind)
         if kind in self._checks:
             for extension in self._checks[kind]:
                 extension.check(command, self)
-        if kind in _CONDITIONS:
-            _CONDITIONS[kind](self)
+        condition = _CONDITIONS.get(kind)
+        if condition is not None:
+            condition(self)
         return step
 
     def _apply_policy(self, kind: type[Command]) -> None:
@@ -107,6 +137,7 @@ class Admission(Session):
         Raises:
             InvalidValueError: with 530, or with 421 after too many commands.
         """
+        self._commands += 1
         if exceeds(self._commands, self._limits.commands):
             raise error_of(TOO_MANY_COMMANDS)
         if self._require_tls and self.tls is None:
@@ -127,7 +158,7 @@ class Admission(Session):
         if self.state is State.GREETED:
             expected = "LHLO" if self.lmtp else "EHLO"
         elif self.state is not State.REFUSED:
-            useful = set(self._row) - _IDLE - self._not_in_force - {Quit, EndOfMailData}
+            useful = set(self._row) - _IDLE - {Quit, EndOfMailData}
             expected = " or ".join(sorted(command.verb for command in useful))
         return InvalidValueError(
             f"{expected} expected, not {kind.verb}", Violation.BAD_SEQUENCE, 503, "5.5.1"
@@ -143,10 +174,8 @@ class Admission(Session):
         if kind is None or not kind.long_line:
             raise error_of(LINE_TOO_LONG)
 
-    def _at_mail(self) -> None:
-        self._idle = 0
-
     def _at_rcpt(self) -> None:
+        self._idle = 0
         transaction = self.transaction
         most = self._limits.recipients
         if most is not None and transaction is not None and len(transaction.recipients) >= most:
@@ -173,7 +202,6 @@ class Admission(Session):
 
 
 _CONDITIONS: Mapping[type[Command], Callable[[Admission], None]] = {
-    Mail: Admission._at_mail,
     Rcpt: Admission._at_rcpt,
     StartTLS: Admission._at_starttls,
     Auth: Admission._at_auth,

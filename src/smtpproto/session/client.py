@@ -105,7 +105,13 @@ class ClientConnection(Session):
         return tuple(self._outstanding)
 
     def discard(self, keyword: str) -> None:
-        """Treat an announced extension as if it had not been: for a server that has it wrong."""
+        """Treat an announced extension as if it had not been: for a server that has it wrong.
+
+        Raises:
+            LocalProtocolError: replies are awaited, or the session is not between transactions.
+        """
+        if self._outstanding or self.state is not State.READY:
+            raise _local(f"to discard {keyword} between transactions")
         rest = {name: texts for name, texts in self.keywords.items() if name != keyword.upper()}
         self._announce(MappingProxyType(rest))
 
@@ -129,6 +135,8 @@ class ClientConnection(Session):
         self._check_length(command, line)
         if len(octets) != command.octets():
             raise _local(f"{command.octets()} octets behind {command.verb}, not {len(octets)}")
+        if isinstance(command, Data) and self._chunks is not None:
+            raise _local("send_chunk() for the rest of a message that it began (RFC 3030 2)")
         if isinstance(command, Mail):
             self._chunks = None
         self._outstanding.append(command)
@@ -146,15 +154,15 @@ class ClientConnection(Session):
             self._project_anew()
         state = self._projected
         step = self._table[state].get(kind)
+        if kind in self._not_in_force and self.hello is not None:
+            raise LocalProtocolError(
+                f"{kind.__name__} needs an extension that the server has not announced",
+                Violation.NOT_OFFERED,
+            )
         if step is None or kind not in self._verbs:
             raise LocalProtocolError(
                 f"a command that state {state.name} admits expected, not {kind.__name__}",
                 Violation.BAD_SEQUENCE,
-            )
-        if kind in self._not_in_force:
-            raise LocalProtocolError(
-                f"{kind.__name__} needs an extension that the server has not announced",
-                Violation.NOT_OFFERED,
             )
         if self._outstanding:
             self._admit_in_group(command)

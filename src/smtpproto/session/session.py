@@ -42,6 +42,32 @@ COMMAND_LINE = 512
 class Session:
     """The base of both connections."""
 
+    __slots__ = (
+        "_buffer",
+        "_checks",
+        "_eof",
+        "_extension_verbs",
+        "_extensions",
+        "_in_force",
+        "_leniency",
+        "_limits",
+        "_not_in_force",
+        "_refused",
+        "_row",
+        "_table",
+        "_verbs",
+        "_vocabulary",
+        "announced",
+        "hello",
+        "identity",
+        "is_authenticated",
+        "keywords",
+        "lmtp",
+        "state",
+        "tls",
+        "transaction",
+    )
+
     def __init__(
         self,
         extensions: Iterable[Extension],
@@ -77,11 +103,8 @@ class Session:
         hellos = (Lhlo,) if lmtp else (Ehlo, Helo)
         self._verbs: tuple[type[Command], ...] = (*BASE_VERBS, *hellos, *verbs, *refused)
         self._extension_verbs = frozenset(verbs)
-        rows = tuple(row for extension in self._extensions for row in extension.rows)
-        self._table = build_table(rows, lmtp)
         self.state = State.CONNECTED
         """Where the session stands. Not to be set."""
-        self._row: Mapping[type[Command], Step] = self._table[State.CONNECTED]
         self._use(())
 
     @property
@@ -95,8 +118,8 @@ class Session:
 
     def _enter(self, state: State) -> None:
         self.state = state
-        self._row = self._table[state]
-        if state in _NO_TRANSACTION:
+        self._row: Mapping[type[Command], Step] = self._table[state]
+        if state in NO_TRANSACTION:
             self.transaction = None
 
     def _accepted(self, command: Command, reply: Reply) -> None:
@@ -107,23 +130,22 @@ class Session:
         elif self.state is State.GREETED:  # a reset of the session that is no greeting (XCLIENT)
             self._forget()
 
-    def _note_mail(self, command: Command, _reply: Reply) -> None:
-        assert isinstance(command, Mail)
-        declared = self._vocabulary.mail_parameters
-        self.transaction = Transaction(command, declared)
+    # NOTES has one of these for each command that changes more than the state; each is called with
+    # a command of its own class.
 
-    def _note_rcpt(self, command: Command, _reply: Reply) -> None:
-        assert isinstance(command, Rcpt)
+    def _note_mail(self, command: Any, _reply: Reply) -> None:
+        self.transaction = Transaction(command, self._vocabulary.mail_parameters)
+
+    def _note_rcpt(self, command: Any, _reply: Reply) -> None:
         assert self.transaction is not None
         self.transaction.recipients.append(command)
 
-    def _note_hello(self, command: Command, reply: Reply) -> None:
-        assert isinstance(command, (Ehlo, Helo, Lhlo))
+    def _note_hello(self, command: Any, reply: Reply) -> None:
         self.hello = command
         self.transaction = None
         self._announce(NOTHING if isinstance(command, Helo) else parse_keywords(reply))
 
-    def _note_auth(self, _command: Command, _reply: Reply) -> None:
+    def _note_auth(self, _command: Any, _reply: Reply) -> None:
         self.is_authenticated = self.state is State.READY
 
     def _announce(self, keywords: Mapping[str, tuple[str, ...]]) -> None:
@@ -158,6 +180,9 @@ class Session:
         self._vocabulary = Vocabulary(self._verbs, mail, rcpt, self._leniency, self._limits)
         usable = {verb for extension in extensions for verb in extension.verbs}
         self._not_in_force = (self._extension_verbs - usable) | self._refused
+        rows = tuple(row for extension in extensions for row in extension.rows)
+        self._table = build_table(rows, self.lmtp, self._refused)
+        self._row = self._table[self.state]
 
     def _forget(self) -> None:
         """Forget what the peer said (RFC 3207 4.2)."""
@@ -193,8 +218,8 @@ class Session:
             self._enter(State.GREETED)
 
 
-_NO_TRANSACTION = frozenset((State.GREETED, State.READY, State.CLOSED, State.ERROR))
-NOTES: Mapping[type[Command], Callable[[Session, Command, Reply], None]] = {
+NO_TRANSACTION = frozenset((State.GREETED, State.READY, State.CLOSED, State.ERROR))
+NOTES: Mapping[type[Command], Callable[[Session, Any, Reply], None]] = {
     Mail: Session._note_mail,
     Rcpt: Session._note_rcpt,
     Ehlo: Session._note_hello,

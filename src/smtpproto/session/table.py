@@ -69,20 +69,24 @@ class Step:
     failure: State
     exact: int | None
     """The one code allowed of its class; None for any."""
-    exact_class: int
-    """The first digit of `exact`; 0 when any code is allowed."""
+    has_status: bool
+    """False where a reply has no enhanced status code (RFC 2034 4)."""
 
 
+_NO_STATUS: frozenset[type[Command]] = frozenset((Greeting, Ehlo, Helo, Lhlo))
 Table = Mapping[State, Mapping[type[Command], Step]]
 
 
 @lru_cache(maxsize=64)
-def build_table(rows: tuple[Row, ...], lmtp: bool) -> Table:
+def build_table(
+    rows: tuple[Row, ...], lmtp: bool, refused: frozenset[type[Command]] = frozenset()
+) -> Table:
     """Spread rows out over their states.
 
     Args:
-        rows: those of the extensions; they come on top of `BASE_ROWS`.
+        rows: those of the extensions in force; they come on top of `BASE_ROWS`.
         lmtp: True for LHLO in place of EHLO and HELO (RFC 2033 4.1).
+        refused: commands that are left out.
 
     Returns:
         For each state, the commands admitted in it.
@@ -90,13 +94,13 @@ def build_table(rows: tuple[Row, ...], lmtp: bool) -> Table:
     hellos = tuple(Row(_COMMAND_STATES, command, State.READY) for command in _HELLOS[lmtp])
     table: dict[State, dict[type[Command], Step]] = {state: {} for state in State}
     for row in (*BASE_ROWS, *hellos, *rows):
-        for state in row.states:
+        for state in row.states if row.command not in refused else ():
             table[state][row.command] = Step(
                 _target(row.success, state),
                 _target(row.intermediate, state),
                 _target(row.failure, state) or state,
                 row.exact,
-                (row.exact or 0) // 100,
+                row.command not in _NO_STATUS,
             )
     return table
 
