@@ -82,7 +82,7 @@ class Auth(Extension):
             )
         if command.mechanism in facts.announced["AUTH"]:
             return
-        if command.mechanism in self.mechanisms:
+        if command.mechanism in self.mechanisms and not self._is_usable(command.mechanism, facts):
             raise InvalidValueError(
                 f"TLS expected before AUTH {command.mechanism}",
                 Violation.TLS_REQUIRED,

@@ -87,7 +87,8 @@ class Reply:
     enhanced: Final[str | None]
     """The enhanced status code that stands on every line, and is not part of `lines`."""
     plain: Final[bytes | None]
-    """The octets of the reply where its text is printable ASCII, None otherwise. Not to be set."""
+    """The octets of the reply where any server may send them as they are: printable ASCII, with an
+    enhanced status code unless it is 3yz. None otherwise. Not to be set."""
 
     def __init__(
         self,
@@ -153,10 +154,11 @@ class Reply:
 
 @lru_cache(maxsize=512, typed=True)
 def _plain_octets(code: int, lines: tuple[str, ...], enhanced: str | None) -> bytes | None:
-    """Check the parts of a reply; return its octets if no server needs to clean them."""
+    """Check the parts of a reply; return its octets if no server needs to change them."""
     octets = encode_reply(code, lines, enhanced)
     plain = all(line.isascii() and line.isprintable() for line in lines)
-    return octets if plain else None
+    has_status = enhanced is not None or 300 <= code < 400
+    return octets if plain and has_status else None
 
 
 def encode_reply(

@@ -7,9 +7,9 @@ and by the counters. Neither reads nor replies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
-from ..exceptions import InvalidValueError, Violation
+from ..exceptions import InvalidValueError, LocalProtocolError, Violation, shown
 from ..extensions import KNOWN
 from ..extensions.declaration import Extension
 from ..grammar.auth import Auth, EndOfMailData
@@ -48,6 +48,8 @@ from .table import Step
 HELLOS = (Ehlo, Helo, Lhlo)
 # What moves nothing: limits.idle_commands counts it from one RCPT to the next.
 _IDLE: frozenset[type[Command]] = frozenset((Noop, Rset, Vrfy, Expn, Help, *HELLOS))
+# Where it is not what the table has a row for.
+_EXPECTED: Mapping[State, str] = {State.REFUSED: "QUIT", State.BDAT_FAILED: "RSET"}
 # RFC 3207 4, RFC 4954 6: what is answered before TLS, or authentication, that is required.
 _BEFORE_TLS: frozenset[type[Command]] = frozenset((Noop, Ehlo, Lhlo, StartTLS, Quit))
 _BEFORE_AUTH: frozenset[type[Command]] = frozenset((Noop, Rset, *HELLOS, StartTLS, Auth, Quit))
@@ -82,9 +84,15 @@ class Admission(Session):
         offered = in_order(extensions)
         switched_off = {verb.upper() for verb in disabled}
         # Known, and never offered here: 502 instead of 500, and announced octets are still read.
-        refused = {verb for extension in KNOWN for verb in extension.verbs}
-        refused.difference_update(verb for extension in offered for verb in extension.verbs)
+        verbs = {verb.verb for extension in offered for verb in extension.verbs}
+        refused = {v for extension in KNOWN for v in extension.verbs if v.verb not in verbs}
         refused.update(verb for verb in BASE_VERBS if verb.verb in switched_off)
+        unknown = switched_off - {verb.verb for verb in BASE_VERBS}
+        if unknown:
+            raise LocalProtocolError(
+                f"disabled: verbs of RFC 5321 expected, not {shown(' '.join(sorted(unknown)))}",
+                Violation.LOCAL_VALUE,
+            )
         super().__init__(offered, limits, leniency, lmtp, tls, frozenset(refused))
         self._require_tls = require_tls
         self._require_auth = require_auth
@@ -124,11 +132,8 @@ class Admission(Session):
         if step is None:
             raise self._inadmissible(kind)
         if kind in self._checks:
-            for extension in self._checks[kind]:
-                extension.check(command, self)
-        condition = _CONDITIONS.get(kind)
-        if condition is not None:
-            condition(self)
+            for check in self._checks[kind]:
+                check(command, self)
         return step
 
     def _apply_policy(self, kind: type[Command]) -> None:
@@ -152,12 +157,12 @@ class Admission(Session):
             return InvalidValueError(
                 f"{kind.verb} is not implemented", Violation.NOT_OFFERED, 502, "5.5.1"
             )
-        if self.state is State.BDAT_FAILED:
+        if self.state is State.BDAT_FAILED and kind.announces_octets:
             return error_of(CHUNK_FAILED)
-        expected = "QUIT"
+        expected = _EXPECTED.get(self.state, "")
         if self.state is State.GREETED:
             expected = "LHLO" if self.lmtp else "EHLO"
-        elif self.state is not State.REFUSED:
+        elif not expected:
             useful = set(self._row) - _IDLE - {Quit, EndOfMailData}
             expected = " or ".join(sorted(command.verb for command in useful))
         return InvalidValueError(
@@ -174,41 +179,45 @@ class Admission(Session):
         if kind is None or not kind.long_line:
             raise error_of(LINE_TOO_LONG)
 
-    def _at_rcpt(self) -> None:
-        self._idle = 0
-        transaction = self.transaction
-        most = self._limits.recipients
-        if most is not None and transaction is not None and len(transaction.recipients) >= most:
-            raise InvalidValueError(
-                f"at most {most} recipients in a transaction",
-                Violation.TOO_MANY_RECIPIENTS,
-                452,
-                "4.5.3",
-            )
-
-    def _at_starttls(self) -> None:
-        if len(self._buffer):
-            raise error_of(INPUT_BEHIND_STARTTLS)
-        self._tls_due = True
-
-    def _at_auth(self) -> None:
-        if exceeds(self._failed_auth + 1, self._limits.auth_attempts):
-            raise error_of(TOO_MANY_AUTH_FAILURES)
-
-    def _at_idle(self) -> None:
-        self._idle += 1
-        if exceeds(self._idle, self._limits.idle_commands):
-            raise error_of(TOO_MANY_COMMANDS)
-
-
-_CONDITIONS: Mapping[type[Command], Callable[[Admission], None]] = {
-    Rcpt: Admission._at_rcpt,
-    StartTLS: Admission._at_starttls,
-    Auth: Admission._at_auth,
-    **dict.fromkeys(_IDLE, Admission._at_idle),
-}
-
 
 def exceeds(count: int, most: int | None) -> bool:
     """Tell whether `count` is above a cap; None is no cap."""
     return most is not None and count > most
+
+
+def _at_rcpt(_command: Command, session: Admission) -> None:
+    session._idle = 0
+    transaction = session.transaction
+    most = session._limits.recipients
+    if most is not None and transaction is not None and len(transaction.recipients) >= most:
+        raise InvalidValueError(
+            f"at most {most} recipients in a transaction",
+            Violation.TOO_MANY_RECIPIENTS,
+            452,
+            "4.5.3",
+        )
+
+
+def _at_starttls(_command: Command, session: Admission) -> None:
+    if len(session._buffer):
+        raise error_of(INPUT_BEHIND_STARTTLS)
+    session._tls_due = True
+
+
+def _at_auth(_command: Command, session: Admission) -> None:
+    if exceeds(session._failed_auth + 1, session._limits.auth_attempts):
+        raise error_of(TOO_MANY_AUTH_FAILURES)
+
+
+def _at_idle(_command: Command, session: Admission) -> None:
+    session._idle += 1
+    if exceeds(session._idle, session._limits.idle_commands):
+        raise error_of(TOO_MANY_COMMANDS)
+
+
+Admission._conditions = {
+    Rcpt: _at_rcpt,
+    StartTLS: _at_starttls,
+    Auth: _at_auth,
+    **dict.fromkeys(_IDLE, _at_idle),
+}

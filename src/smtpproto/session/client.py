@@ -171,8 +171,8 @@ class ClientConnection(Session):
         transaction = self._projected_transaction
         if kind in self._checks:
             facts = _Facts(self.tls, self.is_authenticated, transaction, self.announced)
-            for extension in self._checks[kind]:
-                extension.check(command, facts)
+            for check in self._checks[kind]:
+                check(command, facts)
         check_utf8(command, self._vocabulary, transaction)
         return step
 
@@ -206,15 +206,14 @@ class ClientConnection(Session):
                 f"{command.verb} may be sent (RFC 2920 3.1)",
                 Violation.BAD_SEQUENCE,
             )
-        if (
-            self.lmtp
-            and isinstance(command, Bdat)
-            and command.last
-            and any(isinstance(waiting, Rcpt) for waiting in self._outstanding)
-        ):
-            # How many replies there will be depends on these (RFC 2033 4.2).
+        # How many replies BDAT LAST has in LMTP depends on those to RCPT (RFC 2033 4.2).
+        is_counted = self.lmtp and isinstance(command, Bdat) and command.last
+        # After refusals only, BDAT LAST ends no transaction, and the next message would join it.
+        may_join = isinstance(command, Mail) and isinstance(last, Bdat)
+        if (is_counted or may_join) and any(isinstance(sent, Rcpt) for sent in self._outstanding):
             raise LocalProtocolError(
-                "in LMTP the replies to RCPT are awaited before BDAT LAST", Violation.BAD_SEQUENCE
+                f"the replies to RCPT are awaited before {command.verb} may be sent",
+                Violation.BAD_SEQUENCE,
             )
 
     def _refuse_parameters(self, command: Mail | Rcpt) -> None:
@@ -484,6 +483,10 @@ class ClientConnection(Session):
         Raises:
             RemoteProtocolError: a reply that cannot stand there.
         """
+        if isinstance(command, Bdat) and self.transaction is not None and reply.code // 100 != 3:
+            # RFC 3030 2: the chunk is lost, so that no later one may complete the message.
+            self._refused_since = True
+            self._enter(State.BDAT_FAILED)
         if reply.code >= 400:
             return
         if isinstance(command, Data) and reply.code == 354:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final, Literal
 
-from ..exceptions import InvalidValueError, LocalProtocolError, Violation
+from ..exceptions import InvalidValueError, LocalProtocolError, Violation, shown
 from ..extensions.declaration import Extension
 from ..framing import (
     BadLine,
@@ -31,6 +31,7 @@ from ..grammar.commands import (
     Expn,
     Quit,
     Rcpt,
+    Vocabulary,
     Vrfy,
     parse_command,
 )
@@ -60,6 +61,7 @@ from .refusals import (
     CANCELLED,
     CHUNK_TOO_BIG,
     LINE_LOST,
+    LINE_TOO_LONG,
     MAIL_DATA_LOST,
     TOO_BIG,
     TOO_MANY_ERRORS,
@@ -95,6 +97,7 @@ _NO_ERROR = frozenset(
     )
 )
 _UNPARSED = Command()
+_NO_VERBS = Vocabulary()
 _END = EndOfMailData()
 _NEED_DATA: Final = Signal.NEED_DATA
 _NEED_REPLY: Final = Signal.NEED_REPLY
@@ -126,7 +129,9 @@ class ServerConnection(Admission):
         received: "reject" mail data with a bare CR, a bare LF or a NUL, or "accept" it as it is.
 
     Raises:
-        LocalProtocolError: an extension without its prerequisite, or given twice.
+        LocalProtocolError: an extension without its prerequisite, or given twice, or a verb in
+            `disabled` that cannot be.
+        InvalidValueError: a hostname that is no printable ASCII.
     """
 
     __slots__ = (
@@ -167,6 +172,12 @@ class ServerConnection(Admission):
         super().__init__(
             extensions, limits, leniency, lmtp, tls, require_tls, require_auth, disabled
         )
+        if not (
+            hostname.isascii() and hostname.isprintable() and hostname.strip() == hostname != ""
+        ):
+            raise InvalidValueError(
+                f"hostname: a domain or an address literal expected, not {shown(hostname)}"
+            )
         self.hostname = hostname
         self._received = received
         self._enhanced = any(extension.enhanced_status for extension in self._extensions)
@@ -263,8 +274,7 @@ class ServerConnection(Admission):
                 check_utf8(command, self._vocabulary, self.transaction)
         except InvalidValueError as error:
             if command is None:
-                closes = self._is_chunk_line(line)
-                return self._reject(None, line, refusal_of(error), closes=closes)
+                return self._reject_unparsed(line, refusal_of(error))
             if command.announces_octets:
                 return self._begin_chunk(command, line, refusal_of(error))
             return self._reject(command, line, refusal_of(error))
@@ -299,7 +309,7 @@ class ServerConnection(Admission):
         check = self._check
         assert reader is not None
         assert check is not None
-        if not reader.ended:
+        if not reader.ended and check.size <= self._lost_at:
             if self._buffer.is_empty:
                 return self._nothing() if self._eof else _NEED_DATA
             piece = reader.read(self._buffer)
@@ -353,8 +363,8 @@ class ServerConnection(Admission):
         """Say that more is needed, or that there will be no more."""
         if not self._eof:
             return Signal.NEED_DATA
-        between = self.state in (State.GREETED, State.READY) and not len(self._buffer)
-        return self._close(between)
+        between = self.state in (State.GREETED, State.READY, State.REFUSED)
+        return self._close(between and self._buffer.is_empty)
 
     def _close(self, clean: bool) -> ConnectionClosed:
         self._closed = ConnectionClosed(clean)
@@ -421,7 +431,11 @@ class ServerConnection(Admission):
         self, command: Command | None, line: bytes, refusal: Refusal, closes: bool = False
     ) -> CommandRejected:
         """Make the event, and count the error."""
-        closes = closes or refusal.reply.code == 421
+        closes = (
+            closes
+            or refusal.reply.code == 421
+            or refusal.violation is Violation.INPUT_BEHIND_STARTTLS
+        )
         self._errors += refusal.violation not in _NO_ERROR
         if not closes and exceeds(self._errors, self._limits.errors):
             refusal, closes = TOO_MANY_ERRORS, True
@@ -435,16 +449,23 @@ class ServerConnection(Admission):
         return rejected
 
     def _reject_bad_line(self, line: BadLine, step: Step | None = None) -> CommandRejected:
-        in_auth = step is not None
-        if not in_auth and line.start.startswith(TLS_RECORD):
-            return self._reject(None, TLS_RECORD, WRONG_PROTOCOL)
-        refusal = BAD_LINE[line.violation]
-        if line.lost:
-            refusal = LINE_LOST
-        elif in_auth and line.violation is Violation.LINE_TOO_LONG:
+        refusal = LINE_LOST if line.lost else BAD_LINE[line.violation]
+        if step is None:
+            return self._reject_unparsed(line.start, refusal)
+        if refusal is LINE_TOO_LONG:
             refusal = AUTH_LINE_TOO_LONG
-        closes = not in_auth and self._is_chunk_line(line.start)
-        return self._reject(None, line.start, refusal, step, closes)
+        return self._reject(None, line.start, refusal, step)
+
+    def _reject_unparsed(self, line: bytes, refusal: Refusal) -> CommandRejected:
+        """Reject what is no command, and says whether commands may follow it at all."""
+        if line.startswith(TLS_RECORD):
+            return self._reject(None, TLS_RECORD, WRONG_PROTOCOL)
+        try:  # by the first word: the line as a whole may be too long, or irregular
+            parse_command(line.partition(b" ")[0], _NO_VERBS)
+        except InvalidValueError as error:
+            if error.violation is Violation.WRONG_PROTOCOL:
+                refusal = WRONG_PROTOCOL
+        return self._reject(None, line, refusal, closes=self._is_chunk_line(line))
 
     def _is_chunk_line(self, line: bytes) -> bool:
         """Tell whether octets of an unknown number may follow: what is next is then not known."""
@@ -477,8 +498,7 @@ class ServerConnection(Admission):
         if target is None or (exact is not None and code != exact and code // 100 == exact // 100):
             raise forbidden(_allowed(step), reply)
         octets = reply.plain
-        lacks_status = reply.enhanced is None and code < 300
-        if octets is None or lacks_status or not step.has_status:
+        if octets is None or not step.has_status:
             octets = self._encode(reply, due)
         if self._due_after:
             self._due = self._due_after.pop()
@@ -529,6 +549,10 @@ class ServerConnection(Admission):
         elif state is State.CLOSED:
             self._close(clean=kind is Quit)
             return
+        elif state is State.TLS:
+            self._is_deaf = True
+        elif state is State.GREETED and kind is not Greeting:  # a reset of the session (XCLIENT)
+            self._forget()
         self._read = _READERS.get(state, ServerConnection._read_command).__get__(self)
 
     def _send_421(self, reply: Reply) -> bytes:
@@ -541,8 +565,8 @@ class ServerConnection(Admission):
     def _encode(self, reply: Reply, due: Command | None) -> bytes:
         enhanced = reply.enhanced
         code = reply.code
-        hello = isinstance(due, (*HELLOS, Greeting)) and code < 400
-        if hello:
+        hello = isinstance(due, (*HELLOS, Greeting))
+        if hello:  # RFC 2034 4: none in the greeting, nor in any reply to a session command
             enhanced = None
         elif enhanced is None and self._enhanced and not 300 <= code < 400:
             enhanced = DEFAULT_STATUS.get(code) or f"{code // 100}.0.0"
@@ -562,6 +586,7 @@ class ServerConnection(Admission):
         """Go on under TLS; see `Session.tls_established`."""
         super().tls_established(info)
         self._tls_due = False
+        self._is_deaf = self._eof
         self._read = self._read_command
 
 

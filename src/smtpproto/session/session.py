@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 from ..exceptions import InvalidValueError, LocalProtocolError, Violation
 from ..extensions.declaration import Extension, Transaction
@@ -39,8 +39,15 @@ COMMAND_LINE = 512
 """RFC 5321 4.5.3.1.4; extensions add to it."""
 
 
+Check = Callable[[Any, Any], None]
+"""Refuses a command, its first argument, by what it finds in the session, its second."""
+
+
 class Session:
     """The base of both connections."""
+
+    # What a side holds against commands beside the table and the extensions' checks.
+    _conditions: ClassVar[Mapping[type[Command], Check]] = MappingProxyType({})
 
     __slots__ = (
         "_buffer",
@@ -170,13 +177,15 @@ class Session:
         )
         mail: dict[str, Parameter] = {}
         rcpt: dict[str, Parameter] = {}
-        checks: dict[type[Command], tuple[Extension, ...]] = {}
+        checks: dict[type[Command], tuple[Check, ...]] = {
+            command: (condition,) for command, condition in self._conditions.items()
+        }
         for extension in extensions:
             mail.update((parameter.keyword, parameter) for parameter in extension.mail_parameters)
             rcpt.update((parameter.keyword, parameter) for parameter in extension.rcpt_parameters)
             for command in extension.checks:
-                checks[command] = (*checks.get(command, ()), extension)
-        self._checks: Mapping[type[Command], tuple[Extension, ...]] = checks
+                checks[command] = (extension.check, *checks.get(command, ()))
+        self._checks: Mapping[type[Command], tuple[Check, ...]] = checks
         self._vocabulary = Vocabulary(self._verbs, mail, rcpt, self._leniency, self._limits)
         usable = {verb for extension in extensions for verb in extension.verbs}
         self._not_in_force = (self._extension_verbs - usable) | self._refused
