@@ -9,9 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from ..exceptions import InvalidValueError, shown
 from ..grammar.commands import Command, Ehlo, Helo, Help, Lhlo, Quit
 from ..grammar.replies import Reply
 from .admission import Admission
+
+
+def check_hostname(hostname: str) -> None:
+    """Refuse a name that the default replies cannot hold.
+
+    Raises:
+        InvalidValueError: empty, not printable ASCII, or with white space around it.
+    """
+    if not (hostname.isascii() and hostname.isprintable() and hostname.strip() == hostname != ""):
+        raise InvalidValueError(
+            f"hostname: a domain or an address literal expected, not {shown(hostname)}"
+        )
 
 
 def _hello(session: Admission, command: Command, hostname: str) -> Reply:

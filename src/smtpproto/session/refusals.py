@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from ..exceptions import InvalidValueError, LocalProtocolError, Violation
 from ..grammar.abnf import CONTROLS
+from ..grammar.commands import Vocabulary, parse_command
 from ..grammar.replies import Reply, encode_reply
 from ..values import value
 
@@ -60,6 +61,7 @@ LINE_TOO_LONG = Refusal(Violation.LINE_TOO_LONG, Reply(500, "line too long", "5.
 AUTH_LINE_TOO_LONG = Refusal(
     Violation.LINE_TOO_LONG, Reply(500, "authentication line too long", "5.5.6")
 )
+_NO_VERBS = Vocabulary()
 _IRREGULAR = (Violation.BARE_CR, Violation.BARE_LF, Violation.NUL)
 BAD_LINE: Mapping[Violation, Refusal] = {
     Violation.LINE_TOO_LONG: LINE_TOO_LONG,
@@ -75,6 +77,26 @@ BAD_CONTENT: Mapping[Violation, Refusal] = {
         for violation in _IRREGULAR
     },
 }
+
+
+def ends_session(refusal: Refusal) -> bool:
+    """Tell whether the session is over after `refusal`, whatever it refuses."""
+    behind_starttls = refusal.violation is Violation.INPUT_BEHIND_STARTTLS
+    return refusal.reply.code == 421 or behind_starttls
+
+
+def refusal_by_first_word(line: bytes, refusal: Refusal) -> Refusal:
+    """Return `refusal`, unless the line's first word shows it to be of another protocol.
+
+    The line as a whole may be too long, or irregular: what a browser sends on behalf of another
+    must not go on as commands for that.
+    """
+    try:
+        parse_command(line.partition(b" ")[0], _NO_VERBS)
+    except InvalidValueError as error:
+        if error.violation is Violation.WRONG_PROTOCOL:
+            return WRONG_PROTOCOL
+    return refusal
 
 
 def forbidden(expected: str, reply: Reply) -> LocalProtocolError:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final, Literal
 
-from ..exceptions import InvalidValueError, LocalProtocolError, Violation, shown
+from ..exceptions import InvalidValueError, LocalProtocolError, Violation
 from ..extensions.declaration import Extension
 from ..framing import (
     BadLine,
@@ -31,7 +31,6 @@ from ..grammar.commands import (
     Expn,
     Quit,
     Rcpt,
-    Vocabulary,
     Vrfy,
     parse_command,
 )
@@ -42,7 +41,7 @@ from ..states import State
 from ..tlsinfo import TLSInfo
 from ..values import value
 from .admission import HELLOS, Admission, exceeds
-from .defaults import DEFAULTS
+from .defaults import DEFAULTS, check_hostname
 from .events import (
     AuthResponseReceived,
     ChunkEnded,
@@ -67,7 +66,9 @@ from .refusals import (
     TOO_MANY_ERRORS,
     WRONG_PROTOCOL,
     Refusal,
+    ends_session,
     forbidden,
+    refusal_by_first_word,
     refusal_of,
     reply_octets,
 )
@@ -97,7 +98,6 @@ _NO_ERROR = frozenset(
     )
 )
 _UNPARSED = Command()
-_NO_VERBS = Vocabulary()
 _END = EndOfMailData()
 _NEED_DATA: Final = Signal.NEED_DATA
 _NEED_REPLY: Final = Signal.NEED_REPLY
@@ -172,12 +172,7 @@ class ServerConnection(Admission):
         super().__init__(
             extensions, limits, leniency, lmtp, tls, require_tls, require_auth, disabled
         )
-        if not (
-            hostname.isascii() and hostname.isprintable() and hostname.strip() == hostname != ""
-        ):
-            raise InvalidValueError(
-                f"hostname: a domain or an address literal expected, not {shown(hostname)}"
-            )
+        check_hostname(hostname)
         self.hostname = hostname
         self._received = received
         self._enhanced = any(extension.enhanced_status for extension in self._extensions)
@@ -431,11 +426,7 @@ class ServerConnection(Admission):
         self, command: Command | None, line: bytes, refusal: Refusal, closes: bool = False
     ) -> CommandRejected:
         """Make the event, and count the error."""
-        closes = (
-            closes
-            or refusal.reply.code == 421
-            or refusal.violation is Violation.INPUT_BEHIND_STARTTLS
-        )
+        closes = closes or ends_session(refusal)
         self._errors += refusal.violation not in _NO_ERROR
         if not closes and exceeds(self._errors, self._limits.errors):
             refusal, closes = TOO_MANY_ERRORS, True
@@ -460,11 +451,7 @@ class ServerConnection(Admission):
         """Reject what is no command, and says whether commands may follow it at all."""
         if line.startswith(TLS_RECORD):
             return self._reject(None, TLS_RECORD, WRONG_PROTOCOL)
-        try:  # by the first word: the line as a whole may be too long, or irregular
-            parse_command(line.partition(b" ")[0], _NO_VERBS)
-        except InvalidValueError as error:
-            if error.violation is Violation.WRONG_PROTOCOL:
-                refusal = WRONG_PROTOCOL
+        refusal = refusal_by_first_word(line, refusal)
         return self._reject(None, line, refusal, closes=self._is_chunk_line(line))
 
     def _is_chunk_line(self, line: bytes) -> bool:
