@@ -65,6 +65,15 @@ def test_a_last_cr_becomes_a_crlf() -> None:
     assert client.send_chunk(b"", last=True) == b"BDAT 2 LAST\r\n\r\n"
 
 
+def test_a_message_that_began_as_chunks_is_not_sent_by_data() -> None:
+    """The CR is held back, and must not be lost."""
+    client = in_rcpt()
+    assert client.send_chunk(b"\r") == b""
+    with pytest.raises(LocalProtocolError):
+        client.send(Data())
+    assert client.send_chunk(b"", last=True) == b"BDAT 2 LAST\r\n\r\n"
+
+
 def test_dots_are_not_stuffed() -> None:
     assert in_rcpt().send_chunk(b".\r\n..\r\n", last=True) == b"BDAT 7 LAST\r\n.\r\n..\r\n"
 
@@ -171,7 +180,39 @@ def test_chunks_behind_a_refused_envelope_are_refused(replies: bytes) -> None:
     while len(client.outstanding) > 1:
         answered(client, b"503 no\r\n")
     assert answered(client, b"250 what?\r\n").command == Bdat(4, True)
-    assert client.state is (State.MAIL if replies.startswith(b"250") else State.READY)
+    assert client.state is (State.BDAT_FAILED if replies.startswith(b"250") else State.READY)
+
+
+@pytest.mark.parametrize("reply", [b"503 no\r\n", b"250 ok\r\n"])
+def test_no_later_chunk_completes_a_message_whose_first_was_refused(reply: bytes) -> None:
+    """RFC 3030 2: a recipient that is accepted after all must not get the rest alone."""
+    client = ready()
+    client.send(MAIL)
+    client.send(RCPT)
+    client.send_chunk(b"first")
+    feed(client, b"250 ok\r\n550 no\r\n" + reply)
+    assert client.state is State.BDAT_FAILED
+    for refused in (lambda: client.send(RCPT), lambda: client.send_chunk(b"second", last=True)):
+        with pytest.raises(LocalProtocolError):
+            refused()
+    client.send(Rset())
+    answered(client, b"250 ok\r\n")
+    assert client.state is State.READY
+
+
+def test_a_recipient_behind_a_refused_chunk_in_its_group_counts_as_refused() -> None:
+    client = ready()
+    client.send(MAIL)
+    client.send(RCPT)
+    client.send(Rset())
+    client.send(MAIL)
+    client.send(RCPT)
+    client.send_chunk(b"first")
+    # RSET and the second MAIL are refused, so that the first transaction goes on.
+    feed(client, b"250 ok\r\n550 no\r\n500 what\r\n503 no\r\n550 no\r\n503 no\r\n")
+    assert client.state is State.BDAT_FAILED
+    assert client.transaction is not None
+    assert client.transaction.recipients == []
 
 
 @pytest.mark.parametrize("reply", [b"354 go\r\n", b"334 \r\n"])

@@ -506,6 +506,22 @@ def test_a_message_may_follow_the_last_chunk_in_its_group() -> None:
     assert client.state is State.READY
 
 
+def test_a_message_follows_the_last_chunk_only_when_its_recipients_are_known() -> None:
+    """If all were refused, the last chunk ends no transaction, and the next message would join."""
+    client = ready()
+    client.send(MAIL)
+    client.send(RCPT)
+    client.send_chunk(b"one\n", last=True)
+    with pytest.raises(LocalProtocolError) as caught:
+        client.send(MAIL)
+    assert caught.value.violation is Violation.BAD_SEQUENCE
+    client.send(Rset())
+    client.send(MAIL)
+    found = feed(client, b"250 ok\r\n550 no\r\n503 no\r\n250 ok\r\n250 ok\r\n")
+    assert [code for _, code in replies(found)] == [250, 550, 503, 250, 250]
+    assert client.state is State.MAIL
+
+
 def test_a_chunk_ends_no_transaction_that_follows_rset() -> None:
     client = in_rcpt()
     client.send_chunk(b"old\r")
