@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""What a client's conversation may end in when it does not end well.
+
+Decides what may be tried again. `RemoteProtocolError` and `LocalProtocolError` come from the core
+and stand beside these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..grammar.replies import Reply
+
+
+class SMTPError(Exception):
+    """The base of all that a server, or the way to it, can do to a message."""
+
+    is_transient: bool = False
+    """True when the same may succeed later."""
+
+
+class ReplyError(SMTPError):
+    """The server answered with a refusal.
+
+    Args:
+        reply: what it answered.
+        stage: what it answered to: a verb, "greeting" or "mail data".
+    """
+
+    def __init__(self, reply: Reply, stage: str) -> None:
+        super().__init__(f"{stage}: {reply}")
+        self.reply = reply
+        self.stage = stage
+        self.is_transient = reply.is_transient  # by its first digit (RFC 5321 4.2.1)
+
+
+class AllRefused(SMTPError):
+    """No recipient was accepted.
+
+    Args:
+        recipients: the addresses, in the order in which they were given.
+        replies: a refusal for each.
+    """
+
+    def __init__(self, recipients: tuple[str, ...], replies: tuple[Reply, ...]) -> None:
+        super().__init__(f"all {len(replies)} recipients refused, the first with: {replies[0]}")
+        self.recipients = recipients
+        self.replies = replies
+        self.is_transient = any(reply.is_transient for reply in replies)
+
+    @property
+    def refused(self) -> Mapping[str, Reply]:
+        """Each address with its refusal, the last one where an address was given twice."""
+        return dict(zip(self.recipients, self.replies, strict=True))
+
+
+class ConnectionLost(SMTPError):
+    """The connection could not be made, or ended in the middle.
+
+    Args:
+        message: what happened.
+        received: octets that had come and had not been read: perhaps the reason, as a 421.
+    """
+
+    is_transient = True
+
+    def __init__(self, message: str = "connection lost", received: bytes = b"") -> None:
+        super().__init__(message)
+        self.received = received
+
+
+class TimedOut(ConnectionLost, TimeoutError):
+    """The server did not answer in time (RFC 5321 4.5.3.2)."""
+
+
+class SecurityError(SMTPError):
+    """TLS was wanted and could not be had (RFC 8314 4.1); nothing was sent without it.
+
+    Args:
+        message: what happened.
+        reply: the server's refusal, where there was one.
+    """
+
+    def __init__(self, message: str, reply: Reply | None = None) -> None:
+        super().__init__(message)
+        self.reply = reply

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: MIT
+"""A client's commands out and their replies in: what all its dialogues are made of.
+
+Decides how many commands go out before their replies are read, and what a lost connection means.
+Does not know what is sent, nor why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any
+
+from ..exceptions import LocalProtocolError
+from ..grammar.auth import EndOfMailData, Greeting
+from ..grammar.commands import Command, Data, Rcpt
+from ..session.client import ClientConnection
+from ..session.events import ReplyReceived, Signal
+from ..session.timeouts import recommended_timeout
+from ..states import State
+from .errors import ConnectionLost, ReplyError, TimedOut
+from .steps import CallFailed, Dialogue, Read, Step
+from .transcript import Transcript, command_line, reply_lines
+
+# RFC 2920 3.1: what is outstanding must fit the windows of TCP, or both sides may wait for ever.
+_WINDOW_COMMANDS = 100
+_WINDOW_OCTETS = 4096
+_NEEDS: Mapping[type[Command], tuple[State, ...]] = {
+    Rcpt: (State.MAIL, State.RCPT),
+    Data: (State.RCPT,),
+}
+
+Answers = list[ReplyReceived]
+
+
+class Exchange:
+    """A client's commands and replies, and the steps they need."""
+
+    def __init__(
+        self,
+        connection: ClientConnection,
+        timeout: float | None,
+        transcript: Transcript | None,
+    ) -> None:
+        self.connection = connection
+        self.timeout = timeout
+        self._transcript = transcript
+        self.out: list[bytes] = []
+        self._lost: ConnectionLost | None = None
+
+    def group(self, commands: Sequence[Command]) -> Generator[Step, Any, Answers]:
+        """Send commands, together as far as the server allows; return their replies.
+
+        What has become pointless because of a refusal is not sent.
+        """
+        connection = self.connection
+        answers: Answers = []
+        octets = 0
+        for command in commands:
+            if connection.outstanding and (
+                not connection.may_group
+                or len(connection.outstanding) >= _WINDOW_COMMANDS
+                or octets >= _WINDOW_OCTETS
+            ):
+                yield from self.collect(answers)
+                octets = 0
+            needed = _NEEDS.get(type(command))
+            if needed and not connection.outstanding and connection.state not in needed:
+                break
+            try:
+                line = connection.send(command)
+            except LocalProtocolError:
+                yield from self.collect(answers)  # so that both sides agree on where we are
+                raise
+            self.out.append(line)
+            octets += len(line)
+            if self._transcript is not None:
+                self._transcript(command_line(command, line))
+        yield from self.collect(answers)
+        return answers
+
+    def collect(self, answers: Answers | None = None) -> Generator[Step, Any, Answers]:
+        """Read the replies to all that is outstanding."""
+        answers = [] if answers is None else answers
+        while self.connection.outstanding:
+            answers.append((yield from self.next_reply()))
+        return answers
+
+    def next_reply(self) -> Generator[Step, Any, ReplyReceived]:
+        """Read one reply.
+
+        Raises:
+            ReplyError: it is a 421, which ends the session.
+        """
+        connection = self.connection
+        goes_on = False
+        while (event := connection.next_event()) is Signal.NEED_DATA:
+            yield from self._read(goes_on)
+            goes_on = True
+        if not isinstance(event, ReplyReceived):
+            raise self._lost or ConnectionLost("the server closed the connection")
+        if self._transcript is not None:
+            for line in reply_lines(event.reply):
+                self._transcript(line)
+        if event.reply.code == 421:
+            raise ReplyError(event.reply, _stage(event.command))
+        return event
+
+    def _read(self, goes_on: bool) -> Dialogue:
+        connection = self.connection
+        outstanding = connection.outstanding
+        timeout = recommended_timeout(
+            "client", connection.state, outstanding[0] if outstanding else None
+        )
+        step = Read(self.flush(), self.timeout or timeout, goes_on)
+        try:
+            data = yield step
+        except TimeoutError:
+            stage = _stage(outstanding[0] if outstanding else None)
+            raise TimedOut(f"no reply within {step.timeout} s: {stage}") from None
+        except ConnectionLost as lost:
+            self._hear_last_words(lost)
+        else:
+            self._feed(data)
+
+    def _feed(self, data: bytes) -> None:
+        if data:
+            self.connection.receive_data(data)
+        else:
+            self.connection.receive_eof()
+
+    def hear(self) -> Dialogue:
+        """Look whether the server has said what it was not asked for, or has gone."""
+        data = yield from self.guard(Read(self.flush(), 0.0))
+        if data is not None:
+            self._feed(data)
+            yield from self.next_reply()  # which raises: no reply is due
+
+    def _hear_last_words(self, lost: ConnectionLost) -> None:
+        """Take what came before the connection was lost: it may say why."""
+        self._lost = lost
+        if lost.received:
+            self._feed(lost.received)
+        self._feed(b"")
+
+    def guard(self, step: Step) -> Dialogue:
+        """Make a step that is not the reading of a reply.
+
+        Raises:
+            Exception: what a source raised.
+        """
+        try:
+            return (yield step)
+        except CallFailed as failed:
+            raise failed.__cause__ or failed from None
+        except ConnectionLost as lost:
+            self._hear_last_words(lost)
+            yield from self.next_reply()
+            raise lost from None
+        except TimeoutError:
+            raise TimedOut("the server takes nothing more") from None
+
+    def flush(self) -> bytes:
+        """Return what is to be written."""
+        octets = b"".join(self.out)
+        self.out.clear()
+        return octets
+
+
+def _stage(command: Command | None) -> str:
+    if isinstance(command, EndOfMailData):
+        return "mail data"
+    if isinstance(command, Greeting):
+        return "greeting"
+    return "connection" if command is None else command.verb

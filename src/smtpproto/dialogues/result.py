@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+"""What became of a message that at least one recipient gets.
+
+Decides how replies and recipients are put together: by index, since an address may be given twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..grammar.replies import Reply
+from ..values import value
+
+
+@value
+class SendResult:
+    """The outcome for each recipient."""
+
+    recipients: tuple[str, ...]
+    """All addresses, in the order in which they were given."""
+    replies: tuple[Reply, ...]
+    """For each of them the reply that decided: to RCPT, or for the message."""
+    reply: Reply
+    """The last reply for the message: its text may tell a queue identifier."""
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """The addresses for which the server has taken responsibility."""
+        return tuple(address for address, reply in self._pairs if reply.is_positive)
+
+    @property
+    def refused(self) -> Mapping[str, Reply]:
+        """The other addresses with their refusals."""
+        return {address: reply for address, reply in self._pairs if not reply.is_positive}
+
+    @property
+    def transient(self) -> tuple[str, ...]:
+        """The refused addresses that may be tried again later (RFC 5321 4.2.1)."""
+        return tuple(address for address, reply in self._pairs if reply.is_transient)
+
+    @property
+    def is_complete(self) -> bool:
+        """True when no recipient was refused."""
+        return all(reply.is_positive for reply in self.replies)
+
+    @property
+    def _pairs(self) -> list[tuple[str, Reply]]:
+        return list(zip(self.recipients, self.replies, strict=True))

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT
+"""A session as lines to read: ``->`` what the client said, ``<-`` what the server said.
+
+Decides how commands and replies are shown, and that no secret ever is: the lines are made of
+values, so what a credential is, is known from its type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..grammar.auth import Auth, AuthResponse
+from ..grammar.commands import Command
+from ..grammar.replies import Reply
+
+Transcript = Callable[[str], None]
+"""Called with each line of a session, such as ``-> EHLO client.example`` or ``<- 250 ok``."""
+
+
+def command_line(command: Command, line: bytes) -> str:
+    """Return a command as a line of a transcript.
+
+    Args:
+        command: which it is.
+        line: its octets; not looked at where they may be a secret (RFC 4954 4).
+    """
+    if isinstance(command, Auth):
+        secret = "" if command.initial_response is None else " ***"
+        return f"-> AUTH {command.mechanism}{secret}"
+    if isinstance(command, AuthResponse):
+        return "-> *" if command.data is None else "-> ***"
+    return "-> " + line.partition(b"\r\n")[0].decode("utf-8", "backslashreplace")
+
+
+def reply_lines(reply: Reply) -> list[str]:
+    """Return a reply as lines of a transcript."""
+    status = f"{reply.enhanced} " if reply.enhanced else ""
+    last = len(reply.lines) - 1
+    return [
+        f"<- {reply.code}{' ' if number == last else '-'}{status}{text}".rstrip()
+        for number, text in enumerate(reply.lines)
+    ]
