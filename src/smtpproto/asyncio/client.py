@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: MIT
+"""A client in an asyncio loop.
+
+Decides when the connection is opened and closed, and that one message is sent at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any
+
+from ..dialogues import (
+    ConnectionLost,
+    Dialogue,
+    SendResult,
+    TimedOut,
+    Transcript,
+    Transfer,
+    is_reusable,
+    open_session,
+    prepare,
+    quit_session,
+    send_message,
+)
+from ..dialogues.settings import ClientSettings, Security
+from ..framing import LineEndings
+from ..grammar.addresses import Path
+from ..grammar.commands import Rcpt
+from ..limits import DEFAULT_LIMITS, Limits
+from ..session.client import ClientConnection
+from ..tlstools import client_context, handshake_failure, tls_info
+from .clock import Clock
+from .driver import Driver
+
+_TIMEOUT = 300.0
+
+
+class Client:
+    """A session with a server: ``async with Client("mail.example.org") as client``.
+
+    Several tasks may use it: their messages are sent one after the other.
+
+    Args:
+        host: the server; with `path`, the name that its certificate must have.
+        port: 25, 587 for submission, 465 for submission under TLS from the start.
+        path: connect to a Unix socket instead.
+        security: "auto" begins with TLS on port 465, and elsewhere uses STARTTLS where it is
+            offered; "implicit" begins with TLS; "starttls" insists on it; "opportunistic" takes
+            what TLS there is, whatever the certificate; "none" uses none.
+        tls: a context in place of the default one, which checks certificate and host name.
+        local_name: our name for EHLO; by default this machine's if it is a full one, otherwise the
+            address literal of our end.
+        lmtp: speak LMTP (RFC 2033).
+        timeout: seconds to connect, for each reply, and for the handshake; by default what RFC 5321
+            4.5.3.2 asks for.
+        limits: the caps on replies.
+        line_endings: make bare CR and LF a CRLF, or be "strict" and refuse them.
+        transcript: gets the lines of the session.
+
+    Raises:
+        LocalProtocolError: no such security.
+    """
+
+    def __init__(
+        self,
+        host: str = "localhost",
+        port: int = 25,
+        *,
+        path: str | None = None,
+        security: Security = "auto",
+        tls: ssl.SSLContext | None = None,
+        local_name: str | None = None,
+        lmtp: bool = False,
+        timeout: float | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        line_endings: LineEndings = "normalise",
+        transcript: Transcript | None = None,
+    ) -> None:
+        self._settings = ClientSettings(
+            host, port, security, local_name, lmtp, timeout, limits, line_endings, transcript
+        )
+        self._path = path
+        self._context = tls
+        self._driver: Driver | None = None
+        self._executor: ThreadPoolExecutor | None = None
+        self._connection: ClientConnection | None = None
+        self._lock = asyncio.Lock()
+
+    @property
+    def connection(self) -> ClientConnection | None:
+        """The protocol's side of the session: what the server announced, and where we are."""
+        return self._connection
+
+    async def __aenter__(self) -> Client:
+        """Connect and open the session.
+
+        Raises:
+            ConnectionLost: there is no such server, or it went away.
+            ReplyError: the server refuses us.
+            SecurityError: TLS is wanted and could not be had.
+            RemoteProtocolError: the server broke the protocol.
+        """
+        settings = self._settings
+        timeout = _TIMEOUT if settings.timeout is None else settings.timeout
+        if settings.needs_context and self._context is None:
+            self._context = client_context(settings.verifies)
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="smtpproto")
+        try:
+            async with asyncio.timeout(timeout):
+                self._driver = await self._connect(timeout)
+        except TimeoutError:
+            raise TimedOut(f"no connection within {timeout} s") from None
+        except ssl.SSLError as error:
+            raise handshake_failure(error) from error
+        except OSError as error:
+            raise ConnectionLost(f"no connection: {error}") from error
+        transport = self._driver.transport
+        layer = transport.get_extra_info("ssl_object")
+        connection = settings.connection(tls_info(layer) if layer is not None else None)
+        self._connection = connection
+        name, literal = settings.names(socket.gethostname(), transport.get_extra_info("sockname"))
+        try:
+            await self._driver.run(
+                open_session(
+                    connection,
+                    local_name=name,
+                    literal=literal,
+                    starttls=settings.starttls,
+                    timeout=settings.timeout,
+                    transcript=settings.transcript,
+                )
+            )
+        except BaseException:
+            await self._leave(abort=True)
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Take leave with QUIT, and close."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Take leave with QUIT where that is possible, and close. May be called twice."""
+        async with self._lock:
+            await self._leave(abort=False)
+
+    async def send(
+        self,
+        message: Any,
+        sender: str | Path | None = None,
+        recipients: str | Path | Rcpt | Iterable[str | Path | Rcpt] | None = None,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        transfer: Transfer = "auto",
+    ) -> SendResult:
+        """Send a message.
+
+        Args:
+            message: an ``EmailMessage``, octets, a file opened in binary, or an iterable or
+                asynchronous iterable of octets.
+            sender: the reverse-path, "" for ``<>``; by default from the header.
+            recipients: one or more forward-paths; by default from the header.
+            parameters: more parameters for MAIL.
+            transfer: "data", "bdat", or what suits the message.
+
+        Returns:
+            What became of it for each recipient. At least one was accepted.
+
+        Raises:
+            AllRefused: the server refused each recipient.
+            ReplyError: it refused the sender, or the message.
+            LocalProtocolError: the message cannot be sent to this server; nothing was.
+            ConnectionLost: the connection has ended.
+            RemoteProtocolError: the server broke the protocol.
+        """
+        outgoing = prepare(message, sender, recipients, parameters)
+        async with self._lock:
+            connection, driver = self._connection, self._driver
+            if connection is None or driver is None:
+                raise ConnectionLost("the session is closed")
+            dialogue = send_message(
+                connection,
+                outgoing,
+                transfer=transfer,
+                timeout=self._settings.timeout,
+                transcript=self._settings.transcript,
+            )
+            try:
+                result: SendResult = await driver.run(dialogue)
+            finally:
+                if not is_reusable(connection):
+                    await self._leave(abort=True)
+            return result
+
+    async def _connect(self, timeout: float) -> Driver:
+        loop = asyncio.get_running_loop()
+        settings = self._settings
+        name = settings.host
+
+        def protocol() -> Driver:
+            return Driver(
+                Clock(loop, settings.timeout),
+                tls=self._context,
+                is_server=False,
+                server_hostname=name,
+                executor=self._executor,
+            )
+
+        secured: dict[str, Any] = {}
+        if settings.is_implicit:
+            secured = {
+                "ssl": self._context,
+                "server_hostname": name,
+                "ssl_handshake_timeout": timeout,
+            }
+        if self._path is not None:
+            return (await loop.create_unix_connection(protocol, self._path, **secured))[1]
+        return (await loop.create_connection(protocol, name, settings.port, **secured))[1]
+
+    async def _leave(self, abort: bool) -> None:
+        """Close the connection, with QUIT if it is in order."""
+        driver, self._driver = self._driver, None
+        connection, self._connection = self._connection, None
+        executor, self._executor = self._executor, None
+        try:
+            if driver is not None and connection is not None and not abort:
+                await driver.run(self._farewell(connection))
+        finally:
+            if driver is not None:
+                driver.abort()
+                await driver.closed
+            if executor is not None:
+                executor.shutdown(wait=False, cancel_futures=True)
+
+    def _farewell(self, connection: ClientConnection) -> Dialogue:
+        settings = self._settings
+        return quit_session(connection, timeout=settings.timeout, transcript=settings.transcript)
+
+
+async def send_mail(
+    message: Any,
+    host: str = "localhost",
+    port: int = 25,
+    *,
+    sender: str | Path | None = None,
+    recipients: str | Path | Rcpt | Iterable[str | Path | Rcpt] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    transfer: Transfer = "auto",
+    **options: Any,
+) -> SendResult:
+    """Send one message over a session of its own.
+
+    Args:
+        message: as for `Client.send`.
+        host: as for `Client`.
+        port: as for `Client`.
+        sender: as for `Client.send`.
+        recipients: as for `Client.send`.
+        parameters: as for `Client.send`.
+        transfer: as for `Client.send`.
+        options: the other arguments of `Client`.
+
+    Returns:
+        As `Client.send`, and it raises what `Client` raises.
+    """
+    async with Client(host, port, **options) as client:
+        return await client.send(
+            message, sender, recipients, parameters=parameters, transfer=transfer
+        )

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+"""A coarse clock: one timer for all connections of a server, instead of one a command.
+
+Decides when a deadline is over; what happens then is the driver's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+
+class Timed(Protocol):
+    """What has a deadline."""
+
+    deadline: float
+    """In the time of the loop; infinite for none."""
+
+    def expire(self) -> None:
+        """Let the deadline be over."""
+
+
+class Clock:
+    """One coarse timer for many drivers, and the time of its last tick.
+
+    Args:
+        loop: where it ticks.
+        shortest: the shortest timeout in force, None for those of RFC 5321 4.5.3.2.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, shortest: float | None) -> None:
+        self._loop = loop
+        self.interval = 1.0 if shortest is None else min(1.0, shortest / 4)
+        self.now = loop.time()
+        self.drivers: set[Timed] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, driver: Timed) -> None:
+        """Watch over a driver; tick from the first one on."""
+        self.drivers.add(driver)
+        if self._timer is None:
+            self.now = self._loop.time()
+            self._timer = self._loop.call_later(self.interval, self._tick)
+
+    def discard(self, driver: Timed) -> None:
+        """Watch over it no longer; tick no longer without any."""
+        self.drivers.discard(driver)
+        if not self.drivers and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def deadline(self, timeout: float) -> float:
+        """Return when `timeout` seconds from now are over, never too early."""
+        return self.now + self.interval + timeout
+
+    def _tick(self) -> None:
+        self.now = self._loop.time()
+        self._timer = self._loop.call_later(self.interval, self._tick)
+        for driver in tuple(self.drivers):
+            if driver.deadline < self.now:
+                driver.expire()

@@ -1,0 +1,456 @@
+# SPDX-License-Identifier: MIT
+"""Runs a dialogue over an asyncio transport.
+
+Decides when octets are read, written and held back, and how a hook is run: stepped at once, in a
+task if it suspends, in a thread if it may block. Knows no SMTP. One driver serves servers and
+clients: it is a `BufferedProtocol`, since `Protocol` costs an allocation of 256 KiB a read, and
+streams keep what came in the clear across STARTTLS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import enum
+import inspect
+import logging
+import ssl
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Executor
+from functools import partial
+from typing import Any
+
+from ..dialogues import (
+    Cancelled,
+    Close,
+    ConnectionLost,
+    Dialogue,
+    Handle,
+    Handshake,
+    Read,
+    Reject,
+    Step,
+    call_failure,
+)
+from ..tlstools import handshake_failure, tls_info
+from .calls import begin, is_async
+from .clock import Clock
+
+logger = logging.getLogger("smtpproto")
+
+BUFFER = 65536
+"""Octets of the one buffer that a loop's connections share: they are copied out at once."""
+LINGER = 2.0
+"""Seconds for which input is dropped after our last reply, so that no reset destroys it."""
+_CLOSING = 10.0
+"""Seconds for what is left to write."""
+_HELD = 32768
+"""Octets up to which output waits for the next step."""
+_NEVER = float("inf")
+
+Done = Callable[[Any, BaseException | None], None]
+"""Gets the result of a dialogue, or its exception."""
+
+_buffers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+class _Wait(enum.Enum):
+    """What the driver waits for."""
+
+    NOTHING = "a dialogue"
+    INPUT = "input, for a Read"
+    WRITABLE = "the peer to take what was written, before a Handle"
+    CALL = "a hook"
+    HANDSHAKE = "TLS"
+    LINGER = "the peer to close"
+    CLOSED = "the transport to close"
+
+
+class Driver(asyncio.BufferedProtocol):
+    """Runs dialogues over one connection, one after the other.
+
+    Args:
+        clock: watches over it from `connection_made` to `connection_lost`.
+        tls: the context for STARTTLS; None when there is none.
+        server_hostname: for a client, the name that the certificate must have.
+        is_server: which side of the handshake is ours.
+        executor: runs hooks that may block; None to run them here.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        tls: ssl.SSLContext | None,
+        is_server: bool,
+        server_hostname: str | None = None,
+        executor: Executor | None = None,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._clock = clock
+        self._tls = tls
+        self._is_server = is_server
+        self._server_hostname = server_hostname
+        self._executor = executor
+        view = _buffers.get(self._loop)
+        if view is None:
+            view = _buffers[self._loop] = memoryview(bytearray(BUFFER))
+        self._view = view
+        self.deadline = _NEVER
+        self.transport: Any = None
+        self.closed: asyncio.Future[None] = self._loop.create_future()
+        """Done when the connection is gone."""
+        self._dialogue: Dialogue | None = None
+        self._done: Done = _ignore
+        self._wait = _Wait.NOTHING
+        self._held: list[bytes] = []
+        self._early: list[bytes] = []
+        self._paused = False
+        self._choked = False
+        self._eof = False
+        self._lost = False
+        self._stopping = False
+        self._call: asyncio.Future[Any] | None = None
+        self._step: Handle | None = None
+
+    # --- what the loop calls ---------------------------------------------------------------------
+
+    def connection_made(self, transport: Any) -> None:
+        """Take the transport."""
+        self.transport = transport
+        self._clock.add(self)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return the loop's buffer."""
+        return self._view
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Give the dialogue what came, or keep it until it is asked for."""
+        if self._wait is _Wait.INPUT:
+            self._go_on(bytes(self._view[:nbytes]))
+        elif self._wait is not _Wait.LINGER:
+            self._early.append(bytes(self._view[:nbytes]))
+            self._pause()
+
+    def eof_received(self) -> bool:
+        """Let the dialogue know, and keep our side open where the transport can."""
+        self._eof = True
+        if self._wait is _Wait.INPUT:
+            self._go_on(b"")
+        elif self._wait is _Wait.LINGER:
+            self._close_transport()
+        # A TLS layer cannot be half open: its transport closes itself.
+        return self.transport.get_extra_info("ssl_object") is None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Break off what waits for the connection; a hook that runs may end."""
+        self._lost = True
+        self.deadline = _NEVER
+        self._clock.discard(self)
+        if self._wait in (_Wait.INPUT, _Wait.WRITABLE):
+            self._fail(self._loss(exc))
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+    def pause_writing(self) -> None:
+        """Note that the peer does not read: nothing more is read or asked for either."""
+        self._choked = True
+
+    def resume_writing(self) -> None:
+        """Go on with what waited for the peer."""
+        self._choked = False
+        if self._wait is _Wait.INPUT:
+            self._resume()
+        elif self._wait is _Wait.WRITABLE:
+            assert self._step is not None
+            self._perform(self._begin_call(self._step))
+
+    # --- what a server or a client calls ---------------------------------------------------------
+
+    def start(self, dialogue: Dialogue, done: Done) -> None:
+        """Begin a dialogue; `done` gets its result, or its exception."""
+        self._dialogue = dialogue
+        self._done = done
+        self._go_on(None)
+
+    async def run(self, dialogue: Dialogue) -> Any:
+        """Run a dialogue and return its result; a cancelled one leaves the connection as it is."""
+        future: asyncio.Future[Any] = self._loop.create_future()
+
+        def done(result: Any, error: BaseException | None) -> None:
+            if future.done():
+                return
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+
+        self.start(dialogue, done)
+        try:
+            return await future
+        finally:
+            self._abandon()
+
+    def expire(self) -> None:
+        """Let the deadline be over."""
+        self.deadline = _NEVER
+        if self._wait is _Wait.CALL:
+            call, self._call = self._call, None
+            assert call is not None
+            call.cancel()
+            logger.error("a hook took too long")
+            self._fail(call_failure(TimeoutError("the hook took too long")))
+        elif self._wait in (_Wait.INPUT, _Wait.WRITABLE):
+            self._fail(TimeoutError("the peer took too long"))
+        else:
+            self.transport.abort()
+
+    def stop(self) -> None:
+        """End the dialogue as soon as no hook runs."""
+        self._stopping = True
+        if self._wait in (_Wait.INPUT, _Wait.WRITABLE):
+            self._fail(Cancelled())
+        elif self._wait is _Wait.LINGER:
+            self._close_transport()
+
+    def abort(self) -> None:
+        """End the connection now, and the dialogue with it."""
+        self._abandon()
+        if self.transport is not None:
+            self.transport.abort()
+
+    # --- the dialogue ----------------------------------------------------------------------------
+
+    def _go_on(self, result: Any) -> None:
+        dialogue = self._dialogue
+        assert dialogue is not None
+        self._wait = _Wait.NOTHING
+        try:
+            step = dialogue.send(result)
+        except BaseException as end:
+            self._finish(end)
+        else:
+            self._perform(step)
+
+    def _fail(self, error: BaseException) -> None:
+        self._perform(self._thrown(error))
+
+    def _thrown(self, error: BaseException) -> Step | None:
+        """Throw into the dialogue; return its next step."""
+        dialogue = self._dialogue
+        assert dialogue is not None
+        self._wait = _Wait.NOTHING
+        try:
+            return dialogue.throw(error)
+        except BaseException as end:
+            self._finish(end)
+            return None
+
+    def _sent(self, result: Any) -> Step | None:
+        """Give the dialogue a result; return its next step."""
+        dialogue = self._dialogue
+        assert dialogue is not None
+        try:
+            return dialogue.send(result)
+        except BaseException as end:
+            self._finish(end)
+            return None
+
+    def _perform(self, step: Step | None) -> None:
+        """Do what the steps say, as far as it goes without waiting."""
+        while step is not None:
+            kind = type(step)
+            if kind is Read:
+                assert isinstance(step, Read)
+                step = self._read(step)
+            elif kind is Handle:
+                assert isinstance(step, Handle)
+                step = self._handle(step)
+            elif kind is Close:
+                assert isinstance(step, Close)
+                self._close(step)
+                step = self._sent(None)
+            else:
+                assert isinstance(step, Handshake)
+                self._write(step.out)
+                self._pause()  # what comes now is for the TLS layer
+                self._wait = _Wait.HANDSHAKE
+                self._call = self._loop.create_task(self._shake_hands(step.timeout))
+                return
+
+    def _finish(self, end: BaseException) -> None:
+        """Report the end of the dialogue."""
+        self._dialogue = None
+        self.deadline = self.deadline if self._wait is not _Wait.NOTHING else _NEVER
+        if isinstance(end, StopIteration):
+            self._done(end.value, None)
+        else:
+            self._done(None, end)
+
+    def _abandon(self) -> None:
+        """Forget the dialogue, and the hook that may be running for it."""
+        call, self._call = self._call, None
+        if call is not None:
+            call.cancel()
+        dialogue, self._dialogue = self._dialogue, None
+        if dialogue is not None:
+            self._wait = _Wait.NOTHING
+            dialogue.close()
+
+    # --- reading and writing ---------------------------------------------------------------------
+
+    def _read(self, step: Read) -> Step | None:
+        self._write(step.out)
+        if self._stopping:
+            return self._thrown(Cancelled())
+        if self._lost:
+            return self._thrown(self._loss(None))
+        if self._early:
+            data = b"".join(self._early)
+            self._early.clear()
+            return self._sent(data)
+        if self._eof:
+            return self._sent(b"")
+        if not step.timeout:
+            self._resume()
+            return self._sent(None)
+        if not step.goes_on:
+            self.deadline = self._clock.deadline(step.timeout)
+        self._wait = _Wait.INPUT
+        if self._choked:
+            self._pause()
+        elif self._paused:
+            self._resume()
+        return None
+
+    def _loss(self, exc: Exception | None) -> ConnectionLost:
+        received = b"".join(self._early)
+        self._early.clear()
+        return ConnectionLost(f"connection lost: {exc}" if exc else "connection lost", received)
+
+    def _write(self, octets: bytes) -> None:
+        if self._held:
+            octets = b"".join((*self._held, octets))
+            self._held.clear()
+        if octets and not self._lost:
+            self.transport.write(octets)
+
+    def _pause(self) -> None:
+        if not self._paused:
+            self._paused = True
+            self.transport.pause_reading()
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            self.transport.resume_reading()
+
+    def _close(self, step: Close) -> None:
+        self._write(step.out)
+        may_come = step.lingers and not (self._stopping or self._eof or self._lost or self._choked)
+        if may_come and self.transport.can_write_eof():
+            self.transport.write_eof()
+            self._wait = _Wait.LINGER
+            self.deadline = self._clock.deadline(LINGER)
+            self._resume()
+        else:
+            self._close_transport()
+
+    def _close_transport(self) -> None:
+        self._wait = _Wait.CLOSED
+        self.deadline = _NEVER if self._lost else self._clock.deadline(_CLOSING)
+        self.transport.close()
+
+    async def _shake_hands(self, timeout: float) -> None:
+        assert self._tls is not None
+        try:
+            self.transport = await self._loop.start_tls(
+                self.transport,
+                self,
+                self._tls,
+                server_side=self._is_server,
+                server_hostname=self._server_hostname,
+                ssl_handshake_timeout=timeout,
+            )
+        except OSError as error:
+            self._call = None
+            self._fail(handshake_failure(error))
+            return
+        self._call = None
+        self._paused = False
+        self._go_on(tls_info(self.transport.get_extra_info("ssl_object")))
+
+    # --- hooks -----------------------------------------------------------------------------------
+
+    def _handle(self, step: Handle) -> Step | None:
+        if step.out:
+            self._held.append(step.out)
+            if len(step.out) > _HELD:
+                self._write(b"")
+        if self._choked:
+            self._step = step
+            self._wait = _Wait.WRITABLE
+            self.deadline = self._clock.deadline(step.timeout)
+            return None
+        return self._begin_call(step)
+
+    def _begin_call(self, step: Handle) -> Step | None:
+        """Run a hook; return the next step, or None when that has to wait."""
+        call = step.call
+        try:
+            if step.blocks and self._executor is not None and not is_async(call):
+                work = partial(contextvars.copy_context().run, call, *step.args)
+                self._await(self._loop.run_in_executor(self._executor, work), step)
+                return None
+            result = call(*step.args)
+        except Exception as error:
+            return self._hook_failed(error)
+        return self._resolve(result, step)
+
+    def _resolve(self, result: Any, step: Handle) -> Step | None:
+        """Give the dialogue what a hook returned, or what comes of it."""
+        if result is None or not inspect.isawaitable(result):
+            return self._sent(result)
+        task = begin(result, self._loop)
+        if task.done():
+            return self._outcome(task, step)
+        self._await(task, step)
+        return None
+
+    def _await(self, call: asyncio.Future[Any], step: Handle) -> None:
+        self._write(b"")
+        self._wait = _Wait.CALL
+        self._call = call
+        self._step = step
+        self.deadline = self._clock.deadline(step.timeout)
+        call.add_done_callback(self._call_done)
+
+    def _call_done(self, call: asyncio.Future[Any]) -> None:
+        if call is not self._call:  # given up
+            if not call.cancelled() and call.exception() is not None:
+                logger.error("a hook that was given up failed", exc_info=call.exception())
+            return
+        self._call = None
+        self._wait = _Wait.NOTHING
+        assert self._step is not None
+        self._perform(self._outcome(call, self._step))
+
+    def _outcome(self, call: asyncio.Future[Any], step: Handle) -> Step | None:
+        if call.cancelled():
+            return self._hook_failed(RuntimeError("the hook was cancelled"))
+        error = call.exception()
+        if error is None:
+            return self._resolve(call.result(), step)
+        return self._hook_failed(error)
+
+    def _hook_failed(self, error: BaseException) -> Step | None:
+        if self._is_server and not isinstance(error, Reject):
+            logger.error("a hook failed", exc_info=error)
+        return self._thrown(call_failure(error))
+
+
+def _ignore(result: Any, error: BaseException | None) -> None:
+    """Take the end of a dialogue that nobody waits for."""

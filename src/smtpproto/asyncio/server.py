@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: MIT
+"""A server in an asyncio loop.
+
+Decides where it listens and how it ends: what a session says is the dialogue's, how octets move the
+driver's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any
+
+from ..dialogues.settings import ServerSettings, TLSMode, server_settings
+from ..extensions import Extension
+from ..limits import DEFAULT_LIMITS, Limits
+from ..tlstools import tls_info
+from .clock import Clock
+from .driver import Driver, logger
+
+_GRACE = 5.0
+"""Seconds for sessions to end by themselves when the server closes."""
+_THREADS = 40
+
+
+class Server:
+    """A server that `serve` made; it listens from ``async with`` on.
+
+    It may be closed as often as one likes.
+    """
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        host: str | None,
+        port: int,
+        path: str | None,
+        sockets: Sequence[socket.socket] | None,
+        tls: ssl.SSLContext | None,
+        tls_mode: TLSMode,
+        threads: bool,
+    ) -> None:
+        self._settings = settings
+        self._host = host
+        self._port = port
+        self._path = path
+        self._given = sockets
+        self._tls = tls
+        self._implicit = tls is not None and tls_mode == "implicit"
+        self._threads = threads
+        self._executor: ThreadPoolExecutor | None = None
+        self._clock: Clock | None = None
+        self._listeners: list[asyncio.Server] = []
+        self._drivers: set[_ServerDriver] = set()
+        self._closed = asyncio.Event()
+        self.addresses: list[Any] = []
+        """What each listening socket is bound to: host and port first for TCP, a path otherwise."""
+
+    @property
+    def handler(self) -> Any:
+        """The handler that was given."""
+        return self._settings.handler
+
+    @property
+    def port(self) -> int:
+        """The TCP port that was given, or found for port 0; 0 without any."""
+        return next((at[1] for at in self.addresses if isinstance(at, tuple)), 0)
+
+    @property
+    def sessions(self) -> int:
+        """How many connections there are."""
+        return len(self._drivers)
+
+    async def __aenter__(self) -> Server:
+        """Listen.
+
+        Raises:
+            OSError: the address cannot be had.
+        """
+        loop = asyncio.get_running_loop()
+        self._clock = Clock(loop, self._settings.timeout)
+        if self._threads:
+            self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="smtpproto")
+        timeout = self._settings.timeout
+        secured: dict[str, Any] = {}
+        if self._implicit:
+            secured = {"ssl": self._tls, "ssl_handshake_timeout": timeout}
+        if self._given is not None:
+            for given in self._given:
+                self._listeners.append(
+                    await loop.create_server(self._protocol, sock=given, **secured)
+                )
+        elif self._path is not None:
+            self._listeners.append(
+                await loop.create_unix_server(self._protocol, self._path, **secured)
+            )
+        else:
+            self._listeners.append(
+                await loop.create_server(self._protocol, self._host, self._port, **secured)
+            )
+        self.addresses = [at.getsockname() for one in self._listeners for at in one.sockets]
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close, and wait until all is closed."""
+        self.close()
+        await self.wait_closed()
+
+    def close(self) -> None:
+        """Listen no longer, and end the sessions.
+
+        Those that wait for a command end at once with 421, others once their hook has returned.
+        """
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
+        for driver in tuple(self._drivers):
+            driver.stop()
+        self._closed.set()
+
+    async def wait_closed(self) -> None:
+        """Wait until the sessions have ended, and break off those that do not in a few seconds."""
+        await self._closed.wait()
+        gone = [driver.closed for driver in self._drivers]
+        if gone:
+            await asyncio.wait(gone, timeout=_GRACE)
+        for driver in tuple(self._drivers):
+            driver.abort()
+        gone = [driver.closed for driver in self._drivers]
+        if gone:
+            await asyncio.wait(gone, timeout=_GRACE)
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown(wait=False, cancel_futures=True)
+
+    async def serve_forever(self) -> None:
+        """Wait until `close` is called, or the task is cancelled."""
+        await self._closed.wait()
+
+    def _protocol(self) -> Driver:
+        assert self._clock is not None
+        return _ServerDriver(self, self._clock, self._tls, self._executor)
+
+    def begin(self, driver: _ServerDriver) -> None:
+        """Begin the session of a new connection."""
+        self._drivers.add(driver)
+        transport = driver.transport
+        layer = transport.get_extra_info("ssl_object")
+        address = transport.get_extra_info("peername")
+        try:
+            dialogue = self._settings.session(
+                address, tls_info(layer) if layer is not None else None, len(self._drivers)
+            )
+        except Exception:  # a factory that failed
+            logger.exception("no session could be made")
+            transport.abort()
+            return
+        driver.start(dialogue, driver.ended)
+
+    def forget(self, driver: _ServerDriver) -> None:
+        """Take note that a connection is gone."""
+        self._drivers.discard(driver)
+
+
+class _ServerDriver(Driver):
+    """A connection of a server."""
+
+    def __init__(
+        self,
+        server: Server,
+        clock: Clock,
+        tls: ssl.SSLContext | None,
+        executor: ThreadPoolExecutor | None,
+    ) -> None:
+        super().__init__(clock, tls=tls, is_server=True, executor=executor)
+        self._server = server
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._server.begin(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._dialogue is None:
+            self._server.forget(self)
+
+    def ended(self, result: Any, error: BaseException | None) -> None:
+        """Take the end of the session."""
+        if error is not None:
+            logger.error("a session failed", exc_info=error)
+            self.transport.abort()
+        if self._lost:
+            self._server.forget(self)
+
+
+def serve(
+    handler: Any,
+    host: str | None = "127.0.0.1",
+    port: int = 0,
+    *,
+    path: str | None = None,
+    sockets: Sequence[socket.socket] | None = None,
+    tls: ssl.SSLContext | None = None,
+    tls_mode: TLSMode = "starttls",
+    require_tls: bool = False,
+    hostname: str | None = None,
+    extensions: Iterable[Extension] | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    lmtp: bool = False,
+    timeout: float | None = None,
+    factory: bool = False,
+    threads: bool = True,
+    **more: Any,
+) -> Server:
+    """Make a server, for ``async with``.
+
+    Args:
+        handler: any object with some of the hooks of `Handler`. A hook that is an ``async def``
+            runs in the loop, another one in a thread.
+        host: where to listen; None for all interfaces.
+        port: 0 for one that is free: see ``Server.port``.
+        path: listen on a Unix socket instead.
+        sockets: listen on these instead; they are closed with the server.
+        tls: the certificate's context.
+        tls_mode: "starttls" to offer it, "implicit" to begin with TLS (RFC 8314 3).
+        require_tls: answer 530 to mail in the clear.
+        hostname: how the server names itself; by default as the machine does.
+        extensions: what to offer in place of the default.
+        limits: the caps.
+        lmtp: speak LMTP (RFC 2033).
+        timeout: seconds for each command, hook and handshake.
+        factory: True when `handler` is to be called to make a handler for each session.
+        threads: False to run plain hooks in the loop too, because they never block.
+        more: what else `ServerSettings` has: leniency, disabled, received, connections, transcript.
+
+    Raises:
+        LocalProtocolError: settings that do not fit together.
+    """
+    settings = server_settings(
+        handler,
+        own_name=socket.gethostname(),
+        has_tls=tls is not None,
+        tls_mode=tls_mode,
+        require_tls=require_tls,
+        hostname=hostname,
+        extensions=extensions,
+        limits=limits,
+        lmtp=lmtp,
+        timeout=timeout,
+        factory=factory,
+        **more,
+    )
+    return Server(settings, host, port, path, sockets, tls, tls_mode, threads)
