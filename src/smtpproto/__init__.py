@@ -14,7 +14,7 @@ from .exceptions import (
 )
 from .grammar.addresses import Mailbox, Path
 from .grammar.auth import Auth, AuthResponse, EndOfMailData, Greeting
-from .grammar.command import Command
+from .grammar.command import Command, Vocabulary
 from .grammar.commands import (
     Bdat,
     Data,
@@ -102,6 +102,7 @@ __all__ = [
     "State",
     "TLSInfo",
     "Violation",
+    "Vocabulary",
     "Vrfy",
     "recommended_timeout",
 ]

@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: MIT
+"""An extension that the package does not know, declared by public names, in both roles."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+
+from smtpproto import (
+    ChunkReceived,
+    ClientConnection,
+    Command,
+    CommandReceived,
+    CommandRejected,
+    ConnectionClosed,
+    Ehlo,
+    InvalidValueError,
+    LocalProtocolError,
+    Mail,
+    Noop,
+    Parameter,
+    Quit,
+    Rcpt,
+    Reply,
+    ReplyReceived,
+    Rset,
+    ServerConnection,
+    ServerEvent,
+    State,
+    TLSInfo,
+    Violation,
+    Vocabulary,
+)
+from smtpproto.extensions import KNOWN, Extension, Move, Pipelining, Row, SessionFacts
+from smtpproto.testing import ConnectionPair, Segment, accept
+
+
+@dataclass(frozen=True)
+class Vote(Command):
+    """XVOTE <name>: within a transaction with a recipient, and the last word of it."""
+
+    verb: ClassVar[str] = "XVOTE"
+    ends_group: ClassVar[bool] = False
+    name: str
+
+    @classmethod
+    def parse(cls, argument: str, vocabulary: Vocabulary) -> Vote:
+        if not re.fullmatch("[a-z]{1,20}", argument):
+            raise InvalidValueError("XVOTE <name> expected", Violation.ARGUMENT_SYNTAX)
+        return cls(argument)
+
+    def argument(self, vocabulary: Vocabulary) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Image(Command):
+    """XIMAGE <octets>: an image follows at once."""
+
+    verb: ClassVar[str] = "XIMAGE"
+    announces_octets: ClassVar[bool] = True
+    default_reply: ClassVar[Reply | None] = Reply(250, "seen", "2.0.0")
+    size: int
+
+    @classmethod
+    def parse(cls, argument: str, vocabulary: Vocabulary) -> Image:
+        if not re.fullmatch("[0-9]{1,9}", argument):
+            raise InvalidValueError("XIMAGE <octets> expected", Violation.ARGUMENT_SYNTAX)
+        return cls(int(argument))
+
+    def argument(self, vocabulary: Vocabulary) -> str:
+        return str(self.size)
+
+    def octets(self) -> int:
+        return self.size
+
+
+def parse_weight(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,3}", text):
+        raise InvalidValueError("XWEIGHT=0 to 999 expected", Violation.PARAMETER_SYNTAX)
+    return int(text)
+
+
+class Votes(Extension):
+    keyword = "XVOTES"
+    verbs = (Vote, Image)
+    rows = (
+        Row((State.RCPT,), Vote, success=State.READY, failure=State.MAIL),
+        Row((State.READY,), Image, intermediate=Move.UNCHANGED),
+    )
+    mail_parameters = (Parameter("XSECRET", length=8),)
+    rcpt_parameters = (Parameter("XWEIGHT", parse_weight, length=12, needs_value=True),)
+    checks = (Image, Rcpt)
+    in_clear = False
+
+    def __init__(self, biggest: int = 0) -> None:
+        self.biggest = biggest
+
+    def parameters_text(self, facts: SessionFacts) -> str:
+        return str(self.biggest)
+
+    def parse_announcement(self, texts: tuple[str, ...]) -> int:
+        return int(texts[-1]) if re.fullmatch("[0-9]{1,9}", texts[-1]) else 0
+
+    def check(self, command: Command, facts: SessionFacts) -> None:
+        if isinstance(command, Image):
+            if command.size > facts.announced["XVOTES"]:
+                raise InvalidValueError("too big", Violation.ARGUMENT_SYNTAX, 552, "5.3.4")
+        elif isinstance(command, Rcpt) and "XWEIGHT" in command.parameters:
+            transaction = facts.transaction
+            if transaction is None or "XSECRET" not in transaction.mail.parameters:
+                raise InvalidValueError("XSECRET expected", Violation.ARGUMENT_SYNTAX)
+
+
+UNDER_TLS = TLSInfo(version="TLSv1.3")
+HELLO = b"EHLO client.example.com\r\n"
+ENVELOPE = b"MAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.org>\r\n"
+
+
+def pair_of(segment: Segment = "whole", tls: TLSInfo | None = UNDER_TLS) -> ConnectionPair:
+    pair = ConnectionPair(
+        ServerConnection("mx.example.org", extensions=[Pipelining(), Votes(30)], tls=tls),
+        ClientConnection(extensions=[*KNOWN, Votes()], tls=tls),
+        segment=segment,
+    )
+    pair.run()
+    pair.write(pair.client.send(Ehlo("client.example.com")))
+    pair.run()
+    return pair
+
+
+def codes(pair: ConnectionPair) -> list[int]:
+    return [event.reply.code for event in pair.run() if isinstance(event, ReplyReceived)]
+
+
+def server_answers(octets: bytes, tls: TLSInfo | None = UNDER_TLS) -> list[ServerEvent]:
+    """Let a server take what no client of ours would send; return what it made of it."""
+    conn = ServerConnection("mx.example.org", extensions=[Votes(30)], tls=tls)
+    conn.send(Reply(220, "ready"))
+    conn.receive_data(HELLO + octets)
+    conn.receive_eof()
+    events: list[ServerEvent] = []
+    while not (events and isinstance(events[-1], ConnectionClosed)):
+        event = conn.next_event()
+        events.append(event)
+        if isinstance(event, CommandReceived | CommandRejected):
+            conn.send(accept(event) or Reply(250, "ok"))
+    return events
+
+
+def rejections(octets: bytes, tls: TLSInfo | None = UNDER_TLS) -> list[tuple[int, str | None]]:
+    return [
+        (event.default_reply.code, event.default_reply.enhanced)
+        for event in server_answers(octets, tls)
+        if isinstance(event, CommandRejected)
+    ]
+
+
+@pytest.mark.parametrize("segment", ["whole", "bytewise", 7])
+def test_keyword_verbs_and_parameters_over_the_wire(segment: Segment) -> None:
+    pair = pair_of(segment)
+    client = pair.client
+    assert client.announced["XVOTES"] == 30
+    assert client.keywords["XVOTES"] == ("30",)
+
+    pair.write(client.send(Image(6), b"QUIT\r\n"))
+    assert codes(pair) == [250]
+    pieces = [event for event in pair.server_events if isinstance(event, ChunkReceived)]
+    assert b"".join(piece.data for piece in pieces) == b"QUIT\r\n"
+    assert {piece.command for piece in pieces} == {Image(6)}
+    assert pair.server_events[-1] == CommandReceived(Image(6), b"XIMAGE 6", Image.default_reply)
+
+    group = [
+        Mail("a@example.com", {"XSECRET": None}),
+        Rcpt("b@example.org", {"XWEIGHT": 7}),
+        Vote("ann"),
+        Noop(),
+    ]
+    pair.write(b"".join(map(client.send, group)))
+    assert client.state is State.READY
+    pair.run()
+    received = [event.command for event in pair.server_events if type(event) is CommandReceived]
+    assert received[-4:] == group
+    assert isinstance(received[-3], Rcpt)
+    assert received[-3].parameters == {"XWEIGHT": 7}
+    assert client.state is pair.server.state is State.READY
+    assert client.transaction is pair.server.transaction is None
+
+
+def test_the_rows_say_where_each_reply_leads() -> None:
+    pair = pair_of()
+    client = pair.client
+    pair.application = lambda event: (
+        Reply(550, "no") if getattr(event, "command", None) == Vote("eve") else accept(event)
+    )
+    pair.write(client.send(Mail("a@example.com")))
+    pair.write(client.send(Rcpt("b@example.org")))
+    pair.write(client.send(Vote("eve")))
+    assert codes(pair) == [250, 250, 550]
+    assert client.state is pair.server.state is State.MAIL
+
+    pair = pair_of()
+    pair.application = lambda event: Reply(350, "more")
+    pair.write(pair.client.send(Image(0)))
+    assert codes(pair) == [350]
+    assert pair.client.state is pair.server.state is State.READY
+
+
+def test_the_client_sends_nothing_that_the_declaration_forbids() -> None:
+    pair = pair_of()
+    client = pair.client
+    for command, octets, violation in (
+        (Vote("ann"), b"", Violation.BAD_SEQUENCE),
+        (Image(31), bytes(31), Violation.ARGUMENT_SYNTAX),
+        (Image(3), b"12", Violation.LOCAL_STATE),
+        (Rcpt("b@example.org", {"XWEIGHT": 1}), b"", Violation.BAD_SEQUENCE),
+    ):
+        with pytest.raises(LocalProtocolError) as info:
+            client.send(command, octets)
+        assert info.value.violation is violation
+    pair.write(client.send(Mail("a@example.com")))
+    pair.run()
+    with pytest.raises(InvalidValueError, match="XSECRET expected"):
+        client.send(Rcpt("b@example.org", {"XWEIGHT": 1}))
+    pair.write(client.send(Rset()) + client.send(Mail("a@example.com", {"XSECRET": None})))
+    pair.run()
+    for weight in (1000, "x", None):
+        with pytest.raises(InvalidValueError, match="XWEIGHT=") as invalid:
+            client.send(Rcpt("b@example.org", {"XWEIGHT": weight}))
+        assert invalid.value.violation is Violation.PARAMETER_SYNTAX
+    assert client.outstanding == ()
+
+
+@pytest.mark.parametrize(
+    ("octets", "expected"),
+    [
+        (b"XVOTE ann\r\n", (503, "5.5.1")),
+        (b"XVOTE Ann\r\n", (501, "5.5.4")),
+        (b"XIMAGE 36\r\n" + b"QUIT\r\n" * 6, (552, "5.3.4")),
+        (b"MAIL FROM:<a@example.com> XWEIGHT=1\r\n", (555, "5.5.4")),
+        (b"MAIL FROM:<a@example.com> XSECRET=1\r\n", (501, "5.5.4")),
+        (ENVELOPE[:-2] + b" XWEIGHT=1\r\n", (501, "5.5.4")),
+        (ENVELOPE[:-2] + b" XWEIGHT=1000\r\n", (501, "5.5.4")),
+        (ENVELOPE + b"XIMAGE 6\r\nQUIT\r\n", (503, "5.5.1")),
+    ],
+)
+def test_the_server_takes_nothing_that_the_declaration_forbids(
+    octets: bytes, expected: tuple[int, str]
+) -> None:
+    assert rejections(octets) == [expected]
+    assert not any(
+        isinstance(event, CommandReceived) and isinstance(event.command, Quit)
+        for event in server_answers(octets)
+    )
+
+
+def test_octets_of_an_unknown_number_end_the_session() -> None:
+    events = server_answers(b"XIMAGE six\r\nQUIT\r\n")
+    rejected = events[-2]
+    assert isinstance(rejected, CommandRejected)
+    assert rejected.closes
+    assert rejected.default_reply.code == 501
+
+
+def test_it_is_offered_under_tls_only() -> None:
+    pair = pair_of(tls=None)
+    assert "XVOTES" not in pair.client.keywords
+    for command in (Image(0), Mail("a@example.com", {"XSECRET": None})):
+        with pytest.raises(LocalProtocolError, match="not announced"):
+            pair.client.send(command)
+    assert rejections(b"MAIL FROM:<a@example.com> XSECRET\r\n", None) == [(555, "5.5.4")]
+    assert rejections(b"XIMAGE 6\r\nQUIT\r\n", None) == [(503, "5.5.1")]
+
+
+def test_a_client_that_was_not_given_it_still_shows_the_keyword() -> None:
+    server = ServerConnection("mx.example.org", extensions=[Votes(30)], tls=UNDER_TLS)
+    pair = ConnectionPair(server, ClientConnection(tls=UNDER_TLS))
+    pair.run()
+    pair.write(pair.client.send(Ehlo("client.example.com")))
+    pair.run()
+    assert pair.client.keywords["XVOTES"] == ("30",)
+    assert "XVOTES" not in pair.client.announced
+    with pytest.raises(LocalProtocolError):
+        pair.client.send(Image(0))
