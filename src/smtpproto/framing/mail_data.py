@@ -48,7 +48,10 @@ class MailDataReader:
             # the back they are the faster ones.
             stuffed = DOT in data and data.rfind(b"\r\n.") >= 0
             if stuffed and data.rfind(_END) >= 0:
-                end = data.find(_END)
+                end = data.find(b"\r\n.")
+                stuffed = not data.startswith(_END, end)
+                if stuffed:
+                    end = data.find(_END, end)
                 if end + 5 < len(data):
                     buffer.give_back(data[end + 5 :])
                 self.ended = True
