@@ -359,7 +359,7 @@ class ServerConnection(Admission):
         if not self._eof:
             return Signal.NEED_DATA
         between = self.state in (State.GREETED, State.READY, State.REFUSED)
-        return self._close(between and self._buffer.is_empty)
+        return self._close(between and self._buffer.is_empty and self._chunk is None)
 
     def _close(self, clean: bool) -> ConnectionClosed:
         self._closed = ConnectionClosed(clean)
