@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 from invariants import GRAMMAR_TOKENS, SMTP_ALPHABET, TOKENS
+from invariants_server import SERVER_TOKENS
 
 # Lengths of pieces, taken in turn and over again; short ones, since the edges lie close together.
 cuts = st.lists(st.integers(1, 9), max_size=5)
@@ -65,3 +66,9 @@ line_text = st.text(
 grammar_octets = st.lists(st.sampled_from(GRAMMAR_TOKENS) | st.binary(max_size=4), max_size=7).map(
     b"".join
 )
+
+
+# --------------------------------------------------------------------------- server
+
+# Whole lines and ends of mail data, a few octets between; what a client may send at any time.
+server_octets = st.lists(st.sampled_from(SERVER_TOKENS) | smtp_octets, max_size=10).map(b"".join)
