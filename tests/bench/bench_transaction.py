@@ -211,7 +211,7 @@ def main() -> int:
     print(f"user instructions a transaction, Python {sys.version.split()[0]}")
     for name, figure in figures.items():
         times = f"{figure / figures['type']:8.2f}x" if figure and figures["type"] else ""
-        print(f"  {name:10} {figure if figure is not None else 'cannot run':>12,} {times}")
+        print(f"  {name:10} {'cannot run' if figure is None else f'{figure:,}':>12} {times}")
     failed = any((figures[name] or 10**9) > ceiling for name, ceiling in CEILINGS.items())
     peer = figures["aiosmtpd"]
     if peer is not None:

@@ -15,6 +15,8 @@ from typing import Literal
 
 from ..exceptions import Violation
 
+_NewlineDecoder = io.IncrementalNewlineDecoder
+
 ReceivedPolicy = Literal["reject", "accept"]
 """What to do with a bare CR, a bare LF or a NUL in mail data."""
 
@@ -41,7 +43,7 @@ class ContentCheck:
         self._decoder = (
             None
             if binary or policy == "accept"
-            else io.IncrementalNewlineDecoder(None, translate=False)
+            else _NewlineDecoder(None, False)
         )
 
     def take(self, piece: bytes) -> bytes:

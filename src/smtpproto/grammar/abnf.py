@@ -21,15 +21,13 @@ DOT_STRING_UTF8 = rf"{ATEXT_UTF8}++(?:\.{ATEXT_UTF8}++)*+"
 QUOTED_STRING_UTF8 = r'"(?:[^\x00-\x1f"\\\x7f]|\\[ -~])*+"'
 
 # RFC 5321 4.1.2: sub-domain = Let-dig [Ldh-str]; RFC 6531 3.3 adds the U-label
-SUB_DOMAIN = r"[A-Za-z0-9]++(?:-++[A-Za-z0-9]++)*+"
-DOMAIN = rf"{SUB_DOMAIN}(?:\.{SUB_DOMAIN})*+"
+# Domain in one loop instead of two nested ones: runs of let-dig, between them hyphens or one dot
+DOMAIN = r"[A-Za-z0-9]++(?:(?:-++|\.)[A-Za-z0-9]++)*+"
 LET_DIG_UTF8 = r"[^\x00-/:-@\[-`{-\x7f]"
-SUB_DOMAIN_UTF8 = rf"{LET_DIG_UTF8}++(?:-++{LET_DIG_UTF8}++)*+"
-DOMAIN_UTF8 = rf"{SUB_DOMAIN_UTF8}(?:\.{SUB_DOMAIN_UTF8})*+"
+DOMAIN_UTF8 = rf"{LET_DIG_UTF8}++(?:(?:-++|\.){LET_DIG_UTF8}++)*+"
 # Not of the grammar, but of the wild: Leniency.allow_underscore_domain
 LET_DIG_LENIENT = r"[^\x00-/:-@\[-^`{-\x7f]"
-SUB_DOMAIN_LENIENT = rf"{LET_DIG_LENIENT}++(?:-++{LET_DIG_LENIENT}++)*+"
-DOMAIN_LENIENT = rf"{SUB_DOMAIN_LENIENT}(?:\.{SUB_DOMAIN_LENIENT})*+"
+DOMAIN_LENIENT = rf"{LET_DIG_LENIENT}++(?:(?:-++|\.){LET_DIG_LENIENT}++)*+"
 
 # RFC 5321 4.1.3: the octets between the brackets; what they say is checked by code
 LITERAL = r"\[([!-Z^-~]++)\]"
@@ -38,7 +36,7 @@ SNUM = r"(?:25[0-5]|2[0-4][0-9]|[01][0-9]{2}|[0-9]{1,2})"
 IPV4 = re.compile(rf"{SNUM}(?:\.{SNUM}){{3}}", re.ASCII)
 IPV6_HEX = re.compile(r"[0-9A-Fa-f]{1,4}", re.ASCII)
 # RFC 5321 4.1.3: General-address-literal = Standardized-tag ":" 1*dcontent
-GENERAL_LITERAL = re.compile(rf"(-*+{SUB_DOMAIN}):([!-Z^-~]++)", re.ASCII)
+GENERAL_LITERAL = re.compile(r"(-*+[A-Za-z0-9]++(?:-++[A-Za-z0-9]++)*+):([!-Z^-~]++)", re.ASCII)
 
 # RFC 5321 4.1.2: esmtp-keyword, esmtp-value; RFC 6531 3.3 lets UTF-8 into the value
 ESMTP_KEYWORD = r"[A-Za-z0-9][A-Za-z0-9-]*+"
