@@ -247,10 +247,12 @@ class _Client(Exchange):
         pieces = 0
         while piece := (yield from self._next_piece(message)):
             self.out.append(connection.send_mail_data(piece))
+            self.note(f"-> ({len(piece)} octets of mail data)")
             pieces += 1
         if pieces > 1:
             yield from self.hear()
         self.out.append(connection.end_mail_data())
+        self.note("-> .")
         return (yield from self._collect_final())
 
     def _send_chunks(self, message: Outgoing) -> Generator[Step, Any, Answers]:
@@ -265,6 +267,7 @@ class _Client(Exchange):
             while len(connection.outstanding) >= most:
                 yield from self._chunk_reply()
             self.out.append(connection.send_chunk(piece, last))
+            self.note(f"-> BDAT ({len(piece)} octets){' LAST' if last else ''}")
             piece = following
         while len(connection.outstanding) > 1:
             yield from self._chunk_reply()

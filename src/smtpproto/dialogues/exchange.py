@@ -73,8 +73,7 @@ class Exchange:
                 raise
             self.out.append(line)
             octets += len(line)
-            if self._transcript is not None:
-                self._transcript(command_line(command, line))
+            self.note(command_line(command, line))
         yield from self.collect(answers)
         return answers
 
@@ -98,9 +97,7 @@ class Exchange:
             goes_on = True
         if not isinstance(event, ReplyReceived):
             raise self._lost or ConnectionLost("the server closed the connection")
-        if self._transcript is not None:
-            for line in reply_lines(event.reply):
-                self._transcript(line)
+        self.note(*reply_lines(event.reply))
         if event.reply.code == 421:
             raise ReplyError(event.reply, _stage(event.command))
         return event
@@ -158,6 +155,12 @@ class Exchange:
             raise lost from None
         except TimeoutError:
             raise TimedOut("the server takes nothing more") from None
+
+    def note(self, *lines: str) -> None:
+        """Give lines to the transcript."""
+        if self._transcript is not None:
+            for line in lines:
+                self._transcript(line)
 
     def flush(self) -> bytes:
         """Return what is to be written."""

@@ -1,0 +1,660 @@
+# SPDX-License-Identifier: MIT
+"""The client's dialogues: what goes out in which groups, and what the replies come to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from dialogue_drive import NOTHING, Input, Run, drive
+
+from smtpproto import (
+    ClientConnection,
+    InvalidValueError,
+    LocalProtocolError,
+    Rcpt,
+    RemoteProtocolError,
+    Reply,
+    State,
+    TLSInfo,
+    Violation,
+)
+from smtpproto.dialogues import (
+    AllRefused,
+    Close,
+    ConnectionLost,
+    Handle,
+    Handshake,
+    Read,
+    ReplyError,
+    SecurityError,
+    SendResult,
+    TimedOut,
+    is_reusable,
+    open_session,
+    prepare,
+    quit_session,
+    send_message,
+)
+
+GREETING = b"220 mx.example.org ESMTP\r\n"
+PLAIN = b"250 mx.example.org\r\n"
+ALL = (
+    b"250-mx.example.org\r\n250-SIZE 20000000\r\n250-8BITMIME\r\n250-PIPELINING\r\n"
+    b"250-SMTPUTF8\r\n250-CHUNKING\r\n250-DSN\r\n250 STARTTLS\r\n"
+)
+PIPELINING = b"250-mx.example.org\r\n250 PIPELINING\r\n"
+OK = b"250 2.0.0 ok\r\n"
+GO_ON = b"354 go on\r\n"
+NO = b"550 5.1.1 no\r\n"
+LATER = b"450 4.2.0 later\r\n"
+BODY = b"Subject: x\r\n\r\ntext\r\n"
+
+
+def opening(*inputs: Input, **settings: Any) -> Run:
+    connection = settings.pop("connection", None) or ClientConnection()
+    settings = {"local_name": "client.example", "literal": "[192.0.2.9]", **settings}
+    return drive(open_session(connection, **settings), inputs)
+
+
+def opened(hello: bytes = ALL, **settings: Any) -> ClientConnection:
+    connection = ClientConnection(**settings)
+    run = opening(GREETING, hello, connection=connection, starttls="never")
+    assert run.error is None
+    return connection
+
+
+def sending(
+    connection: ClientConnection,
+    inputs: Iterable[Input],
+    message: Any = BODY,
+    recipients: Any = "b@example.org",
+    parameters: Any = None,
+    **settings: Any,
+) -> Run:
+    outgoing = prepare(message, "a@example.com", recipients, parameters)
+    return drive(send_message(connection, outgoing, **settings), [NOTHING, *inputs])
+
+
+# --- opening ----------------------------------------------------------------------------------------
+
+
+def test_greeting_and_ehlo() -> None:
+    connection = ClientConnection()
+    run = opening(
+        b"220-mx.example", b".org\r\n220 ESMTP\r\n", ALL, connection=connection, starttls="never"
+    )
+    assert run.writes == [b"EHLO client.example\r\n"]
+    assert [step.goes_on for step in run.steps] == [False, True, False]
+    assert connection.state is State.READY
+    assert is_reusable(connection)
+
+
+def test_lhlo() -> None:
+    run = opening(GREETING, PLAIN, connection=ClientConnection(lmtp=True))
+    assert run.writes == [b"LHLO client.example\r\n"]
+
+
+@pytest.mark.parametrize("code", [500, 502, 504, 550])
+def test_helo_where_ehlo_is_not_known(code: int) -> None:
+    """RFC 5321 3.2."""
+    run = opening(GREETING, b"%d no\r\n" % code, PLAIN)
+    assert run.writes == [b"EHLO client.example\r\n", b"HELO client.example\r\n"]
+    assert run.error is None
+
+
+@pytest.mark.parametrize("reply", [b"421 no\r\n", b"450 no\r\n", b"553 no\r\n", b"530 no\r\n"])
+def test_no_helo_after_another_refusal(reply: bytes) -> None:
+    run = opening(GREETING, reply)
+    assert isinstance(run.error, ReplyError)
+    assert (run.error.stage, run.error.reply.code) == ("EHLO", int(reply[:3]))
+    assert run.error.is_transient == reply.startswith(b"4")
+
+
+def test_no_helo_in_lmtp() -> None:
+    run = opening(GREETING, b"500 no\r\n", connection=ClientConnection(lmtp=True))
+    assert isinstance(run.error, ReplyError)
+
+
+def test_an_address_literal_where_the_name_is_refused() -> None:
+    run = opening(GREETING, b"501 bad name\r\n", PLAIN)
+    assert run.writes == [b"EHLO client.example\r\n", b"EHLO [192.0.2.9]\r\n"]
+    run = opening(GREETING, b"501 bad name\r\n", b"501 bad name\r\n")
+    assert isinstance(run.error, ReplyError)
+    run = opening(GREETING, b"501 x\r\n", PLAIN, connection=ClientConnection(lmtp=True))
+    assert run.writes[-1] == b"LHLO [192.0.2.9]\r\n"
+
+
+@pytest.mark.parametrize("greeting", [b"554 no\r\n", b"421 busy\r\n", b"450 x\r\n"])
+def test_a_greeting_that_refuses(greeting: bytes) -> None:
+    run = opening(greeting)
+    assert isinstance(run.error, ReplyError)
+    assert run.error.stage == "greeting"
+    assert str(run.error).startswith("greeting: ")
+
+
+@pytest.mark.parametrize("inputs", [[], [GREETING], [GREETING, b"250-mx.exa"]])
+def test_the_server_hangs_up(inputs: list[bytes]) -> None:
+    run = opening(*inputs)
+    assert isinstance(run.error, ConnectionLost)
+    assert run.error.is_transient
+
+
+def test_the_server_does_not_answer() -> None:
+    run = opening(GREETING, TimeoutError(), timeout=3.0)
+    assert isinstance(run.error, TimedOut)
+    assert isinstance(run.error, TimeoutError)
+    assert "EHLO" in str(run.error)
+    assert [step.timeout for step in run.steps] == [3.0, 3.0]
+
+
+def test_the_times_are_those_of_the_rfc_by_default() -> None:
+    """RFC 5321 4.5.3.2."""
+    run = sending(opened(), [OK + OK + GO_ON, OK])
+    reads = [step.timeout for step in run.steps if isinstance(step, Read)]
+    assert reads == [0.0, 300.0, 600.0]
+
+
+def test_the_last_words_of_a_lost_connection_count() -> None:
+    run = opening(GREETING, ConnectionLost("reset", b"421 4.3.2 shutting down\r\n"))
+    assert isinstance(run.error, ReplyError)
+    assert run.error.reply.code == 421
+    run = opening(GREETING, ConnectionLost("reset", b"421 4.3"))
+    assert isinstance(run.error, ConnectionLost)
+    assert str(run.error) == "reset"
+
+
+# --- STARTTLS ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", ["required", "offered"])
+def test_starttls(policy: Any) -> None:
+    connection = ClientConnection()
+    info = TLSInfo("TLSv1.3")
+    run = opening(GREETING, ALL, b"220 go\r\n", info, PLAIN, connection=connection, starttls=policy)
+    assert run.writes == [b"EHLO client.example\r\n", b"STARTTLS\r\n", b"EHLO client.example\r\n"]
+    assert connection.tls == info
+    assert "SIZE" not in connection.announced
+
+
+def test_no_starttls_under_tls() -> None:
+    run = opening(GREETING, ALL, connection=ClientConnection(tls=TLSInfo()), starttls="required")
+    assert run.writes == [b"EHLO client.example\r\n"]
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [[PLAIN], [b"500 what\r\n", PLAIN], [ALL, b"454 4.7.0 not now\r\n"], [ALL, b"502 no\r\n"]],
+)
+def test_tls_that_cannot_be_had(inputs: list[bytes]) -> None:
+    """RFC 3207 6: an attacker may have taken the keyword out."""
+    run = opening(GREETING, *inputs, starttls="required")
+    assert isinstance(run.error, SecurityError)
+    assert not run.error.is_transient
+    assert run.error.reply == (None if len(inputs) == 1 or inputs[1] == PLAIN else run.error.reply)
+    assert opening(GREETING, *inputs, starttls="offered").error is None
+
+
+def test_a_reply_forged_behind_the_220() -> None:
+    run = opening(GREETING, ALL, b"220 go\r\n250-mx.example.org\r\n", starttls="required")
+    assert isinstance(run.error, RemoteProtocolError)
+    assert run.error.violation is Violation.INPUT_BEHIND_STARTTLS
+    assert not any(isinstance(step, Handshake) for step in run.steps)
+
+
+@pytest.mark.parametrize("failure", [SecurityError("bad certificate"), ConnectionLost("gone")])
+def test_a_handshake_that_fails(failure: Exception) -> None:
+    run = opening(GREETING, ALL, b"220 go\r\n", failure)
+    assert run.error is failure
+
+
+def test_a_handshake_that_takes_too_long() -> None:
+    run = opening(GREETING, ALL, b"220 go\r\n", TimeoutError())
+    assert isinstance(run.error, TimedOut)
+
+
+# --- a message --------------------------------------------------------------------------------------
+
+
+def test_a_message_in_one_group() -> None:
+    """RFC 2920 3.1."""
+    connection = opened()
+    run = sending(connection, [OK + OK + GO_ON, b"250 2.0.0 as 4711\r\n"])
+    assert run.writes == [
+        b"MAIL FROM:<a@example.com> SIZE=20\r\nRCPT TO:<b@example.org>\r\nDATA\r\n",
+        BODY + b".\r\n",
+    ]
+    result = run.result
+    assert isinstance(result, SendResult)
+    assert result.accepted == ("b@example.org",)
+    assert result.refused == {}
+    assert result.transient == ()
+    assert result.is_complete
+    assert result.reply.text == "as 4711"
+    assert is_reusable(connection)
+
+
+def test_a_message_in_lock_step() -> None:
+    run = sending(opened(PLAIN), [OK, OK, OK, GO_ON, OK], recipients=["b@x.org", "c@x.org"])
+    assert [write.split(b":")[0].split(b"\r")[0] for write in run.writes] == [
+        b"MAIL FROM",
+        b"RCPT TO",
+        b"RCPT TO",
+        b"DATA",
+        b"Subject",
+    ]
+    assert run.result.is_complete
+
+
+def test_never_too_much_is_outstanding() -> None:
+    recipients = [f"user{number}@example.org" for number in range(500)]
+    run = sending(opened(), [OK * 100] * 5 + [OK + GO_ON, OK], recipients=recipients)
+    assert run.error is None
+    assert max(write.count(b"\r\n") for write in run.writes[:-1]) <= 100
+    assert max(len(write) for write in run.writes[:-1]) <= 4096 + 512
+    assert len(run.result.accepted) == 500
+
+
+def test_some_recipients_refused() -> None:
+    recipients = ["b@x.org", "c@x.org", "d@x.org"]
+    run = sending(opened(), [OK + NO + OK + LATER + GO_ON, OK], recipients=recipients)
+    result = run.result
+    assert [reply.code for reply in result.replies] == [550, 250, 450]
+    assert result.accepted == ("c@x.org",)
+    assert {address: reply.code for address, reply in result.refused.items()} == {
+        "b@x.org": 550,
+        "d@x.org": 450,
+    }
+    assert result.transient == ("d@x.org",)
+    assert not result.is_complete
+
+
+@pytest.mark.parametrize("hello", [ALL, PLAIN])
+def test_all_recipients_refused(hello: bytes) -> None:
+    connection = opened(hello)
+    replies = [OK + NO + LATER + b"503 no recipients\r\n"] if hello == ALL else [OK, NO, LATER]
+    run = sending(connection, replies, recipients=["b@x.org", "c@x.org"])
+    assert isinstance(run.error, AllRefused)
+    assert run.error.is_transient
+    assert {address: reply.code for address, reply in run.error.refused.items()} == {
+        "b@x.org": 550,
+        "c@x.org": 450,
+    }
+    assert run.out.count(b"DATA") == (hello == ALL)
+    assert is_reusable(connection)
+    following = sending(
+        connection, [OK + OK + OK + GO_ON, OK] if hello == ALL else [OK, OK, OK, GO_ON, OK]
+    )
+    assert following.writes[0].startswith(b"RSET\r\n")
+    assert following.result.is_complete
+
+
+def test_all_recipients_refused_and_mail_data_asked_for() -> None:
+    """RFC 2920 3.1: the empty message goes nowhere."""
+    connection = opened()
+    run = sending(connection, [OK + NO + GO_ON, OK])
+    assert run.writes[-1] == b".\r\n"
+    assert isinstance(run.error, AllRefused)
+    assert not run.error.is_transient
+    assert is_reusable(connection)
+
+
+@pytest.mark.parametrize(
+    ("hello", "replies", "out"),
+    [
+        (ALL, [NO + NO + b"503 x\r\n"], 1),
+        (ALL, [NO + OK + b"503 x\r\n"], 1),
+        (ALL, [NO + NO + GO_ON, OK], 2),
+        (PLAIN, [NO], 1),
+    ],
+)
+def test_the_sender_is_refused(hello: bytes, replies: list[bytes], out: int) -> None:
+    connection = opened(hello)
+    run = sending(connection, replies)
+    assert isinstance(run.error, ReplyError)
+    assert (run.error.stage, run.error.reply.code) == ("MAIL", 550)
+    assert len(run.writes) == out
+    assert is_reusable(connection)
+    again = sending(connection, [OK + OK + GO_ON, OK] if hello == ALL else [OK, OK, GO_ON, OK])
+    assert again.out.startswith(b"MAIL")
+    assert again.result.is_complete
+
+
+def test_data_is_refused() -> None:
+    connection = opened()
+    run = sending(connection, [OK + OK + b"451 4.3.0 no\r\n"])
+    assert isinstance(run.error, ReplyError)
+    assert (run.error.stage, run.error.is_transient) == ("DATA", True)
+    assert sending(connection, [OK + OK + OK + GO_ON, OK]).out.startswith(b"RSET\r\n")
+
+
+def test_the_message_is_refused() -> None:
+    connection = opened()
+    run = sending(connection, [OK + OK + GO_ON, b"554 5.7.1 spam\r\n"])
+    assert isinstance(run.error, ReplyError)
+    assert (run.error.stage, run.error.is_transient) == ("mail data", False)
+    assert is_reusable(connection)
+
+
+@pytest.mark.parametrize(
+    "replies", [[b"421 bye\r\n"], [OK + b"421 bye\r\n"], [OK + OK + GO_ON, b"421 bye\r\n"]]
+)
+def test_a_421_at_any_time(replies: list[bytes]) -> None:
+    connection = opened()
+    run = sending(connection, replies)
+    assert isinstance(run.error, ReplyError)
+    assert run.error.reply.code == 421
+    assert not is_reusable(connection)
+
+
+def test_what_the_server_said_unasked_is_heard_first() -> None:
+    outgoing = prepare(BODY, "a@example.com", "b@example.org")
+    run = drive(send_message(opened(), outgoing), [b"421 4.4.2 idle too long\r\n"])
+    assert isinstance(run.error, ReplyError)
+    assert run.error.stage == "connection"
+    run = drive(send_message(opened(), outgoing), [b"42", b"1 4.4.2 idle too long\r\n"])
+    assert isinstance(run.error, ReplyError)
+    run = drive(send_message(opened(), outgoing), [b"250 ok\r\n"])
+    assert isinstance(run.error, RemoteProtocolError)
+    run = drive(send_message(opened(), outgoing), [b""])
+    assert isinstance(run.error, ConnectionLost)
+    assert run.out == b""
+
+
+def test_replies_sent_ahead_deliver_nothing() -> None:
+    """A final reply that came before the end of mail data answers nothing."""
+    run = sending(opened(), [OK + OK + GO_ON + OK])
+    assert isinstance(run.error, RemoteProtocolError)
+    assert b".\r\n" not in run.out
+
+
+# --- how mail data travels ----------------------------------------------------------------------------
+
+
+def test_a_large_message_goes_in_pieces() -> None:
+    message = b"line of text\r\n" * 20000
+    run = sending(opened(), [OK + OK + GO_ON, NOTHING, OK], message, transfer="data")
+    assert run.out.endswith(message + b".\r\n")
+    outs = [len(step.out) for step in run.steps if isinstance(step, Handle)]
+    assert 4 <= len(outs) <= 7
+    assert max(outs) <= 65536
+    assert run.steps[-1].timeout == 600
+
+
+def test_a_421_in_the_middle_of_a_large_message() -> None:
+    message = b"line of text\r\n" * 20000
+    run = sending(opened(), [OK + OK + GO_ON, b"421 no more\r\n"], message, transfer="data")
+    assert isinstance(run.error, ReplyError)
+    assert not run.out.endswith(b"\r\n.\r\n")
+
+
+def test_dots_and_line_endings() -> None:
+    run = sending(opened(), [OK + OK + GO_ON, OK], b".\n..\nlast")
+    assert run.writes[-1] == b"..\r\n...\r\nlast\r\n.\r\n"
+    assert b"SIZE=13\r\n" in run.out
+
+
+def test_an_empty_message() -> None:
+    run = sending(opened(), [OK + OK + GO_ON, OK], b"")
+    assert run.writes[-1] == b".\r\n"
+    run = sending(opened(), [OK + OK, OK], b"", transfer="bdat")
+    assert run.writes[-1] == b"BDAT 0 LAST\r\n"
+
+
+def test_chunks() -> None:
+    message = bytes(range(32, 127)) * 3000
+    run = sending(opened(), [OK + OK, OK * 2, OK * 3], message, transfer="bdat")
+    assert run.error is None
+    assert run.writes[0].count(b"\r\n") == 2
+    assert run.out.count(b"BDAT") == 5
+    assert b" LAST\r\n" in run.out
+    assert len(run.result.accepted) == 1
+
+
+def test_chunks_one_at_a_time_without_pipelining() -> None:
+    message = b"x" * 150000
+    hello = b"250-mx.example.org\r\n250 CHUNKING\r\n"
+    run = sending(opened(hello), [OK, OK, OK, OK, OK], message, transfer="bdat")
+    assert run.error is None
+    assert [write[:4] for write in run.writes[2:]] == [b"BDAT"] * 3
+
+
+def test_a_chunk_is_refused() -> None:
+    connection = opened()
+    message = b"x" * 400000
+    refused = b"452 4.3.1 full\r\n" + b"503 5.5.1 no\r\n" * 3
+    run = sending(connection, [OK + OK, refused], message, transfer="bdat")
+    assert isinstance(run.error, ReplyError)
+    assert (run.error.stage, run.error.reply.code) == ("BDAT", 452)
+    assert b"LAST" not in run.out
+    assert is_reusable(connection)
+    assert sending(connection, [OK + OK + OK + GO_ON, OK]).writes[0].startswith(b"RSET\r\n")
+
+
+def test_the_last_chunk_is_refused() -> None:
+    run = sending(opened(), [OK + OK, OK + b"554 5.7.1 spam\r\n"], b"x" * 100000, transfer="bdat")
+    assert isinstance(run.error, ReplyError)
+    assert run.error.stage == "mail data"
+    run = sending(opened(), [OK + OK, NO + NO], b"x" * 100000, transfer="bdat")
+    assert isinstance(run.error, ReplyError)
+    assert run.error.stage == "BDAT"
+
+
+def test_which_way_is_taken_by_itself() -> None:
+    big = b"x" * (1 << 20)
+    run = sending(opened(), [OK + OK, *[OK * 3] * 5, OK * 3], big)
+    assert b"BDAT" in run.out or run.error is None
+    assert b"DATA\r\n" not in run.out
+    run = sending(opened(PIPELINING), [OK + OK + GO_ON, NOTHING, OK], big)
+    assert b"DATA\r\n" in run.out
+    run = sending(opened(), [OK + OK, OK], iter([b"of unknown size"]))
+    assert b"BDAT 15 LAST" in run.out
+
+
+def test_bdat_that_is_not_offered() -> None:
+    run = sending(opened(PIPELINING), [], transfer="bdat")
+    assert isinstance(run.error, LocalProtocolError)
+    assert run.out == b""
+
+
+def test_binary() -> None:
+    hello = ALL.replace(b"250-DSN", b"250-BINARYMIME")
+    content = bytes(range(256))
+    run = sending(opened(hello), [OK + OK, OK], content, parameters={"BODY": "BINARYMIME"})
+    assert run.writes[0].startswith(b"MAIL FROM:<a@example.com> SIZE=")
+    assert b"BODY=BINARYMIME" in run.out
+    assert run.out.endswith(b"BDAT 256 LAST\r\n" + content)
+
+
+# --- what a message needs -----------------------------------------------------------------------------
+
+
+def test_eight_bit() -> None:
+    text = "Subject: x\r\n\r\nGrüße\r\n".encode()
+    run = sending(opened(), [OK + OK + GO_ON, OK], text)
+    assert b"BODY=8BITMIME" in run.out
+    assert b"SMTPUTF8" not in run.out
+    run = sending(opened(PIPELINING), [], text)
+    assert isinstance(run.error, InvalidValueError)
+    assert run.error.enhanced == "5.6.3"
+    assert run.out == b""
+
+
+@pytest.mark.parametrize("transfer", ["data", "bdat"])
+def test_a_source_that_turns_out_to_be_eight_bit(transfer: Any) -> None:
+    connection = opened(b"250-mx.example.org\r\n250-CHUNKING\r\n250 PIPELINING\r\n")
+    source = iter([b"abc", b"\xff"])
+    replies = [OK + OK + (GO_ON if transfer == "data" else b"")]
+    run = sending(connection, replies, source, transfer=transfer)
+    assert isinstance(run.error, InvalidValueError)
+    assert not run.out.endswith(b".\r\n")
+    assert not is_reusable(connection) or transfer == "bdat"
+
+
+def test_utf8() -> None:
+    run = sending(opened(), [OK + OK + GO_ON, OK], recipients="grün@example.org")
+    assert "RCPT TO:<grün@example.org>".encode() in run.out
+    assert b" SMTPUTF8\r\n" in run.out
+    header = "Subject: Grüße\r\n\r\nx\r\n".encode()
+    assert b" SMTPUTF8\r\n" in sending(opened(), [OK + OK + GO_ON, OK], header).out
+    hello = b"250-mx.example.org\r\n250 8BITMIME\r\n"
+    for run in (
+        sending(opened(hello), [], recipients="grün@example.org"),
+        sending(opened(hello), [], header),
+    ):
+        assert isinstance(run.error, InvalidValueError)
+        assert run.error.violation is Violation.NON_ASCII_ADDRESS
+        assert run.out == b""
+
+
+def test_a_message_beyond_the_announced_size() -> None:
+    connection = opened(b"250-mx.example.org\r\n250 SIZE 10\r\n")
+    run = sending(connection, [])
+    assert isinstance(run.error, InvalidValueError)
+    assert run.error.violation is Violation.MESSAGE_TOO_BIG
+    assert run.out == b""
+    assert is_reusable(connection)
+
+
+def test_a_recipient_that_cannot_be_sent_leaves_both_sides_in_step() -> None:
+    connection = opened()
+    bad = Rcpt("b@example.org", {"NOTIFY": "NEVER"})  # not among what this client understands
+    run = sending(connection, [OK], recipients=[bad])
+    assert isinstance(run.error, LocalProtocolError)
+    assert is_reusable(connection)
+    again = sending(connection, [OK + OK + OK + GO_ON, OK])
+    assert again.result.is_complete
+
+
+# --- sources ------------------------------------------------------------------------------------------
+
+
+def test_a_source_that_fails_ends_it_without_the_dot() -> None:
+    def pieces() -> Iterable[bytes]:
+        yield b"one\r\n"
+        raise TimeoutError("the disk is slow")
+
+    connection = opened()
+    run = sending(connection, [OK + OK + GO_ON], pieces(), transfer="data")
+    assert isinstance(run.error, TimeoutError)
+    assert not isinstance(run.error, TimedOut)
+    assert b".\r\n" not in run.out
+    assert not is_reusable(connection)
+
+
+def test_a_source_of_text() -> None:
+    run = sending(opened(), [OK + OK + GO_ON], iter(["text"]), transfer="data")
+    assert isinstance(run.error, TypeError)
+
+
+def test_the_connection_is_lost_while_a_source_is_read() -> None:
+    def pieces() -> Iterable[bytes]:
+        yield b"one\r\n"
+
+    outgoing = prepare(pieces(), "a@example.com", "b@example.org")
+    for received, kind in ((b"", ConnectionLost), (b"421 bye\r\n", ReplyError)):
+        connection = opened()
+        dialogue = send_message(connection, outgoing, transfer="data")
+        step: Any = next(dialogue)
+        step = dialogue.send(None)
+        step = dialogue.send(OK + OK + GO_ON)
+        assert isinstance(step, Handle)
+        with pytest.raises(kind):
+            dialogue.throw(ConnectionLost("reset", received))
+    connection = opened()
+    dialogue = send_message(connection, outgoing, transfer="bdat")
+    for answer in (None, None, OK + OK, b"x" * 10, b"y" * 10):
+        step = dialogue.send(answer)
+    with pytest.raises(ConnectionLost, match="reset"):
+        dialogue.throw(ConnectionLost("reset", b"452 full\r\n"))
+
+
+# --- LMTP ---------------------------------------------------------------------------------------------
+
+THREE = ["b@x.org", "c@x.org", "d@x.org"]
+
+
+@pytest.mark.parametrize("transfer", ["data", "bdat"])
+def test_lmtp_has_a_reply_for_each_recipient(transfer: Any) -> None:
+    """RFC 2033 4.2: for each that was accepted."""
+    connection = opened(lmtp=True)
+    rcpt = OK + OK + NO + OK + (GO_ON if transfer == "data" else b"")
+    run = sending(connection, [rcpt, OK + LATER], recipients=THREE, transfer=transfer)
+    assert [reply.code for reply in run.result.replies] == [250, 550, 450]
+    assert run.result.accepted == ("b@x.org",)
+
+
+def test_lmtp_where_nobody_gets_it() -> None:
+    run = sending(opened(lmtp=True), [OK * 4 + GO_ON, NO + LATER + NO], recipients=THREE)
+    assert isinstance(run.error, AllRefused)
+    assert [reply.code for reply in run.error.replies] == [550, 450, 550]
+
+
+@pytest.mark.parametrize(
+    ("end", "code"), [(b"421 bye\r\n", 421), (b"", 451), (ConnectionLost(), 451)]
+)
+def test_lmtp_where_the_connection_ends_between_the_replies(end: Input, code: int) -> None:
+    """Those that came stand, the rest may be tried again."""
+    inputs = [OK * 4 + GO_ON, OK, end] if end != b"421 bye\r\n" else [OK * 4 + GO_ON, OK, end]
+    run = sending(opened(lmtp=True), inputs, recipients=THREE)
+    assert [reply.code for reply in run.result.replies] == [250, code, code]
+    assert run.result.transient == ("c@x.org", "d@x.org")
+
+
+def test_lmtp_where_the_connection_ends_before_the_first_reply() -> None:
+    run = sending(opened(lmtp=True), [OK * 4 + GO_ON], recipients=THREE)
+    assert isinstance(run.error, ConnectionLost)
+
+
+# --- leaving ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("inputs", [[b"221 bye\r\n"], [], [TimeoutError()], [b"junk\r\n"], [NO]])
+def test_quit(inputs: list[Input]) -> None:
+    """RFC 5321 4.1.1.10: the end of the stream is as good as a 221."""
+    run = drive(quit_session(opened()), inputs)
+    assert run.error is None
+    assert run.out == b"QUIT\r\n"
+    assert run.steps[-1] == Close(b"")
+    assert run.steps[0].timeout == 10.0
+
+
+def test_no_quit_where_it_cannot_be() -> None:
+    connection = opened()
+    sending(connection, [OK + OK + GO_ON], iter([1]), transfer="data")
+    run = drive(quit_session(connection, timeout=1.0))
+    assert run.steps == [Close(b"")]
+
+
+def test_the_transcript() -> None:
+    lines: list[str] = []
+    connection = ClientConnection()
+    opening(GREETING, PLAIN, connection=connection, transcript=lines.append)
+    sending(
+        connection,
+        [OK, b"250-2.1.5 recipient\r\n250 2.1.5 ok\r\n", GO_ON, OK],
+        transcript=lines.append,
+    )
+    assert lines == [
+        "<- 220 mx.example.org ESMTP",
+        "-> EHLO client.example",
+        "<- 250 mx.example.org",
+        "-> MAIL FROM:<a@example.com>",
+        "<- 250 2.0.0 ok",
+        "-> RCPT TO:<b@example.org>",
+        "<- 250-2.1.5 recipient",
+        "<- 250 2.1.5 ok",
+        "-> DATA",
+        "<- 354 go on",
+        "-> (20 octets of mail data)",
+        "-> .",
+        "<- 250 2.0.0 ok",
+    ]
+
+
+def test_the_errors_say_what_happened() -> None:
+    error = AllRefused(("a@x.org", "a@x.org"), (Reply(450, "x"), Reply(550, "y")))
+    assert error.refused == {"a@x.org": Reply(550, "y")}
+    assert "all 2 recipients refused" in str(error)
+    assert ReplyError(Reply(550, "no"), "MAIL").is_transient is False

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: MIT
+"""Messages on their way out: envelope from the header, sizes, sources."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from email.header import Header
+from email.message import EmailMessage, Message
+from email.mime.text import MIMEText
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smtpproto import InvalidValueError, LocalProtocolError, Path, Rcpt
+from smtpproto.dialogues import Outgoing, prepare
+from smtpproto.dialogues.outgoing import _size
+
+
+def email(**fields: str) -> EmailMessage:
+    message = EmailMessage()
+    for name, text in fields.items():
+        message[name.replace("_", "-")] = text
+    message.set_content("text\n")
+    return message
+
+
+def octets(outgoing: Outgoing) -> bytes:
+    return b"".join(iter(outgoing.read, b""))
+
+
+def test_the_envelope_is_in_the_header() -> None:
+    message = email(From="A <a@x.org>", To="b@x.org, C <c@x.org>", Cc="d@x.org", Bcc="e@x.org")
+    outgoing = prepare(message)
+    assert outgoing.sender == Path("a@x.org")
+    assert [r.forward_path.address for r in outgoing.recipients] == [
+        f"{letter}@x.org" for letter in "bcde"
+    ]
+    content = octets(outgoing)
+    assert b"Bcc" not in content
+    assert message["Bcc"] == "e@x.org"
+    assert content.endswith(b"\r\ntext\r\n")
+    assert outgoing.size == len(content)
+    assert not outgoing.blocks
+
+
+def test_sender_goes_before_from() -> None:
+    assert (
+        prepare(email(From="a@x.org, b@x.org", Sender="s@x.org", To="c@x.org")).sender.address
+        == "s@x.org"
+    )
+
+
+def test_resent_fields_go_before_the_others() -> None:
+    """RFC 5322 3.6.6."""
+    message = email(
+        From="a@x.org",
+        To="b@x.org",
+        Resent_Date="Sun, 22 Nov 2026 00:00:00 +0000",
+        Resent_From="r@x.org",
+        Resent_To="s@x.org",
+        Resent_Bcc="t@x.org",
+    )
+    outgoing = prepare(message)
+    assert outgoing.sender.address == "r@x.org"
+    assert [r.forward_path.address for r in outgoing.recipients] == ["s@x.org", "t@x.org"]
+    assert b"Resent-Bcc" not in octets(outgoing)
+    message["Resent-Date"] = "Sun, 22 Nov 2026 00:00:01 +0000"
+    with pytest.raises(LocalProtocolError, match="resent more than once"):
+        prepare(message)
+
+
+def test_what_is_given_goes_before_the_header() -> None:
+    outgoing = prepare(email(From="a@x.org", To="b@x.org"), "", ["c@x.org", Rcpt("d@x.org")])
+    assert outgoing.sender.is_null
+    assert [r.forward_path.address for r in outgoing.recipients] == ["c@x.org", "d@x.org"]
+
+
+def test_utf8_only_where_an_address_needs_it() -> None:
+    message = email(From="Größe <a@x.org>", To="b@x.org", Subject="Grüße")
+    outgoing = prepare(message)
+    assert not outgoing.needs_utf8
+    assert b"=?utf-8?" in octets(outgoing)
+    message = email(From="grün@x.org", To="b@x.org", Subject="Grüße")
+    outgoing = prepare(message)
+    assert outgoing.needs_utf8
+    assert "Subject: Grüße\r\n".encode() in octets(outgoing)
+
+
+def test_older_messages() -> None:
+    message: Message[Any, Any] = MIMEText("text\n", _charset="utf-8")
+    message["From"] = "a@x.org"
+    message["To"] = "b@x.org"
+    message["Subject"] = Header("Grüße", "utf-8")  # type: ignore[assignment]
+    outgoing = prepare(message)
+    assert b"Subject: =?utf-8?" in octets(outgoing)
+
+
+@pytest.mark.parametrize("message", [b"x", email(From="a@x.org"), email(To="b@x.org"), email()])
+def test_an_envelope_that_is_not_there(message: Any) -> None:
+    with pytest.raises(LocalProtocolError):
+        prepare(message)
+
+
+def test_no_recipients() -> None:
+    with pytest.raises(LocalProtocolError):
+        prepare(b"x", "a@x.org", [])
+
+
+@pytest.mark.parametrize("address", ["a@x.org>\r\nRCPT TO:<evil@x.org", "a b@x.org", "a@@x"])
+def test_an_address_that_is_none(address: str) -> None:
+    with pytest.raises(InvalidValueError):
+        prepare(b"x", address, "b@x.org")
+    with pytest.raises(InvalidValueError):
+        prepare(b"x", "a@x.org", address)
+
+
+@pytest.mark.parametrize("message", ["text", 7, None])
+def test_what_is_no_message(message: Any) -> None:
+    with pytest.raises(TypeError):
+        prepare(message, "a@x.org", "b@x.org")
+
+
+def test_one_recipient_or_many() -> None:
+    for recipients in ("b@x.org", Path("b@x.org"), Rcpt("b@x.org"), ["b@x.org"], iter(["b@x.org"])):
+        outgoing = prepare(b"x", Path("a@x.org"), recipients)
+        assert outgoing.recipients == (Rcpt("b@x.org"),)
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_octets(kind: Any) -> None:
+    outgoing = prepare(kind(b"abc"), "a@x.org", "b@x.org")
+    assert octets(outgoing) == b"abc"
+    assert (outgoing.is_8bit, outgoing.needs_utf8) == (False, False)
+
+
+@given(st.lists(st.sampled_from([b"\r\n", b"\n", b"\r", b"text", b"\r\n\r\n"])).map(b"".join))
+def test_a_small_size_is_never_too_small(content: bytes) -> None:
+    normal = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+    if normal and not normal.endswith(b"\r\n"):
+        normal += b"\r\n"
+    assert len(normal) <= _size(content) <= len(normal) + 2
+
+
+@pytest.mark.parametrize("line", [b"x" * 70 + b"\r\n", b"x" * 70 + b"\n"])
+def test_a_large_size_is_right_for_one_kind_of_line_ending(line: bytes) -> None:
+    assert _size(line * 10000) == 72 * 10000
+
+
+@pytest.mark.parametrize(
+    ("content", "utf8"),
+    [
+        ("Subject: ü\r\n\r\nx".encode(), True),
+        ("Subject: x\r\n\r\nü".encode(), False),
+        ("Subject: x\n\nü".encode(), False),
+        ("Subject: ü\n\nx\r\n\r\n".encode(), True),
+        ("ü".encode(), True),
+    ],
+)
+def test_eight_bit_in_the_header_needs_utf8(content: bytes, utf8: bool) -> None:
+    outgoing = prepare(content, "a@x.org", "b@x.org")
+    assert outgoing.is_8bit
+    assert outgoing.needs_utf8 == utf8
+
+
+@given(st.binary(max_size=300_000))
+def test_octets_in_pieces_are_the_octets(content: bytes) -> None:
+    outgoing = prepare(content, "a@x.org", "b@x.org")
+    assert octets(outgoing) == content
+
+
+def test_pieces_have_a_bound() -> None:
+    for content in (b"x" * 200_000, b"line\r\n" * 40_000):
+        outgoing = prepare(content, "a@x.org", "b@x.org")
+        assert max(map(len, iter(outgoing.read, b""))) <= 65536
+        assert octets(prepare(content, "a@x.org", "b@x.org")) == content
+
+
+def test_files_and_iterables() -> None:
+    for source in (
+        io.BytesIO(b"abc"),
+        [b"a", b"", b"bc"],
+        iter([b"abc"]),
+        (c for c in (b"ab", b"c")),
+    ):
+        outgoing = prepare(source, "a@x.org", "b@x.org")
+        assert octets(outgoing) == b"abc"
+        assert outgoing.blocks
+        assert (outgoing.size, outgoing.is_8bit) == (None, None)
+
+
+def test_asynchronous_iterables() -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for piece in (b"a", b"", b"bc"):
+            yield piece
+
+    async def read() -> list[bytes]:
+        outgoing = prepare(pieces(), "a@x.org", "b@x.org")
+        return [await outgoing.read() for _ in range(4)]
+
+    assert asyncio.run(read()) == [b"a", b"bc", b"", b""]
