@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""Servers and clients for sockets and threads: everything about I/O and clocks, nothing of SMTP."""
+
+from ..dialogues import (
+    AllRefused,
+    Collect,
+    ConnectionLost,
+    Handler,
+    Message,
+    Peer,
+    Reject,
+    ReplyError,
+    SecurityError,
+    SendResult,
+    Sink,
+    SMTPError,
+    TimedOut,
+)
+from .client import Client, send_mail
+from .server import Server, serve
+
+__all__ = [
+    "AllRefused",
+    "Client",
+    "Collect",
+    "ConnectionLost",
+    "Handler",
+    "Message",
+    "Peer",
+    "Reject",
+    "ReplyError",
+    "SMTPError",
+    "SecurityError",
+    "SendResult",
+    "Server",
+    "Sink",
+    "TimedOut",
+    "send_mail",
+    "serve",
+]

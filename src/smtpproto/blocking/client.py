@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: MIT
+"""A client on a socket, in the thread that calls.
+
+Decides when the connection is opened and closed, and that one message is sent at a time.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any
+
+from ..dialogues import (
+    ConnectionLost,
+    SendResult,
+    TimedOut,
+    Transcript,
+    Transfer,
+    is_reusable,
+    open_session,
+    prepare,
+    quit_session,
+    send_message,
+)
+from ..dialogues.settings import ClientSettings, Security
+from ..framing import LineEndings
+from ..grammar.addresses import Path
+from ..grammar.commands import Rcpt
+from ..limits import DEFAULT_LIMITS, Limits
+from ..session.client import ClientConnection
+from ..tlsinfo import TLSInfo
+from ..tlstools import client_context, handshake_failure
+from .driver import Driver
+
+_TIMEOUT = 300.0
+
+
+class Client:
+    """A session with a server: ``with Client("mail.example.org") as client``.
+
+    Several threads may use it: their messages are sent one after the other.
+
+    Args:
+        host: the server; with `path`, the name that its certificate must have.
+        port: 25, 587 for submission, 465 for submission under TLS from the start.
+        path: connect to a Unix socket instead.
+        security: "auto" begins with TLS on port 465, and elsewhere uses STARTTLS where it is
+            offered; "implicit" begins with TLS; "starttls" insists on it; "opportunistic" takes
+            what TLS there is, whatever the certificate; "none" uses none.
+        tls: a context in place of the default one, which checks certificate and host name.
+        local_name: our name for EHLO; by default this machine's if it is a full one, otherwise the
+            address literal of our end.
+        lmtp: speak LMTP (RFC 2033).
+        timeout: seconds to connect, for each reply, and for the handshake; by default what RFC 5321
+            4.5.3.2 asks for.
+        limits: the caps on replies.
+        line_endings: make bare CR and LF a CRLF, or be "strict" and refuse them.
+        transcript: gets the lines of the session.
+
+    Raises:
+        LocalProtocolError: no such security.
+    """
+
+    def __init__(
+        self,
+        host: str = "localhost",
+        port: int = 25,
+        *,
+        path: str | None = None,
+        security: Security = "auto",
+        tls: ssl.SSLContext | None = None,
+        local_name: str | None = None,
+        lmtp: bool = False,
+        timeout: float | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        line_endings: LineEndings = "normalise",
+        transcript: Transcript | None = None,
+    ) -> None:
+        self._settings = ClientSettings(
+            host, port, security, local_name, lmtp, timeout, limits, line_endings, transcript
+        )
+        self._path = path
+        self._context = tls
+        self._driver: Driver | None = None
+        self._connection: ClientConnection | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def connection(self) -> ClientConnection | None:
+        """The protocol's side of the session: what the server announced, and where we are."""
+        return self._connection
+
+    def __enter__(self) -> Client:
+        """Connect and open the session.
+
+        Raises:
+            ConnectionLost: there is no such server, or it went away.
+            ReplyError: the server refuses us.
+            SecurityError: TLS is wanted and could not be had.
+            RemoteProtocolError: the server broke the protocol.
+        """
+        settings = self._settings
+        timeout = _TIMEOUT if settings.timeout is None else settings.timeout
+        if settings.needs_context and self._context is None:
+            self._context = client_context(settings.verifies)
+        try:
+            driver, tls = self._connect(timeout)
+        except TimeoutError:
+            raise TimedOut(f"no connection within {timeout} s") from None
+        except ssl.SSLError as error:
+            raise handshake_failure(error) from error
+        except OSError as error:
+            raise ConnectionLost(f"no connection: {error}") from error
+        connection = settings.connection(tls)
+        name, literal = settings.names(socket.gethostname(), driver.sock.getsockname())
+        self._driver, self._connection = driver, connection
+        try:
+            driver.run(
+                open_session(
+                    connection,
+                    local_name=name,
+                    literal=literal,
+                    starttls=settings.starttls,
+                    timeout=settings.timeout,
+                    transcript=settings.transcript,
+                )
+            )
+        except BaseException:
+            self._leave(abort=True)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Take leave with QUIT, and close."""
+        self.close()
+
+    def close(self) -> None:
+        """Take leave with QUIT where that is possible, and close. May be called twice."""
+        with self._lock:
+            self._leave(abort=False)
+
+    def send(
+        self,
+        message: Any,
+        sender: str | Path | None = None,
+        recipients: str | Path | Rcpt | Iterable[str | Path | Rcpt] | None = None,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        transfer: Transfer = "auto",
+    ) -> SendResult:
+        """Send a message.
+
+        Args:
+            message: an ``EmailMessage``, octets, a file opened in binary, or an iterable of octets.
+            sender: the reverse-path, "" for ``<>``; by default from the header.
+            recipients: one or more forward-paths; by default from the header.
+            parameters: more parameters for MAIL.
+            transfer: "data", "bdat", or what suits the message.
+
+        Returns:
+            What became of it for each recipient. At least one was accepted.
+
+        Raises:
+            AllRefused: the server refused each recipient.
+            ReplyError: it refused the sender, or the message.
+            LocalProtocolError: the message cannot be sent to this server; nothing was.
+            ConnectionLost: the connection has ended.
+            RemoteProtocolError: the server broke the protocol.
+        """
+        outgoing = prepare(message, sender, recipients, parameters)
+        with self._lock:
+            connection, driver = self._connection, self._driver
+            if connection is None or driver is None:
+                raise ConnectionLost("the session is closed")
+            dialogue = send_message(
+                connection,
+                outgoing,
+                transfer=transfer,
+                timeout=self._settings.timeout,
+                transcript=self._settings.transcript,
+            )
+            try:
+                result: SendResult = driver.run(dialogue)
+            finally:
+                if not is_reusable(connection):
+                    self._leave(abort=True)
+            return result
+
+    def _connect(self, timeout: float) -> tuple[Driver, TLSInfo | None]:
+        settings = self._settings
+        if self._path is not None:
+            sock = socket.socket(socket.AF_UNIX)
+        else:
+            sock = socket.create_connection((settings.host, settings.port), timeout)
+        driver = Driver(sock, tls=self._context, is_server=False, server_hostname=settings.host)
+        try:
+            if self._path is not None:
+                sock.settimeout(timeout)
+                sock.connect(self._path)
+            else:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            tls: TLSInfo | None = driver.secure() if settings.is_implicit else None
+        except BaseException:
+            driver.close()
+            raise
+        return driver, tls
+
+    def _leave(self, abort: bool) -> None:
+        """Close the connection, with QUIT if it is in order."""
+        driver, self._driver = self._driver, None
+        connection, self._connection = self._connection, None
+        if driver is None or connection is None:
+            return
+        settings = self._settings
+        try:
+            if not abort:
+                driver.run(
+                    quit_session(
+                        connection, timeout=settings.timeout, transcript=settings.transcript
+                    )
+                )
+        finally:
+            driver.close()
+
+
+def send_mail(
+    message: Any,
+    host: str = "localhost",
+    port: int = 25,
+    *,
+    sender: str | Path | None = None,
+    recipients: str | Path | Rcpt | Iterable[str | Path | Rcpt] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    transfer: Transfer = "auto",
+    **options: Any,
+) -> SendResult:
+    """Send one message over a session of its own.
+
+    Args:
+        message: as for `Client.send`.
+        host: as for `Client`.
+        port: as for `Client`.
+        sender: as for `Client.send`.
+        recipients: as for `Client.send`.
+        parameters: as for `Client.send`.
+        transfer: as for `Client.send`.
+        options: the other arguments of `Client`.
+
+    Returns:
+        As `Client.send`, and it raises what `Client` raises.
+    """
+    with Client(host, port, **options) as client:
+        return client.send(message, sender, recipients, parameters=parameters, transfer=transfer)

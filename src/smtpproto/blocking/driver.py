@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: MIT
+"""Runs a dialogue over a socket, in the thread that calls.
+
+Decides when octets are read and written, and when time is over. Knows no SMTP.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import socket
+import ssl
+import time
+from contextlib import suppress
+from typing import Any
+
+from ..dialogues import (
+    Cancelled,
+    Close,
+    ConnectionLost,
+    Dialogue,
+    Handle,
+    Handshake,
+    Read,
+    Reject,
+    SecurityError,
+    call_failure,
+)
+from ..tlstools import handshake_failure, tls_info
+
+logger = logging.getLogger("smtpproto")
+
+_READ = 65536
+"""Octets of a read: more than 128 KiB would cost a mapping of memory each time."""
+_LINGER = 2.0
+"""Seconds for which input is dropped after our last reply, so that no reset destroys it."""
+_HELD = 32768
+"""Octets up to which output waits for the next step, where that comes at once."""
+
+
+class Driver:
+    """Runs dialogues over one connection, one after the other.
+
+    Args:
+        sock: the connection; it belongs to the driver from now on.
+        tls: the context for STARTTLS; None when there is none.
+        is_server: which side of the handshake is ours.
+        server_hostname: for a client, the name that the certificate must have.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        *,
+        tls: ssl.SSLContext | None,
+        is_server: bool,
+        server_hostname: str | None = None,
+    ) -> None:
+        self.sock = sock
+        """The connection, a TLS socket after the handshake."""
+        self._tls = tls
+        self._is_server = is_server
+        self._server_hostname = server_hostname
+        self._held: list[bytes] = []
+        self._deadline = 0.0
+        self._timeout: float | None = -1.0
+        self._eof = False
+        self._stopping = False
+
+    def run(self, dialogue: Dialogue) -> Any:
+        """Run a dialogue and return its result."""
+        result: Any = None
+        failure: BaseException | None = None
+        try:
+            while True:
+                step = dialogue.send(result) if failure is None else dialogue.throw(failure)
+                result = failure = None
+                try:
+                    if isinstance(step, Read):
+                        result = self._read(step)
+                    elif isinstance(step, Handle):
+                        result, failure = self._handle(step)
+                    elif isinstance(step, Handshake):
+                        result = self._shake_hands(step)
+                    else:
+                        self._close(step)
+                except (TimeoutError, SecurityError, Cancelled) as error:
+                    failure = error
+                except OSError as error:
+                    failure = ConnectionLost(f"connection lost: {error}", self._leftover())
+        except StopIteration as end:
+            return end.value
+        finally:
+            dialogue.close()
+
+    def stop(self) -> None:
+        """Let the dialogue end as soon as no hook runs; called from another thread."""
+        self._stopping = True
+        with suppress(OSError):  # it may be gone already
+            # Past the TLS layer, whose own shutdown() would have it forgotten.
+            socket.socket.shutdown(self.sock, socket.SHUT_RD)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.sock.close()
+
+    # --- steps -----------------------------------------------------------------------------------
+
+    def _read(self, step: Read) -> bytes | None:
+        if not step.timeout:
+            return self._look()
+        if not step.goes_on:
+            self._deadline = time.monotonic() + step.timeout
+        self._write(step.out, step.timeout)
+        if self._stopping:
+            raise Cancelled
+        # The whole time for the first read: mostly it brings all, and setting costs a call.
+        self._allow(step.timeout if not step.goes_on else self._deadline - time.monotonic())
+        data = self.sock.recv(_READ)
+        if not data:
+            if self._stopping:
+                raise Cancelled
+            self._eof = True
+        return data
+
+    def _look(self) -> bytes | None:
+        """Return what is there, None for nothing."""
+        self._allow(0.0)
+        try:
+            return self.sock.recv(_READ)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return None
+
+    def _handle(self, step: Handle) -> tuple[Any, BaseException | None]:
+        """Call a hook; return what it returned and what it raised."""
+        if step.blocks or len(step.out) > _HELD:
+            self._write(step.out, step.timeout)
+        elif step.out:
+            self._held.append(step.out)
+        try:
+            result = step.call(*step.args)
+            if inspect.isawaitable(result):
+                if inspect.iscoroutine(result):
+                    result.close()
+                raise TypeError("a plain function expected: nothing is awaited outside of asyncio")
+        except Exception as error:
+            if self._is_server and not isinstance(error, Reject):
+                logger.exception("a hook failed")
+            return None, call_failure(error)
+        return result, None
+
+    def _shake_hands(self, step: Handshake) -> Any:
+        assert self._tls is not None
+        self._write(step.out, step.timeout)
+        self._allow(step.timeout)
+        try:
+            return self.secure()
+        except TimeoutError:
+            raise
+        except OSError as error:
+            raise handshake_failure(error) from error
+
+    def secure(self) -> Any:
+        """Make the TLS handshake; return the `TLSInfo`.
+
+        Raises:
+            OSError: it failed.
+        """
+        assert self._tls is not None
+        layer = self._tls.wrap_socket(
+            self.sock, server_side=self._is_server, server_hostname=self._server_hostname
+        )
+        self.sock = layer
+        return tls_info(layer)
+
+    def _close(self, step: Close) -> None:
+        """Write what is left, and close; a peer that is gone already does not matter."""
+        try:
+            self._write(step.out, _LINGER)
+            if step.lingers and not (self._eof or self._stopping):
+                self._linger()
+        except OSError:
+            pass
+        finally:
+            self.sock.close()
+
+    def _linger(self) -> None:
+        if isinstance(self.sock, ssl.SSLSocket):
+            return  # a TLS layer cannot be half open
+        self.sock.shutdown(socket.SHUT_WR)
+        deadline = time.monotonic() + _LINGER
+        while (left := deadline - time.monotonic()) > 0:
+            self._allow(left)
+            if not self.sock.recv(_READ):
+                return
+
+    # --- octets ----------------------------------------------------------------------------------
+
+    def _write(self, octets: bytes, timeout: float) -> None:
+        if self._held:
+            octets = b"".join((*self._held, octets))
+            self._held.clear()
+        if octets:
+            self._allow(timeout)
+            self.sock.sendall(octets)
+
+    def _allow(self, seconds: float) -> None:
+        """Set how long the next call on the socket may take.
+
+        Raises:
+            TimeoutError: no time is left.
+        """
+        if seconds < 0:
+            raise TimeoutError
+        if seconds != self._timeout:
+            self._timeout = seconds
+            self.sock.settimeout(seconds)
+
+    def _leftover(self) -> bytes:
+        """Return what had come before the connection broke: perhaps it says why."""
+        try:
+            return self._look() or b""
+        except OSError:
+            return b""

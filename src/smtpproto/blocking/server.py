@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: MIT
+"""A server on sockets, with a thread for each connection.
+
+Decides where it listens and how it ends: what a session says is the dialogue's, how octets move the
+driver's.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Any
+
+from ..dialogues.settings import ServerSettings, TLSMode, server_settings
+from ..extensions import Extension
+from ..limits import DEFAULT_LIMITS, Limits
+from .driver import Driver, logger
+
+_GRACE = 5.0
+"""Seconds for sessions to end by themselves when the server closes."""
+_HANDSHAKE = 60.0
+
+
+class Server:
+    """A server that `serve` made; it listens from ``with`` on, in threads of its own.
+
+    It may be closed as often as one likes, and from any thread.
+    """
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        host: str | None,
+        port: int,
+        path: str | None,
+        sockets: Sequence[socket.socket] | None,
+        tls: ssl.SSLContext | None,
+        tls_mode: TLSMode,
+    ) -> None:
+        self._settings = settings
+        self._host = host
+        self._port = port
+        self._path = path
+        self._given = sockets
+        self._tls = tls
+        self._implicit = tls is not None and tls_mode == "implicit"
+        self._listeners: list[socket.socket] = []
+        self._wake: tuple[socket.socket, socket.socket] | None = None
+        self._acceptor: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._sessions: dict[threading.Thread, Driver] = {}
+        self._closing = threading.Event()
+        self.addresses: list[Any] = []
+        """What each listening socket is bound to: host and port first for TCP, a path otherwise."""
+
+    @property
+    def handler(self) -> Any:
+        """The handler that was given."""
+        return self._settings.handler
+
+    @property
+    def port(self) -> int:
+        """The TCP port that was given, or found for port 0; 0 without any."""
+        return next((at[1] for at in self.addresses if isinstance(at, tuple)), 0)
+
+    @property
+    def sessions(self) -> int:
+        """How many connections there are."""
+        return len(self._sessions)
+
+    def __enter__(self) -> Server:
+        """Listen.
+
+        Raises:
+            OSError: the address cannot be had.
+        """
+        self._listeners = self._listen()
+        self.addresses = [listener.getsockname() for listener in self._listeners]
+        self._wake = socket.socketpair()
+        self._acceptor = threading.Thread(target=self._accept_all, name="smtpproto", daemon=True)
+        self._acceptor.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close, and wait until all is closed."""
+        self.close()
+        self.wait_closed()
+
+    def close(self) -> None:
+        """Listen no longer, and end the sessions.
+
+        Those that wait for a command end at once with 421, others once their hook has returned.
+        """
+        with self._lock:
+            if self._closing.is_set():
+                return
+            self._closing.set()
+            drivers = list(self._sessions.values())
+        if self._wake is not None:
+            self._wake[1].send(b"x")
+        for driver in drivers:
+            driver.stop()
+
+    def wait_closed(self) -> None:
+        """Wait until the sessions have ended, and break off those that do not in a few seconds."""
+        self._closing.wait()
+        if self._acceptor is not None:
+            self._acceptor.join()
+        deadline = time.monotonic() + _GRACE
+        for thread in list(self._sessions):
+            thread.join(max(0.0, deadline - time.monotonic()))
+        for thread, driver in list(self._sessions.items()):
+            driver.close()
+            thread.join(0.1)
+        for end in self._wake or ():
+            end.close()
+        self._wake = None
+
+    def serve_forever(self) -> None:
+        """Wait until `close` is called."""
+        self._closing.wait()
+
+    def _listen(self) -> list[socket.socket]:
+        if self._given is not None:
+            return list(self._given)
+        if self._path is not None:
+            listener = socket.socket(socket.AF_UNIX)
+            try:
+                listener.bind(self._path)
+                listener.listen()
+            except OSError:
+                listener.close()
+                raise
+            return [listener]
+        if self._host is None:
+            dual = socket.has_dualstack_ipv6()
+            family = socket.AF_INET6 if dual else socket.AF_INET
+            return [socket.create_server(("", self._port), family=family, dualstack_ipv6=dual)]
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        return [socket.create_server((self._host, self._port), family=family)]
+
+    def _accept_all(self) -> None:
+        assert self._wake is not None
+        with selectors.DefaultSelector() as selector:
+            for readable in (*self._listeners, self._wake[0]):
+                readable.setblocking(False)
+                selector.register(readable, selectors.EVENT_READ)
+            while not self._closing.is_set():
+                for key, _ in selector.select():
+                    if isinstance(key.fileobj, socket.socket) and key.fileobj is not self._wake[0]:
+                        self._accept(key.fileobj)
+        for listener in self._listeners:
+            listener.close()
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            sock, address = listener.accept()
+        except OSError:  # the client has gone, or there are no file descriptors left
+            time.sleep(0.01)
+            return
+        driver = Driver(sock, tls=self._tls, is_server=True)
+        thread = threading.Thread(
+            target=self._serve, args=(driver, address), name="smtpproto session", daemon=True
+        )
+        with self._lock:
+            if self._closing.is_set():
+                sock.close()
+                return
+            self._sessions[thread] = driver
+        thread.start()
+
+    def _serve(self, driver: Driver, address: Any) -> None:
+        """Hold a session, in its own thread."""
+        try:
+            sock = driver.sock
+            if sock.family != getattr(socket, "AF_UNIX", None):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            tls = None
+            if self._implicit:
+                sock.settimeout(self._settings.timeout or _HANDSHAKE)
+                tls = driver.secure()
+            driver.run(self._settings.session(address, tls, len(self._sessions)))
+        except OSError as error:
+            logger.debug("no session: %s", error)
+        except Exception:
+            logger.exception("a session failed")
+        finally:
+            driver.close()
+            with self._lock:
+                del self._sessions[threading.current_thread()]
+
+
+def serve(
+    handler: Any,
+    host: str | None = "127.0.0.1",
+    port: int = 0,
+    *,
+    path: str | None = None,
+    sockets: Sequence[socket.socket] | None = None,
+    tls: ssl.SSLContext | None = None,
+    tls_mode: TLSMode = "starttls",
+    require_tls: bool = False,
+    hostname: str | None = None,
+    extensions: Iterable[Extension] | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    lmtp: bool = False,
+    timeout: float | None = None,
+    factory: bool = False,
+    **more: Any,
+) -> Server:
+    """Make a server, for ``with``.
+
+    Args:
+        handler: any object with some of the hooks of `Handler`. They run in the thread of their
+            session.
+        host: where to listen; None for all interfaces.
+        port: 0 for one that is free: see ``Server.port``.
+        path: listen on a Unix socket instead.
+        sockets: listen on these instead; they are closed with the server.
+        tls: the certificate's context.
+        tls_mode: "starttls" to offer it, "implicit" to begin with TLS (RFC 8314 3).
+        require_tls: answer 530 to mail in the clear.
+        hostname: how the server names itself; by default as the machine does.
+        extensions: what to offer in place of the default.
+        limits: the caps.
+        lmtp: speak LMTP (RFC 2033).
+        timeout: seconds for each command and handshake.
+        factory: True when `handler` is to be called to make a handler for each session.
+        more: what else `ServerSettings` has: leniency, disabled, received, connections, transcript.
+
+    Raises:
+        LocalProtocolError: settings that do not fit together.
+    """
+    settings = server_settings(
+        handler,
+        own_name=socket.gethostname(),
+        has_tls=tls is not None,
+        tls_mode=tls_mode,
+        require_tls=require_tls,
+        hostname=hostname,
+        extensions=extensions,
+        limits=limits,
+        lmtp=lmtp,
+        timeout=timeout,
+        factory=factory,
+        **more,
+    )
+    return Server(settings, host, port, path, sockets, tls, tls_mode)
