@@ -225,5 +225,4 @@ def test_unknown_parameters() -> None:
 
 def test_defaults() -> None:
     assert Leniency() == DEFAULT_LENIENCY == Vocabulary().leniency
-    assert DEFAULT_LENIENCY.lowercase_xtext
     assert EVERYTHING.leniency == Leniency(unknown_parameters="pass")

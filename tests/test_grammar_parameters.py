@@ -17,6 +17,7 @@ from smtpproto.grammar.parameters import (
     Parameters,
     encode_parameters,
     parse_parameters,
+    typed_value,
 )
 
 DECLARED = EVERYTHING.mail_parameters
@@ -219,6 +220,45 @@ def test_messages_name_the_keyword() -> None:
     ):
         with pytest.raises(InvalidValueError, match=words):
             parse(text)
+
+
+def test_a_parser_need_not_know_its_keyword() -> None:
+    for bad in ("ENVID=+2", "SIZE=x"):
+        keyword = bad.partition("=")[0]
+        with pytest.raises(InvalidValueError, match=f"^{keyword}: ") as caught:
+            parse(bad)
+        assert (caught.value.code, caught.value.enhanced) == (501, "5.5.4")
+    odd = Parameter(
+        "ODD", lambda text: _raise(InvalidValueError("no", Violation.NUL, 555, "5.0.0"))
+    )
+    with pytest.raises(InvalidValueError, match=r"^ODD: no$") as caught:
+        parse_parameters("ODD=1", {"ODD": odd}, "reject", None)
+    assert caught.value.violation is Violation.NUL
+    assert (caught.value.code, caught.value.enhanced) == (555, "5.0.0")
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.parametrize("wrong", [5, 1.5, object(), ("a",)])
+def test_a_value_of_the_wrong_type_is_refused(wrong: object) -> None:
+    given_values = Parameters({"ENVID": wrong})
+    with pytest.raises(InvalidValueError, match=r"^ENVID: a value of its type expected, not "):
+        encode_parameters(given_values, DECLARED)
+    with pytest.raises(InvalidValueError, match=r"^ENVID: a value of its type expected, not "):
+        typed_value(given_values, DECLARED["ENVID"])
+
+
+def test_typed_value() -> None:
+    envid = DECLARED["ENVID"]
+    assert typed_value(parse(" ENVID=a+2Bb"), envid) == b"a+b"
+    assert typed_value(Parameters({"ENVID": b"a+b"}), envid) == b"a+b"
+    assert typed_value(Parameters({"ENVID": "a+2Bb"}), envid) == b"a+b"
+    assert typed_value(Parameters({"SIZE": None}), DECLARED["SIZE"]) is None
+    assert typed_value(Parameters({}), envid) is None
+    with pytest.raises(InvalidValueError, match=r"^ENVID: xtext expected"):
+        typed_value(Parameters({"ENVID": "a+2"}), envid)
 
 
 def test_a_value_is_checked_before_its_declaration_sees_it() -> None:

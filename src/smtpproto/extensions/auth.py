@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from ..exceptions import InvalidValueError, Violation, shown
-from ..grammar.addresses import Path
+from ..grammar.addresses import NULL_PATH, Path
 from ..grammar.auth import Auth as AuthCommand
 from ..grammar.auth import AuthResponse
 from ..grammar.commands import Command
@@ -17,20 +17,24 @@ REVEALING = frozenset(("PLAIN", "LOGIN", "OAUTHBEARER", "XOAUTH2"))
 """Mechanisms that show the secret to whoever reads along."""
 
 
-def _parse_submitter(text: str) -> Path:
-    """Parse the value of AUTH on MAIL: ``<>`` or a mailbox in xtext (RFC 4954 5)."""
+def parse_xtext_path(text: str) -> Path:
+    """Parse a mailbox in xtext, or ``<>`` (RFC 4954 5, RFC 4405 4).
+
+    Raises:
+        InvalidValueError: anything else.
+    """
     if text == "<>":
-        return Path("")
+        return NULL_PATH
     try:
-        return Path(decode_xtext(text, lenient=True).decode("utf-8"))
+        return Path(decode_xtext(text).decode("utf-8"))
     except (InvalidValueError, UnicodeDecodeError):
         raise InvalidValueError(
-            f"AUTH=<> or AUTH=mailbox in xtext expected, not {shown(text)}",
-            Violation.PARAMETER_SYNTAX,
+            f"a mailbox in xtext expected, not {shown(text)}", Violation.PARAMETER_SYNTAX
         ) from None
 
 
-def _encode_submitter(path: Path) -> str:
+def encode_xtext_path(path: Path) -> str:
+    """Return the text that `parse_xtext_path` reads."""
     return encode_xtext(path.address.encode()) if path.address else "<>"
 
 
@@ -45,7 +49,7 @@ class Auth(Extension):
     keyword = "AUTH"
     verbs = (AuthCommand, AuthResponse)
     mail_parameters = (
-        Parameter("AUTH", _parse_submitter, _encode_submitter, length=500, needs_value=True),
+        Parameter("AUTH", parse_xtext_path, encode_xtext_path, length=500, needs_value=True),
     )
     rows = (
         Row((State.READY,), AuthCommand, State.READY, State.AUTH, State.READY, exact=334),

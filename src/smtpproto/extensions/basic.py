@@ -7,7 +7,7 @@ from ..exceptions import InvalidValueError, Violation, shown
 from ..grammar import abnf
 from ..grammar.commands import Command, Mail
 from ..grammar.commands import StartTLS as StartTLSCommand
-from ..grammar.parameters import NO_PARAMETERS, Parameter
+from ..grammar.parameters import NO_PARAMETERS, Parameter, typed_value
 from ..states import State
 from .declaration import Extension, Row, SessionFacts
 
@@ -25,6 +25,9 @@ def parse_number(text: str) -> int:
     return int(text)
 
 
+SIZE = Parameter("SIZE", parse_number, str, length=26, needs_value=True)
+
+
 class Size(Extension):
     """SIZE: how big a message is, and how big it may be (RFC 1870).
 
@@ -33,7 +36,7 @@ class Size(Extension):
     """
 
     keyword = "SIZE"
-    mail_parameters = (Parameter("SIZE", parse_number, str, length=26, needs_value=True),)
+    mail_parameters = (SIZE,)
     checks = (Mail,)
 
     def __init__(self, maximum: int | None = None) -> None:
@@ -59,11 +62,9 @@ class Size(Extension):
         assert isinstance(command, Mail)
         if command.parameters is NO_PARAMETERS:
             return
-        declared = command.parameters.get("SIZE")
-        if declared is None:
-            return
+        declared = typed_value(command.parameters, SIZE)
         maximum = facts.announced["SIZE"]
-        if maximum is not None and int(declared) > maximum:
+        if declared is not None and maximum is not None and declared > maximum:
             raise InvalidValueError(
                 f"a message of at most {maximum} octets expected, not of {declared}",
                 Violation.MESSAGE_TOO_BIG,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """xtext (RFC 3461 4) and base64 (RFC 4954 8, RFC 4648), both strict.
 
-Decides that one text has one encoding: what a lenient decoder would let pass is refused, except for
-lower-case digits in xtext when asked for.
+Decides that what a lenient decoder would let pass is refused. The one exception are lower-case
+digits in xtext, which relays make of what they pass on: they are read, and never written.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ import re
 
 from ..exceptions import InvalidValueError, Violation, shown
 
-_XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*+", re.ASCII)
-_XTEXT_LENIENT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-Fa-f]{2})*+", re.ASCII)
+_XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-Fa-f]{2})*+", re.ASCII)
 _HEXCHAR = re.compile(rb"\+([0-9A-Fa-f]{2})")
 _NOT_XCHAR = re.compile(rb"[^!-*,-<>-~]")
 _BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4})*+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?+")
@@ -26,17 +25,16 @@ def encode_xtext(data: bytes) -> str:
     )
 
 
-def decode_xtext(text: str, lenient: bool = False) -> bytes:
+def decode_xtext(text: str) -> bytes:
     """Return the octets that the xtext `text` stands for.
 
     Args:
-        text: xtext; may be empty.
-        lenient: take lower-case hexadecimal digits, too.
+        text: xtext, its hexadecimal digits in any case; may be empty.
 
     Raises:
         InvalidValueError: not xtext (RFC 3461 4).
     """
-    if not (_XTEXT_LENIENT if lenient else _XTEXT).fullmatch(text):
+    if not _XTEXT.fullmatch(text):
         raise InvalidValueError(
             f"xtext expected (RFC 3461 4), not {shown(text)}", Violation.PARAMETER_SYNTAX
         )

@@ -36,8 +36,6 @@ class Leniency:
     strict_helo: bool = False
     """Refuse EHLO, HELO and LHLO whose argument is neither a domain nor an address literal. RFC
     5321 4.1.4 forbids to refuse a name that is merely not the peer's."""
-    lowercase_xtext: bool = True
-    """Lower-case hexadecimal digits in xtext."""
     unknown_parameters: UnknownParameters = "reject"
     """For parameters that were not offered."""
 

@@ -22,7 +22,8 @@ _PARAMETER = re.compile(rf"({abnf.ESMTP_KEYWORD})(?:=(.*))?", re.ASCII | re.DOTA
 class Parameter:
     """The declaration of one parameter.
 
-    `parse` and `encode` are each other's inverse; both raise `InvalidValueError`.
+    `parse` and `encode` are each other's inverse; both raise `InvalidValueError`, whose message
+    gets the keyword before it. A typed value is a ``str`` only where it is its own text.
     """
 
     keyword: str
@@ -159,15 +160,43 @@ def encode_parameters(parameters: Parameters, declared: Mapping[str, Parameter])
     parts = []
     for keyword, given in parameters.items():
         parameter = declared.get(keyword)
-        text = given
-        if given is not None and not isinstance(given, str):
-            text = str(given) if parameter is None else parameter.encode(given)
         if parameter is not None:
+            text = _text_of(parameter, given)
             _parse_value(parameter, text)
-        elif text is not None:
+        elif given is None:
+            text = None
+        else:
+            text = str(given)
             _check_text(keyword, text, free=False)
         parts.append(f" {keyword}" if text is None else f" {keyword}={text}")
     return "".join(parts)
+
+
+def typed_value(parameters: Parameters, parameter: Parameter) -> Any:
+    """Return the typed value of `parameter`, None where it is not there or has none.
+
+    A command that was received holds typed values; one that is to be sent may hold their text.
+
+    Raises:
+        InvalidValueError: a value that the declaration refuses.
+    """
+    given = parameters.get(parameter.keyword)
+    if given is None or parameter.keyword in parameters.wire:
+        return given
+    return _parse_value(parameter, _text_of(parameter, given))
+
+
+def _text_of(parameter: Parameter, given: Any) -> str | None:
+    """Return the text of a value that is typed, or its text already."""
+    if given is None or isinstance(given, str):
+        return given
+    try:
+        return parameter.encode(given)
+    except (AttributeError, TypeError, OverflowError):
+        raise InvalidValueError(
+            f"{parameter.keyword}: a value of its type expected, not {shown(repr(given))}",
+            Violation.PARAMETER_SYNTAX,
+        ) from None
 
 
 def _parse_value(parameter: Parameter, text: str | None) -> Any:
@@ -184,7 +213,12 @@ def _parse_value(parameter: Parameter, text: str | None) -> Any:
             Violation.PARAMETER_SYNTAX,
         )
     _check_text(parameter.keyword, text, parameter.free_value)
-    return parameter.parse(text)
+    try:
+        return parameter.parse(text)
+    except InvalidValueError as error:
+        raise InvalidValueError(
+            f"{parameter.keyword}: {error}", error.violation, error.code, error.enhanced
+        ) from None
 
 
 def _repeated(what: str) -> InvalidValueError:
