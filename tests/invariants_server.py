@@ -309,7 +309,7 @@ class _Oracle:
         self.answer(code)
 
     def read_line(self, line: bytes) -> None:
-        if len(line) > 500 or line.startswith(b"\x16"):
+        if len(line) > 60 or line.startswith(b"\x16"):
             raise _Unsure
         verb = line[:4].decode("latin-1")
         if verb in _ARGUMENTS and set(line) & set(b"\r\n\0"):

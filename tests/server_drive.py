@@ -158,6 +158,14 @@ def event_of(server: ServerConnection, octets: bytes) -> Any:
     return server.next_event()
 
 
+def rejection(server: ServerConnection, line: bytes) -> CommandRejected:
+    """Give the server a line and return how it is rejected, unanswered."""
+    event = event_of(server, line)
+    assert isinstance(event, CommandRejected)
+    assert event.line == line.removesuffix(b"\r\n")
+    return event
+
+
 def refuse(code: int, enhanced: str | None = None) -> Application:
     """Return an application that answers everything with one refusal."""
     return lambda event: Reply(code, "no", enhanced)

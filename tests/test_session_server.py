@@ -39,7 +39,7 @@ SESSION = (
 )
 
 
-# --- R1: one command at a time ---------------------------------------------
+# --- R1: one command at a time ---
 
 
 @pytest.mark.parametrize("place", [place for place in PLACES if place != "REFUSED"])
@@ -70,7 +70,7 @@ def test_r1_the_reply_decides_how_the_rest_is_framed() -> None:
     assert refused.violations == [Violation.UNKNOWN_COMMAND]
 
 
-# --- R2: any cut is the same ---------------------------------------------
+# --- R2: any cut is the same ---
 
 
 def test_r2_a_session_is_the_same_in_any_two_pieces() -> None:
@@ -109,7 +109,7 @@ def test_r2_starttls_in_any_cut_before_its_end(at: int) -> None:
     assert drive.talk(server, *pieces, drive.HELLO, tls=TLSInfo()).codes == [220, 250]
 
 
-# --- R3: a local error changes nothing ---------------------------------------------
+# --- R3: a local error changes nothing ---
 
 
 @pytest.mark.parametrize("place", drive.PLACES)
@@ -135,7 +135,7 @@ def test_r3_calls_that_are_not_allowed_change_nothing(place: str) -> None:
         assert drive.talk(server, octets) == drive.talk(twin, octets)
 
 
-# --- R4, R5: what is wrong is an event, and what was announced is read ---------------------------------------------
+# --- R4, R5: what is wrong is an event, and what was announced is read ---
 
 
 @pytest.mark.parametrize("line", [b"FOO", b"MAIL", b"\x80", b"NO\0OP", b"x" * 3000, b"RCPT TO:<>"])
@@ -177,7 +177,7 @@ def test_r5_announced_octets_are_read_in_every_state() -> None:
         assert outcome.codes == [503]
 
 
-# --- R6, R7: caps, and nothing is said by itself ---------------------------------------------
+# --- R6, R7: caps, and nothing is said by itself ---
 
 
 @given(server_octets, st.sampled_from(PLACES))
@@ -210,7 +210,7 @@ def test_r7_where_policy_is_needed_there_is_no_default(place: str, line: bytes) 
     assert drive.event_of(drive.PLACES[place](), line).default_reply is None
 
 
-# --- R8: see test_server_starttls; R10, R11: values and types ---------------------------------------------
+# --- R8: see test_server_starttls; R10, R11: values and types ---
 
 
 @pytest.mark.parametrize("text", ["a\r\n250 b", "a\nb", "a\rb", "a\0b"])
