@@ -324,6 +324,19 @@ def test_a_verb_of_ones_own_may_take_the_place_of_a_known_one() -> None:
     assert isinstance(event.command, Upgrade)
 
 
+def test_a_verb_of_ones_own_may_open_mail_data() -> None:
+    move = extensions.Move.FORBIDDEN
+    row = extensions.Row((State.RCPT,), Xyzzy, move, State.DATA, exact=354)
+    server = drive.in_rcpt(extensions=[own(rows=(row,))])
+    server.receive_data(b"XYZZY\r\n..a\r\n.\r\nNOOP\r\n")
+    server.next_event()
+    server.send(Reply(354, "go on"))
+    outcome = drive.Outcome()
+    drive.pump(server, outcome)
+    assert outcome.data == b".a\r\n"
+    assert outcome.codes == [250, 250]
+
+
 def test_a_verb_that_leads_back_to_greeted_resets_the_session() -> None:
     row = extensions.Row((State.READY,), Xyzzy, State.GREETED, exact=220)
     server = drive.ready(extensions=[own(rows=(row,)), extensions.Size(10)])

@@ -27,7 +27,6 @@ from ..grammar.commands import (
     TLS_RECORD,
     Bdat,
     Command,
-    Data,
     Expn,
     Quit,
     Rcpt,
@@ -530,9 +529,8 @@ class ServerConnection(Admission):
         if state in NO_TRANSACTION:
             self.transaction = None
         if state is State.DATA:
-            if kind is Data:
-                self._check = self._new_check()
-                self._mail_data = MailDataReader(self._check)
+            self._check = self._new_check()
+            self._mail_data = MailDataReader(self._check)
         elif state is State.CLOSED:
             self._close(clean=kind is Quit)
             return
