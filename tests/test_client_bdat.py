@@ -200,6 +200,17 @@ def test_no_later_chunk_completes_a_message_whose_first_was_refused(reply: bytes
     assert client.state is State.READY
 
 
+def test_a_chunk_that_counts_as_refused_stops_what_would_follow_in_its_group() -> None:
+    client = ready()
+    client.send(MAIL)
+    client.send(RCPT)
+    client.send_chunk(b"first")
+    client.send_chunk(b"second")
+    feed(client, b"250 ok\r\n550 no\r\n250 ok\r\n")
+    with pytest.raises(LocalProtocolError):
+        client.send(RCPT)
+
+
 def test_a_recipient_behind_a_refused_chunk_in_its_group_counts_as_refused() -> None:
     client = ready()
     client.send(MAIL)

@@ -147,6 +147,14 @@ def test_without_pipelining_each_reply_is_awaited() -> None:
         client.send(MAIL)
 
 
+def test_replies_that_wait_to_be_read_do_not_stop_a_group() -> None:
+    client = ready()
+    client.send(MAIL)
+    client.receive_data(b"250 ok\r\n25")
+    assert client.send(RCPT)
+    assert replies(feed(client, b"0 ok\r\n")) == [(MAIL, 250), (RCPT, 250)]
+
+
 def test_nothing_is_sent_before_the_greeting() -> None:
     client = ClientConnection()
     with pytest.raises(LocalProtocolError):

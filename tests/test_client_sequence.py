@@ -405,6 +405,24 @@ def test_a_careless_verb_cannot_inject_a_line_either() -> None:
     assert client.send(XRaw("a"), b"abc") == b"XRAW a\r\nabc"
 
 
+def test_a_check_sees_the_session_as_it_will_be() -> None:
+    """The extension's own rules hold within a group, too."""
+    seen = []
+
+    class Watching(Raw):
+        checks = (XRaw, Mail)
+
+        def check(self, command: Command, facts: extensions.SessionFacts) -> None:
+            seen.append(facts.transaction and facts.transaction.mail)
+
+    client = ready("XRAW", "PIPELINING", extensions=[Watching(), extensions.Pipelining()])
+    client.send(MAIL)
+    answered(client, b"250 ok\r\n")
+    client.send(Rset())
+    client.send(XRaw("a"), b"abc")
+    assert seen == [None, None]
+
+
 @pytest.mark.parametrize("octets", [b"", b"ab", b"abcd"])
 def test_a_verb_goes_with_the_octets_it_announces(octets: bytes) -> None:
     client = ready("XRAW", extensions=[Raw()])

@@ -84,7 +84,7 @@ class ClientConnection(Session):
         self._replies = ReplyParser(limits)
         self._outstanding: deque[Command] = deque((Greeting(),))
         # Where the session stands, and in which transaction, if all that is outstanding succeeds.
-        self._projected = State.GREETED
+        self._projected = self.state
         self._projected_transaction: Transaction | None = None
         self._refused_since = False
         self._mail_data: MailDataWriter | None = None
@@ -159,7 +159,7 @@ class ClientConnection(Session):
                 f"{kind.__name__} needs an extension that the server has not announced",
                 Violation.NOT_OFFERED,
             )
-        if step is None or kind not in self._verbs:
+        if step is None:
             raise LocalProtocolError(
                 f"a command that state {state.name} admits expected, not {kind.__name__}",
                 Violation.BAD_SEQUENCE,
@@ -274,7 +274,7 @@ class ClientConnection(Session):
         """
         self._refuse_unread()
         writer = self._data_writer()
-        if self.transaction is None or not self.transaction.recipients:
+        if self.transaction is None:
             raise _local("end_mail_data() alone: no recipient was accepted (RFC 2920 3.1)")
         return writer.write(data)
 
@@ -330,7 +330,7 @@ class ClientConnection(Session):
         assert transaction is not None
         writer = self._chunks or LineEndingWriter(self._line_endings, transaction.is_binary)
         octets = writer.write(data, last)
-        self._chunks = None if last else writer
+        self._chunks = writer
         if not octets and not last:
             return b""
         command = Bdat(len(octets), last)
@@ -431,7 +431,7 @@ class ClientConnection(Session):
                 Violation.INPUT_BEHIND_STARTTLS,
             )
         start = self._buffer.peek(3)
-        if not (self._replies.is_within_reply or b"421".startswith(start)):
+        if not b"421".startswith(start):
             raise RemoteProtocolError(
                 f"no reply expected without a command, not {shown(start)}",
                 Violation.REPLY_UNEXPECTED,
@@ -507,8 +507,6 @@ class ClientConnection(Session):
             self._mail_data = MailDataWriter(self._line_endings)
         elif state is State.CLOSED:
             self._close(clean=True)
-        elif state is State.TLS and self._is_unread:
-            self._check_unasked()
 
     def _close(self, clean: bool) -> ConnectionClosed:
         self._closed = ConnectionClosed(clean, tuple(self._outstanding))
