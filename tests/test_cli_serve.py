@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: MIT
+"""``serve`` takes mail, keeps what it has answered 250 for, and ends when it is told to."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import smtplib
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cli_drive import Telnet, certificates, messages, serve_for, wait_for
+
+from smtpproto.__main__ import main
+from smtpproto.cli import serve
+
+TEXT = b"Subject: x\r\n\r\ntext\r\n"
+Capture = pytest.CaptureFixture[str]
+
+
+def deliver(port: int, *recipients: str, content: bytes = TEXT) -> None:
+    with smtplib.SMTP("127.0.0.1", port) as client:
+        client.sendmail("a@example.org", recipients or ("b@example.org",), content)
+
+
+def test_what_arrives_is_written_to_standard_output(capsys: Capture) -> None:
+    serve_for(deliver, "--hostname", "mx.example.org")
+    shown, notes = capsys.readouterr()
+    assert "MAIL FROM:<a@example.org> SIZE=20\nRCPT TO:<b@example.org>\n" in shown
+    assert "Subject: x\n\ntext\n--- end of message 1, 20 octets ---\n" in shown
+    assert notes.startswith("smtpproto serve: listening on 127.0.0.1 port ")
+    assert notes.endswith("\nsmtpproto serve: ending\n")
+    assert notes.count("\n") == 2
+
+
+def test_nothing_of_a_stranger_moves_the_cursor(capsys: Capture) -> None:
+    def client(port: int) -> None:
+        with Telnet(port) as telnet:
+            telnet.reply()
+            telnet.say(b"HELO \x1b[2J")
+            telnet.say(b"EHLO x")
+            telnet.say(b'MAIL FROM:<"\x1b[2J"@example.org>')
+            telnet.say(b"MAIL FROM:<a@example.org>")
+            telnet.say(b"RCPT TO:<b@example.org>")
+            telnet.say(b"DATA")
+            telnet.say(b"Sub\x1b[2J: \x1b[2J\r\n\r\n\x1b[2J\x9b\xc2\x9b\r\n.")
+
+    serve_for(client, "--transcript")
+    shown, notes = capsys.readouterr()
+    assert "\x1b" not in shown + notes
+    assert "\x9b" not in shown + notes
+    assert r"\x1b[2J" in shown
+    assert r"\x1b[2J" in notes
+
+
+def test_json_lines(capsys: Capture) -> None:
+    serve_for(lambda port: [deliver(port), deliver(port)], "--json")
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [record["content"].encode() for record in records] == [TEXT, TEXT]
+
+
+def test_a_maildir_and_nothing_else(tmp_path: Path, capsys: Capture) -> None:
+    serve_for(deliver, "--maildir", str(tmp_path / "m"), "--quiet")
+    assert messages(tmp_path / "m") == [TEXT]
+    assert capsys.readouterr().out == ""
+
+
+def test_the_transcript_goes_to_standard_error(capsys: Capture) -> None:
+    serve_for(deliver, "--transcript", "--hostname", "mx.example.org")
+    notes = capsys.readouterr().err
+    for line in ("<- 220 mx.example.org ESMTP", "-> data", "-> QUIT"):
+        assert line in notes.splitlines()
+
+
+def test_starttls(tmp_path: Path) -> None:
+    ca, own = certificates()
+
+    def client(port: int) -> None:
+        with smtplib.SMTP("localhost", port) as session:
+            session.starttls(context=ssl.create_default_context(cafile=ca))
+            session.sendmail("a@example.org", ["b@example.org"], TEXT)
+
+    serve_for(client, "--tls-cert", own, "--maildir", str(tmp_path))
+    assert messages(tmp_path) == [TEXT]
+
+
+def test_implicit_tls_with_a_key_of_its_own(tmp_path: Path, capsys: Capture) -> None:
+    ca, own = certificates()
+
+    def client(port: int) -> bytes:
+        context = ssl.create_default_context(cafile=ca)
+        with smtplib.SMTP_SSL("localhost", port, context=context) as session:
+            session.sendmail("a@example.org", ["b@example.org"], TEXT)
+            return session.ehlo_resp or b""
+
+    announced = serve_for(client, "--tls-cert", own, "--tls-key", own, "--implicit-tls", "--json")
+    assert b"STARTTLS" not in announced
+    assert json.loads(capsys.readouterr().out)["tls"].startswith("TLSv1.")
+
+
+def test_lmtp_over_a_unix_socket(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "lmtp.sock"
+
+    def client() -> None:
+        try:
+            wait_for(lambda: path.exists() or None)
+            with smtplib.LMTP(str(path)) as session:
+                session.sendmail("a@example.org", ["b@example.org"], TEXT)
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=client)
+    thread.start()
+    try:
+        assert main(["serve", "--lmtp", "--unix", str(path), "--json"]) == 0
+    finally:
+        thread.join()
+    shown, notes = capsys.readouterr()
+    record = json.loads(shown)
+    assert record["recipients"] == ["b@example.org"]
+    assert record["peer"] == "a local client"
+    assert f"listening on {path}\n" in notes
+    assert not path.exists()
+
+
+def test_a_message_past_the_size_is_refused(tmp_path: Path) -> None:
+    def client(port: int) -> tuple[int, bytes]:
+        with smtplib.SMTP("127.0.0.1", port) as session:
+            session.ehlo()
+            assert session.esmtp_features["size"] == "2048"
+            session.esmtp_features.clear()  # so that it says nothing of the size before
+            with pytest.raises(smtplib.SMTPDataError) as refused:
+                session.sendmail("a@example.org", ["b@example.org"], b"x" * 2047)
+            assert refused.value.smtp_code == 552
+            session.sendmail("a@example.org", ["b@example.org"], b"x" * 2046)
+            return session.noop()
+
+    assert serve_for(client, "--size", "2K", "--maildir", str(tmp_path), "--quiet")[0] == 250
+    assert messages(tmp_path) == [b"x" * 2046 + b"\r\n"]
+
+
+def test_recipients_are_refused_as_told(tmp_path: Path) -> None:
+    def client(port: int) -> dict[str, tuple[int, bytes]]:
+        with smtplib.SMTP("127.0.0.1", port) as session:
+            return session.sendmail(
+                "a@example.org", ["Bad@example.org", "slow@x.example", "b@example.org"], TEXT
+            )
+
+    refused = serve_for(
+        client,
+        "--maildir",
+        str(tmp_path),
+        "--reject=bad@*=550 5.1.1 no such user",
+        "--reject=*@x.example=451 4.3.0 later",
+    )
+    assert refused == {
+        "Bad@example.org": (550, b"5.1.1 no such user"),
+        "slow@x.example": (451, b"4.3.0 later"),
+    }
+    assert len(messages(tmp_path)) == 1
+
+
+def test_what_cannot_be_stored_is_not_taken(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync, is_full = os.fsync, [True]
+
+    def fsync(descriptor: int) -> None:
+        if is_full:
+            is_full.clear()
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(descriptor)
+
+    def client(port: int) -> tuple[int, bytes]:
+        with smtplib.SMTP("127.0.0.1", port) as session:
+            with pytest.raises(smtplib.SMTPDataError) as refused:
+                session.sendmail("a@example.org", ["b@example.org"], TEXT)
+            session.sendmail("a@example.org", ["b@example.org"], TEXT)
+            return refused.value.smtp_code, refused.value.smtp_error
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    code, text = serve_for(client, "--maildir", str(tmp_path), "--quiet")
+    assert (code, text) == (452, b"4.3.1 message not stored, try again later")
+    assert messages(tmp_path) == [TEXT]
+    assert "not written: [Errno 28] No space left on device\n" in capsys.readouterr().err
+
+
+def test_a_terminal_that_is_gone_does_not_lose_what_the_maildir_has(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr(serve.Screen, "__call__", gone)
+    serve_for(deliver, "--maildir", str(tmp_path))
+    assert messages(tmp_path) == [TEXT]
+    assert "not written: [Errno 32] Broken pipe\n" in capsys.readouterr().err
+
+
+# --- the end ---
+
+
+def through(*lines: bytes) -> Callable[[Telnet], None]:
+    """Return what says these lines and reads their replies."""
+
+    def speak(telnet: Telnet) -> None:
+        assert telnet.reply()[:3] == b"220"
+        for line in lines:
+            assert telnet.say(line)[:1] in b"23", line
+
+    return speak
+
+
+HELLO = (b"EHLO client.example", b"MAIL FROM:<a@example.org>", b"RCPT TO:<b@example.org>")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("said", [(), HELLO[:1], HELLO], ids=["nothing", "EHLO", "RCPT"])
+def test_idle_clients_get_421(said: tuple[bytes, ...], number: signal.Signals) -> None:
+    telnets: list[Telnet] = []
+
+    def client(port: int) -> None:
+        telnets.append(Telnet(port))
+        through(*said)(telnets[0])
+
+    serve_for(client, number=number)
+    with telnets[0] as telnet:
+        assert telnet.reply() == b"421 4.3.2 server shutting down\r\n"
+        assert telnet.reply() == b""
+
+
+def test_a_message_on_its_way_is_finished(tmp_path: Path) -> None:
+    """Told to end in the middle of mail data, the server takes the rest, and no other message."""
+    late: list[threading.Thread] = []
+    heard: list[bytes] = []
+
+    def client(port: int) -> None:
+        telnet, other = Telnet(port), Telnet(port)
+        through(*HELLO, b"DATA")(telnet)
+        through(HELLO[0])(other)
+        telnet.write(TEXT)
+
+        def rest() -> None:
+            with telnet, other, Telnet(port) as third:
+                wait_for(lambda: third.reply() or None)
+                heard.append(other.say(b"MAIL FROM:<late@example.org>"))
+                heard.append(telnet.say(b"."))
+                heard.append(telnet.reply())
+
+        late.append(threading.Thread(target=rest))
+        late[0].start()
+
+    serve_for(client, "--maildir", str(tmp_path), "--quiet")
+    late[0].join()
+    assert heard[1] == b"250 2.0.0 message taken\r\n"
+    assert heard[2] == b"421 4.3.2 server shutting down\r\n"
+    assert messages(tmp_path) == [TEXT]
+
+
+def test_a_message_that_does_not_end_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve, "_GRACE", 0.1)
+    telnets: list[Telnet] = []
+
+    def client(port: int) -> None:
+        telnets.append(Telnet(port))
+        through(*HELLO, b"DATA")(telnets[0])
+        telnets[0].write(TEXT)
+
+    serve_for(client, "--maildir", str(tmp_path), "--quiet")
+    with telnets[0] as telnet:
+        assert telnet.reply() == b"421 4.3.2 server shutting down\r\n"
+    assert messages(tmp_path) == []
+
+
+def test_a_message_that_is_broken_off_is_not_kept(tmp_path: Path) -> None:
+    def client(port: int) -> None:
+        with Telnet(port) as telnet:
+            through(*HELLO, b"DATA")(telnet)
+            telnet.write(TEXT)
+        deliver(port)
+
+    serve_for(client, "--maildir", str(tmp_path), "--quiet")
+    assert messages(tmp_path) == [TEXT]
+
+
+# --- mistakes ---
+
+
+def told(capsys: Capture, *argv: str) -> tuple[int, str]:
+    """Run a server that cannot be; return the status and the one sentence that is told."""
+    status = main(["serve", "--port", "0", *argv])
+    shown, notes = capsys.readouterr()
+    assert shown == ""
+    assert notes.count("\n") == 1
+    return status, notes.removeprefix("smtpproto serve: ").strip()
+
+
+def test_a_port_in_use(capsys: Capture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        status, sentence = told(capsys, "--port", str(port))
+    assert status == 69
+    assert sentence == (
+        f"cannot listen on 127.0.0.1 port {port}: another program listens there; "
+        "choose another --port, or 0 for any"
+    )
+
+
+@pytest.mark.parametrize(
+    ("argv", "status", "expected"),
+    [
+        (["--host", "192.0.2.1"], 69, "cannot listen on 192.0.2.1 port 0: "),
+        (["--host", "no.such.host.invalid"], 69, "cannot listen on no.such.host.invalid port 0: "),
+        (["--unix", "/no/such/folder/s"], 69, "cannot listen on /no/such/folder/s: No such file"),
+        (["--tls-cert", "/no/such/file"], 2, "--tls-cert: a certificate and its key in PEM"),
+        (["--tls-cert", __file__], 2, "--tls-cert: a certificate and its key in PEM expected"),
+        (["--tls-key", "x"], 2, "--tls-key: --tls-cert expected too"),
+        (["--implicit-tls"], 2, "--implicit-tls: --tls-cert expected too"),
+        (["--quiet"], 2, "--quiet: --maildir expected too"),
+        (["--unix", "s", "--port-file", "p"], 2, "--port-file: a TCP port expected"),
+        (["--maildir", __file__], 2, "--maildir: a folder that can be written expected"),
+        (["--port-file", "/no/such/folder/p"], 2, "--port-file: "),
+    ],
+)
+def test_a_mistake_is_one_sentence(
+    capsys: Capture, argv: list[str], status: int, expected: str
+) -> None:
+    found, sentence = told(capsys, *argv)
+    assert (found, sentence[: len(expected)]) == (status, expected)
+
+
+def test_a_server_for_everybody_warns(capsys: Capture) -> None:
+    serve_for(lambda port: None, "--host", "0.0.0.0")
+    assert "warning: 0.0.0.0 is open to other machines" in capsys.readouterr().err

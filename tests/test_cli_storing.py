@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: MIT
+"""How a message is shown and kept."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smtpproto import Ehlo, Mail, Parameters, Rcpt, TLSInfo
+from smtpproto.cli.storing import JsonLines, Maildir, Screen, Store, as_json, peer_text
+from smtpproto.dialogues import Message, Peer
+
+
+class Known(Peer):
+    """A peer of whom something is known without a connection."""
+
+    __slots__ = ()
+    hello = Ehlo("client.example")  # type: ignore[assignment]
+    tls = TLSInfo("TLSv1.3")  # type: ignore[assignment]
+
+
+PEER = Known(("192.0.2.1", 40000))
+
+
+def message(content: bytes, sender: str = "a@example.org") -> Message:
+    mail = Mail(sender, Parameters({"SIZE": 5, "SMTPUTF8": None}, {"SIZE": "5", "SMTPUTF8": None}))
+    return Message(mail, (Rcpt("b@example.org"), Rcpt("c@example.org")), content)
+
+
+def shown(content: bytes) -> str:
+    stream = io.StringIO()
+    Screen(stream)(PEER, message(content))
+    return stream.getvalue()
+
+
+def body(content: bytes) -> list[str]:
+    """Return what is shown between envelope and end."""
+    return shown(content).split("\n\n", 1)[1].splitlines()[:-1]
+
+
+@pytest.mark.parametrize(
+    ("address", "text"),
+    [
+        (("192.0.2.1", 25), "192.0.2.1:25"),
+        (("2001:db8::1", 25, 0, 0), "[2001:db8::1]:25"),
+        ("/run/mail\x1b", r"/run/mail\x1b"),
+        ("", "a local client"),
+        (None, "a local client"),
+    ],
+)
+def test_where_a_client_came_from(address: Any, text: str) -> None:
+    assert peer_text(Peer(address)) == text
+
+
+def test_the_envelope_is_shown() -> None:
+    assert shown(b"Subject: x\r\n\r\ntext\r\n").splitlines() == [
+        "--- message 1 from 192.0.2.1:40000 (EHLO client.example, TLSv1.3) ---",
+        "MAIL FROM:<a@example.org> SIZE=5 SMTPUTF8",
+        "RCPT TO:<b@example.org>",
+        "RCPT TO:<c@example.org>",
+        "",
+        "Subject: x",
+        "",
+        "text",
+        "--- end of message 1, 20 octets ---",
+    ]
+
+
+def test_a_peer_without_a_name() -> None:
+    stream = io.StringIO()
+    Screen(stream)(Peer(), message(b"", sender=""))
+    assert stream.getvalue().startswith(
+        "--- message 1 from a local client (no hello) ---\nMAIL FROM:<>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        (b"", ["", ""]),
+        (b"\r\nonly text\r\n", ["", "only text"]),
+        (b"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\r\n", ["Subject: Grüße", "", ""]),
+        (b"Subject: a\r\n\tb\r\n\r\n", ["Subject: a b", "", ""]),
+        (b"Subject: =?nope?q?x?=\r\n\r\n", ["Subject: =?nope?q?x?=", "", ""]),
+        (b"Subject: =?utf-8?q?=1b[2J?=\r\n\r\n", [r"Subject: \x1b[2J", "", ""]),
+        (b"Subject: caf\xc3\xa9 \xe9\r\n\r\n", [r"Subject: café \xe9", "", ""]),
+        (b"\r\n\x1b]0;title\x07\r\n", ["", r"\x1b]0;title\x07"]),
+        (b"\r\ncaf\xc3\xa9 \xff\r\n", ["", r"café \xff"]),
+        (
+            b"Content-Type: text/plain; charset=iso-8859-1\r\n\r\ncaf\xe9\r\n",
+            ["Content-Type: text/plain; charset=iso-8859-1", "", "café"],
+        ),
+        (
+            b"Content-Type: text/plain; charset=nope\r\n\r\nx\r\n",
+            ["Content-Type: text/plain; charset=nope", "", "x"],
+        ),
+        (
+            b"Content-Transfer-Encoding: base64\r\n\r\nG1syShs=\r\n",
+            ["Content-Transfer-Encoding: base64", "", r"\x1b[2J\x1b"],
+        ),
+    ],
+)
+def test_header_and_text_are_decoded_and_tame(content: bytes, lines: list[str]) -> None:
+    found = body(content)
+    assert "\x1b" not in "".join(found)
+    assert found == lines
+
+
+def test_attachments_are_named() -> None:
+    parts = [
+        b"Content-Type: multipart/mixed; boundary=x\r\n\r\n",
+        b"--x\r\n\r\nhello\r\n",
+        b"--x\r\nContent-Type: image/png\r\n\r\n\x89PNG\r\n",
+        b'--x\r\nContent-Disposition: attachment; filename="a\x1b.txt"\r\n\r\nabc\r\n',
+        b"--x--\r\n",
+    ]
+    assert body(b"".join(parts))[2:] == [
+        "hello",
+        "",
+        "[attachment without a name: image/png, 4 octets]",
+        "",
+        r"[attachment a\x1b.txt: text/plain, 3 octets]",
+    ]
+
+
+def test_a_long_text_is_cut() -> None:
+    text = body(b"\r\n" + b"x" * 70000)
+    assert text == ["", "x" * 65536, "[4464 more characters]"]
+
+
+def test_what_the_parser_trips_over_is_shown_as_it_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    def trip(content: bytes) -> None:
+        raise IndexError
+
+    monkeypatch.setattr("smtpproto.cli.storing.message_from_bytes", trip)
+    assert body(b"Subject: x\r\n\r\n\xfftext\r\n") == ["Subject: x", "", r"\xfftext"]
+
+
+def test_json_is_one_line_of_ascii() -> None:
+    stream = io.StringIO()
+    store = JsonLines(stream)
+    store(PEER, message("Grüße\n\x1b".encode()))
+    store(PEER, message(b"\xff"))
+    text = stream.getvalue()
+    assert text.isascii()
+    assert "\x1b" not in text
+    first, second = map(json.loads, text.splitlines())
+    assert first.pop("time").endswith("+00:00")
+    assert first == {
+        "peer": "192.0.2.1:40000",
+        "hello": "client.example",
+        "tls": "TLSv1.3",
+        "sender": "a@example.org",
+        "recipients": ["b@example.org", "c@example.org"],
+        "mail_parameters": {"SIZE": "5", "SMTPUTF8": None},
+        "rcpt_parameters": [{}, {}],
+        "size": 9,
+        "content": "Grüße\n\x1b",
+    }
+    assert base64.b64decode(second["content_base64"]) == b"\xff"
+    assert "content" not in second
+
+
+def test_json_of_a_peer_without_a_name() -> None:
+    record = as_json(Peer(), message(b""))
+    assert (record["peer"], record["hello"], record["tls"]) == ("a local client", None, None)
+
+
+def test_a_maildir_keeps_every_octet(tmp_path: Path) -> None:
+    store: Store = Maildir(str(tmp_path / "deep" / "mail"))
+    contents = [b"", b".\r\n", b"no end", b"\xff\x00\n\r"]
+    for content in contents:
+        store(PEER, message(content))
+    folder = tmp_path / "deep" / "mail"
+    assert sorted(path.name for path in folder.iterdir()) == ["cur", "new", "tmp"]
+    kept = sorted((folder / "new").iterdir())
+    assert sorted(path.read_bytes() for path in kept) == sorted(contents)
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in kept)
+    assert not any((folder / "tmp").iterdir())
+    assert not any(set(path.name) & set("/:") for path in kept)
+
+
+def test_a_message_is_on_the_disk_before_it_is_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Maildir(str(tmp_path))
+    synced: list[tuple[int, int]] = []
+    fsync = os.fsync
+
+    def watch(descriptor: int) -> None:
+        synced.append((len(list((tmp_path / "tmp").iterdir())), os.fstat(descriptor).st_size))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watch)
+    store(PEER, message(b"x" * 100000))
+    assert synced[0] == (1, 100000), "whole, in tmp"
+    assert [at for at, _ in synced] == [1, 0], "then the folder, once it has the name"
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Maildir(str(tmp_path))
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        store(PEER, message(b"x"))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_folder_that_cannot_be_opened_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Maildir(str(tmp_path))
+    open_ = os.open
+
+    def windows(path: Any, flags: int, *mode: int) -> int:
+        if Path(path).is_dir():
+            raise PermissionError
+        return open_(path, flags, *mode)
+
+    monkeypatch.setattr(os, "open", windows)
+    store(PEER, message(b"x"))
+    assert len(list((tmp_path / "new").iterdir())) == 1
