@@ -519,7 +519,7 @@ def test_a_message_beyond_the_announced_size() -> None:
 
 def test_a_recipient_that_cannot_be_sent_leaves_both_sides_in_step() -> None:
     connection = opened()
-    bad = Rcpt("b@example.org", {"NOTIFY": "NEVER"})  # not among what this client understands
+    bad = Rcpt("b@example.org", {"X-OTHER": "1"})  # not announced
     run = sending(connection, [OK], recipients=[bad])
     assert isinstance(run.error, LocalProtocolError)
     assert is_reusable(connection)

@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("session",),
     ("__init__",),
     ("dialogues",),
-    ("tlstools",),
+    ("tlstools", "listening"),
     ("asyncio", "blocking"),
     ("testing",),
     ("cli",),

@@ -18,6 +18,7 @@ from typing import Any
 from ..dialogues.settings import ServerSettings, TLSMode, server_settings
 from ..extensions import Extension
 from ..limits import DEFAULT_LIMITS, Limits
+from ..listening import forget, listen
 from ..tlstools import tls_info
 from .clock import Clock
 from .driver import Driver, logger
@@ -89,19 +90,11 @@ class Server:
         secured: dict[str, Any] = {}
         if self._implicit:
             secured = {"ssl": self._tls, "ssl_handshake_timeout": timeout}
-        if self._given is not None:
-            for given in self._given:
-                self._listeners.append(
-                    await loop.create_server(self._protocol, sock=given, **secured)
-                )
-        elif self._path is not None:
-            self._listeners.append(
-                await loop.create_unix_server(self._protocol, self._path, **secured)
-            )
-        else:
-            self._listeners.append(
-                await loop.create_server(self._protocol, self._host, self._port, **secured)
-            )
+        given = self._given
+        if given is None:
+            given = [await asyncio.to_thread(listen, self._host, self._port, self._path)]
+        for sock in given:
+            self._listeners.append(await loop.create_server(self._protocol, sock=sock, **secured))
         self.addresses = [at.getsockname() for one in self._listeners for at in one.sockets]
         return self
 
@@ -123,6 +116,8 @@ class Server:
         for listener in self._listeners:
             listener.close()
         self._listeners.clear()
+        if self._path is not None:
+            forget(self._path)
         for driver in tuple(self._drivers):
             driver.stop()
         self._closed.set()

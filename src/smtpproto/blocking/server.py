@@ -19,6 +19,7 @@ from typing import Any
 from ..dialogues.settings import ServerSettings, TLSMode, server_settings
 from ..extensions import Extension
 from ..limits import DEFAULT_LIMITS, Limits
+from ..listening import forget, listen
 from .driver import Driver, logger
 
 _GRACE = 5.0
@@ -79,7 +80,11 @@ class Server:
         Raises:
             OSError: the address cannot be had.
         """
-        self._listeners = self._listen()
+        self._listeners = (
+            [listen(self._host, self._port, self._path)]
+            if self._given is None
+            else list(self._given)
+        )
         self.addresses = [listener.getsockname() for listener in self._listeners]
         self._wake = socket.socketpair()
         self._acceptor = threading.Thread(target=self._accept_all, name="smtpproto", daemon=True)
@@ -130,25 +135,6 @@ class Server:
         """Wait until `close` is called."""
         self._closing.wait()
 
-    def _listen(self) -> list[socket.socket]:
-        if self._given is not None:
-            return list(self._given)
-        if self._path is not None:
-            listener = socket.socket(socket.AF_UNIX)
-            try:
-                listener.bind(self._path)
-                listener.listen()
-            except OSError:
-                listener.close()
-                raise
-            return [listener]
-        if self._host is None:
-            dual = socket.has_dualstack_ipv6()
-            family = socket.AF_INET6 if dual else socket.AF_INET
-            return [socket.create_server(("", self._port), family=family, dualstack_ipv6=dual)]
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        return [socket.create_server((self._host, self._port), family=family)]
-
     def _accept_all(self) -> None:
         assert self._wake is not None
         with selectors.DefaultSelector() as selector:
@@ -161,6 +147,8 @@ class Server:
                         self._accept(key.fileobj)
         for listener in self._listeners:
             listener.close()
+        if self._path is not None:
+            forget(self._path)
 
     def _accept(self, listener: socket.socket) -> None:
         try:

@@ -141,6 +141,7 @@ class _Client(Exchange):
             if starttls == "required":
                 raise SecurityError(f"STARTTLS was refused: {answer.reply}", answer.reply)
             return
+        connection.next_event()  # NEED_TLS; an octet behind the 220 is an error
         timeout = recommended_timeout("client", State.TLS)
         info = yield from self.guard(Handshake(b"", self.timeout or timeout))
         connection.tls_established(info)

@@ -1,0 +1,691 @@
+# SPDX-License-Identifier: MIT
+"""One suite for both adapters: what they do is the same, whatever moves the octets."""
+
+from __future__ import annotations
+
+import io
+import logging
+import smtplib
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import pytest
+from adapter_drive import SECONDS, AsyncioWorld, BlockingWorld, Raw, Scripted, World, contexts
+
+from smtpproto import LocalProtocolError, RemoteProtocolError, Reply
+from smtpproto.dialogues import (
+    AllRefused,
+    Collect,
+    ConnectionLost,
+    Message,
+    Peer,
+    Reject,
+    ReplyError,
+    SecurityError,
+    SMTPError,
+    TimedOut,
+)
+from smtpproto.limits import Limits
+
+SERVER, CLIENT = contexts()
+TEXT = b"Subject: x\r\n\r\ntext\r\n"
+HELLO = b"250-mx.example.org\r\n250 PIPELINING\r\n"
+OK = b"250 2.0.0 ok\r\n"
+TLS_MODES = {
+    "plain": ({}, {"security": "none"}),
+    "starttls": ({"tls": SERVER}, {"security": "starttls", "tls": CLIENT}),
+    "implicit": (
+        {"tls": SERVER, "tls_mode": "implicit"},
+        {"security": "implicit", "tls": CLIENT},
+    ),
+}
+
+
+@pytest.fixture(params=[AsyncioWorld, BlockingWorld], ids=["asyncio", "blocking"])
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    made: World = request.param()
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=TLS_MODES)
+def mode(request: pytest.FixtureRequest) -> tuple[dict[str, Any], dict[str, Any]]:
+    return TLS_MODES[request.param]
+
+
+class Noting:
+    """A handler that notes how sessions go; its hooks are plain."""
+
+    def __init__(self) -> None:
+        self.aborted = threading.Event()
+        self.closed = threading.Event()
+        self.messages: list[Message] = []
+
+    def on_message(self, peer: Peer, message: Message) -> None:
+        self.messages.append(message)
+
+    def on_abort(self, peer: Peer) -> None:
+        self.aborted.set()
+
+    def on_close(self, peer: Peer) -> None:
+        self.closed.set()
+
+
+# --- whole messages -----------------------------------------------------------------------------------
+
+
+def big(size: int) -> bytes:
+    line = b"The quick brown fox jumps over the lazy dog. .\r\n"
+    return line * (size // len(line))
+
+
+@pytest.mark.parametrize("transfer", ["data", "bdat"])
+@pytest.mark.parametrize("lmtp", [False, True])
+def test_messages_arrive_as_they_were_sent(
+    world: World, mode: tuple[dict[str, Any], dict[str, Any]], lmtp: bool, transfer: Any
+) -> None:
+    server_options, client_options = mode
+    handler = Collect()
+    contents = [b"", TEXT, b".\r\n..\r\n" * 30000, b"no final newline", big(300_000)]
+    with (
+        world.serve(handler, lmtp=lmtp, **server_options) as server,
+        world.client("localhost", server.port, lmtp=lmtp, **client_options) as client,
+    ):
+        for content in contents:
+            result = client.send(content, "a@x.org", ["b@x.org", "c@x.org"], transfer=transfer)
+            assert result.accepted == ("b@x.org", "c@x.org")
+    received = [message.content for message in handler.messages]
+    expected = [*contents]
+    if transfer == "data":
+        expected[3] += b"\r\n"  # the end of mail data is at the start of a line
+    assert received == expected
+
+
+def test_twenty_megabytes(world: World) -> None:
+    handler = Collect()
+    content = big(20_000_000)
+    with (
+        world.serve(handler) as server,
+        world.client("localhost", server.port) as client,
+    ):
+        client.send(content, "a@x.org", "b@x.org", transfer="data")
+        client.send(io.BytesIO(content), "a@x.org", "b@x.org")
+    assert all(message.content == content for message in handler.messages)
+    assert len(handler.messages) == 2
+
+
+def test_five_hundred_recipients(world: World) -> None:
+    handler = Collect()
+    recipients = [f"user{number}@example.org" for number in range(500)]
+    with world.serve(handler, lmtp=True) as server:
+        with world.client("localhost", server.port, lmtp=True) as client:
+            assert client.send(TEXT, "a@x.org", recipients).accepted == tuple(recipients)
+    assert handler.messages[0].recipients == tuple(recipients)
+
+
+def test_an_email_message(world: World) -> None:
+    handler = Collect()
+    message = EmailMessage()
+    message["From"] = "grün@example.org"
+    message["To"] = "b@example.org"
+    message["Bcc"] = "c@example.org"
+    message["Subject"] = "Grüße"
+    message.set_content("text\n")
+    with world.serve(handler) as server:
+        result = world.send_mail(message, "localhost", server.port)
+    assert result.is_complete
+    [received] = handler.messages
+    assert (received.sender, received.recipients) == (
+        "grün@example.org",
+        ("b@example.org", "c@example.org"),
+    )
+    assert received.parse()["Subject"] == "Grüße"
+
+
+def test_smtplib_as_the_client(world: World, mode: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    options, settings = mode
+    handler = Collect()
+    with world.serve(handler, **options) as server:
+        if settings["security"] == "implicit":
+            client: Any = smtplib.SMTP_SSL("localhost", server.port, context=CLIENT)
+        else:
+            client = smtplib.SMTP("localhost", server.port)
+        with client:
+            if settings["security"] == "starttls":
+                client.starttls(context=CLIENT)
+            client.sendmail("a@x.org", ["b@x.org"], TEXT)
+            client.sendmail("a@x.org", ["b@x.org"], TEXT)
+    assert [message.content for message in handler.messages] == [TEXT, TEXT]
+
+
+# --- hooks ----------------------------------------------------------------------------------------------
+
+
+def test_a_peer_is_known_by_its_address_and_its_tls(world: World) -> None:
+    seen: list[Any] = []
+
+    class Handler(Collect):
+        def on_mail(self, peer: Peer, mail: Any) -> None:
+            seen.append((peer.address[0], peer.tls and peer.tls.version, peer.hello))
+
+    with world.serve(Handler(), tls=SERVER, require_tls=True) as server:
+        with world.client("localhost", server.port, tls=CLIENT, local_name="me.example") as client:
+            assert client.connection.tls.peer_verified
+            assert "tls-server-end-point" in client.connection.tls.channel_bindings
+            client.send(TEXT, "a@x.org", "b@x.org")
+        with Raw(server.port) as raw:
+            raw.say(b"EHLO x.example\r\n")
+            assert raw.say(b"MAIL FROM:<a@x.org>\r\n").startswith("530")
+    [(address, version, hello)] = seen
+    assert (address, version, hello.domain) == ("127.0.0.1", "TLSv1.3", "me.example")
+
+
+def test_hooks_refuse(world: World) -> None:
+    class Handler(Collect):
+        def on_rcpt(self, peer: Peer, rcpt: Any) -> Reply | None:
+            if rcpt.forward_path.address == "no@x.org":
+                raise Reject(550, "unknown", "5.1.1")
+            return Reply(450, "later") if rcpt.forward_path.address == "later@x.org" else None
+
+    with world.serve(Handler()) as server, world.client("localhost", server.port) as client:
+        result = client.send(TEXT, "a@x.org", ["no@x.org", "b@x.org", "later@x.org"])
+        assert [reply.code for reply in result.replies] == [550, 250, 450]
+        with pytest.raises(AllRefused):
+            client.send(TEXT, "a@x.org", "no@x.org")
+        assert client.send(TEXT, "a@x.org", "b@x.org").is_complete
+
+
+def test_a_hook_that_fails_is_logged_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    class Handler(Collect):
+        def on_mail(self, peer: Peer, mail: Any) -> None:
+            if mail.reverse_path.address == "bad@x.org":
+                raise ValueError("cannot")
+
+    handler = Handler()
+    with world.serve(handler) as server, world.client("localhost", server.port) as client:
+        with pytest.raises(ReplyError) as failed:
+            client.send(TEXT, "bad@x.org", "b@x.org")
+        assert failed.value.reply == Reply(451, "local error", "4.3.0")
+        assert client.send(TEXT, "a@x.org", "b@x.org").is_complete
+    [record] = [record for record in caplog.records if record.name == "smtpproto"]
+    assert record.levelno == logging.ERROR
+    assert isinstance(record.exc_info and record.exc_info[1], ValueError)
+
+
+def test_a_421_of_a_hook_closes(world: World) -> None:
+    class Handler(Collect):
+        def on_rcpt(self, peer: Peer, rcpt: Any) -> None:
+            raise Reject(421, "enough", "4.7.0")
+
+    with world.serve(Handler()) as server:
+        with world.client("localhost", server.port) as client:
+            with pytest.raises(ReplyError, match="421"):
+                client.send(TEXT, "a@x.org", "b@x.org")
+            with pytest.raises(ConnectionLost):
+                client.send(TEXT, "a@x.org", "b@x.org")
+        with Raw(server.port) as raw:
+            raw.say(b"EHLO x.example\r\n")
+            raw.say(b"MAIL FROM:<a@x.org>\r\n")
+            raw.sock.sendall(b"RCPT TO:<b@x.org>\r\n" + b"NOOP\r\n" * 1000)
+            assert raw.rest() == b"421 4.7.0 enough\r\n"
+
+
+def test_a_sink(world: World) -> None:
+    class Sink:
+        def __init__(self) -> None:
+            self.octets = 0
+            self.done = ""
+
+        def write(self, data: bytes) -> None:
+            assert len(data) <= 65536 + 8
+            self.octets += len(data)
+
+        def commit(self) -> Reply:
+            self.done = "committed"
+            return Reply(250, "as 4711")
+
+        def abort(self) -> None:
+            self.done = "aborted"
+
+    sinks = []
+
+    class Handler:
+        def open_message(self, peer: Peer) -> Sink:
+            sinks.append(Sink())
+            return sinks[-1]
+
+    content = big(3_000_000)
+    with world.serve(Handler()) as server, world.client("localhost", server.port) as client:
+        assert client.send(content, "a@x.org", "b@x.org").reply.text == "as 4711"
+        assert client.send(content, "a@x.org", "b@x.org", transfer="data").is_complete
+        with Raw(server.port) as raw:
+            raw.say(b"EHLO x.example\r\n")
+            for line in (b"MAIL FROM:<a@x.org>", b"RCPT TO:<b@x.org>", b"DATA"):
+                raw.say(line + b"\r\n")
+            raw.sock.sendall(b"half a mess")
+        deadline = time.monotonic() + SECONDS
+        while not (len(sinks) == 3 and sinks[2].done) and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert [sink.done for sink in sinks] == ["committed", "committed", "aborted"]
+    assert sinks[0].octets == sinks[1].octets == len(content)
+
+
+def test_a_peer_that_leaves_in_the_middle_of_a_message(world: World) -> None:
+    handler = Noting()
+    with world.serve(handler) as server:
+        for reset in (False, True):
+            handler.aborted.clear()
+            handler.closed.clear()
+            with Raw(server.port) as raw:
+                raw.say(b"EHLO x.example\r\n")
+                for line in (b"MAIL FROM:<a@x.org>", b"RCPT TO:<b@x.org>", b"DATA"):
+                    raw.say(line + b"\r\n")
+                raw.sock.sendall(b"half a message\r\n")
+                if reset:
+                    raw.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1" + bytes(7))
+            assert handler.aborted.wait(SECONDS)
+            assert handler.closed.wait(SECONDS)
+    assert handler.messages == []
+
+
+def test_a_handler_for_each_session(world: World) -> None:
+    made = []
+
+    def factory() -> Collect:
+        made.append(Collect())
+        return made[-1]
+
+    with world.serve(factory, factory=True) as server:
+        for _ in range(2):
+            world.send_mail(TEXT, "localhost", server.port, sender="a@x.org", recipients="b@x.org")
+    assert [len(handler.messages) for handler in made] == [1, 1]
+
+
+def test_a_factory_that_fails(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    def factory() -> Collect:
+        raise ValueError("none today")
+
+    with world.serve(factory, factory=True) as server, Raw(server.port, greeting=False) as raw:
+        try:
+            assert raw.rest() == b""
+        except ConnectionResetError:
+            pass
+    assert any(record.levelno == logging.ERROR for record in caplog.records)
+
+
+# --- starting and stopping ----------------------------------------------------------------------------------
+
+
+def test_a_hundred_starts(world: World) -> None:
+    for _ in range(100):
+        with world.serve(Collect()) as server:
+            assert server.port > 0
+            assert server.addresses == [("127.0.0.1", server.port)]
+
+
+def test_stopped_twice(world: World) -> None:
+    with world.serve(Collect()) as server:
+        server.close() if world.name == "blocking" else world.loop.call_soon_threadsafe(
+            server.close
+        )  # type: ignore[union-attr]
+    if isinstance(world, AsyncioWorld):
+        world.call(server.wait_closed())
+    else:
+        server.close()
+        server.wait_closed()
+        server.serve_forever()
+    with pytest.raises(ConnectionRefusedError):
+        Raw(server.port)
+
+
+def test_a_server_that_stops_says_so(world: World) -> None:
+    handler = Noting()
+    with world.serve(handler) as server:
+        raw = Raw(server.port)
+        assert raw.say(b"EHLO x.example\r\n").startswith("250")
+        assert server.sessions == 1
+    with raw:
+        assert raw.rest() == b"421 4.3.2 server shutting down\r\n"
+    assert handler.closed.is_set()
+
+
+def test_a_message_that_is_being_taken_is_taken_when_the_server_stops(world: World) -> None:
+    running = threading.Event()
+    go_on = threading.Event()
+
+    class Handler(Collect):
+        def on_message(self, peer: Peer, message: Message) -> None:
+            running.set()
+            assert go_on.wait(SECONDS)
+            super().on_message(peer, message)
+
+    handler = Handler()
+    with world.serve(handler) as server:
+        raw = Raw(server.port)
+        raw.say(b"EHLO x.example\r\n")
+        for line in (b"MAIL FROM:<a@x.org>", b"RCPT TO:<b@x.org>", b"DATA"):
+            raw.say(line + b"\r\n")
+        raw.sock.sendall(b"x\r\n.\r\n")
+        assert running.wait(SECONDS)
+        threading.Timer(0.2, go_on.set).start()
+    with raw:
+        assert raw.rest() == b"250 2.0.0 message taken\r\n421 4.3.2 server shutting down\r\n"
+    assert len(handler.messages) == 1
+
+
+def test_a_unix_socket(world: World, tmp_path: Path) -> None:
+    handler = Collect()
+    path = str(tmp_path / "lmtp")
+    with world.serve(handler, path=path, lmtp=True) as server:
+        assert server.addresses == [path]
+        assert server.port == 0
+        with world.client(path=path, lmtp=True) as client:
+            client.send(TEXT, "a@x.org", "b@x.org")
+    assert len(handler.messages) == 1
+
+
+def test_sockets_that_are_there_already(world: World) -> None:
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    ports = [listener.getsockname()[1] for listener in listeners]
+    with world.serve(Collect(), sockets=listeners) as server:
+        assert [address[1] for address in server.addresses] == ports
+        for port in ports:
+            with Raw(port) as raw:
+                assert raw.say(b"QUIT\r\n").startswith("221")
+
+
+@pytest.mark.parametrize("host", ["::1", None, "localhost"])
+def test_other_addresses(world: World, host: str | None) -> None:
+    to = host or "127.0.0.1"
+    with world.serve(Collect(), host) as server, Raw(server.port, host=to) as raw:
+        assert raw.say(b"NOOP\r\n").startswith("250")
+
+
+def test_an_address_that_is_taken(world: World, tmp_path: Path) -> None:
+    path = str(tmp_path / "missing" / "socket")
+    for options in ({"path": path}, {"port": 1, "host": "192.0.2.1"}):
+        with pytest.raises(OSError, match="."), world.serve(Collect(), **options):
+            pass
+
+
+def test_settings_that_do_not_fit(world: World) -> None:
+    with pytest.raises(LocalProtocolError, match="tls expected"):
+        world.module.serve(Collect(), require_tls=True)
+    with pytest.raises(LocalProtocolError, match="security"):
+        world.module.Client(security="yes")
+
+
+def test_too_many_connections(world: World) -> None:
+    with world.serve(Collect(), connections=1) as server, Raw(server.port):
+        with Raw(server.port, greeting=False) as second:
+            assert second.reply() == "421 too many connections"
+
+
+# --- time -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("drip", [False, True])
+def test_a_client_that_says_nothing_is_told_and_closed(world: World, drip: bool) -> None:
+    """The time is for the whole command, not for each octet of it."""
+    handler = Noting()
+    with world.serve(handler, timeout=0.4) as server, Raw(server.port) as raw:
+        end = time.monotonic() + SECONDS
+        raw.sock.settimeout(0.05)
+        heard = b""
+        while time.monotonic() < end:
+            try:
+                if drip:
+                    raw.sock.sendall(b"x")
+                heard = raw.sock.recv(1000)
+                break
+            except TimeoutError:
+                continue
+        assert heard.startswith(b"421 4.4.2 timed out\r\n")
+    assert handler.closed.wait(SECONDS)
+
+
+def test_a_server_that_says_nothing(world: World) -> None:
+    with Scripted((b"", b"220 hi\r\n"), (b"never", b"")) as server:
+        with pytest.raises(TimedOut), world.client("127.0.0.1", server.port, timeout=0.2):
+            pass
+
+
+# --- what may not happen ------------------------------------------------------------------------------------------
+
+
+def test_plaintext_behind_the_starttls_command(world: World) -> None:
+    with world.serve(Collect(), tls=SERVER) as server, Raw(server.port) as raw:
+        raw.say(b"EHLO x.example\r\n")
+        assert raw.say(b"STARTTLS\r\nNOOP\r\n").startswith("554")
+        assert raw.rest() == b""
+
+
+def test_plaintext_in_place_of_the_handshake(world: World) -> None:
+    handler = Noting()
+    with world.serve(handler, tls=SERVER) as server, Raw(server.port) as raw:
+        raw.say(b"EHLO x.example\r\n")
+        assert raw.say(b"STARTTLS\r\n").startswith("220")
+        raw.sock.sendall(b"MAIL FROM:<a@x.org>\r\n" * 10)
+        try:
+            assert b"250" not in raw.rest()
+        except ConnectionResetError:
+            pass
+        assert handler.closed.wait(SECONDS)
+
+
+def test_plaintext_behind_the_220(world: World) -> None:
+    forged = b"220 go\r\n250-mx.example.org\r\n250 AUTH PLAIN\r\n"
+    with Scripted(
+        (b"", b"220 hi\r\n"),
+        (b"\r\n", b"250-x\r\n250 STARTTLS\r\n"),
+        (b"\r\n", forged),
+        (b"never", b""),
+    ) as server:
+        with pytest.raises(RemoteProtocolError):
+            world.send_mail(TEXT, "127.0.0.1", server.port, sender="a@x.org", recipients="b@x.org")
+
+
+def test_starttls_taken_out(world: World) -> None:
+    with Scripted((b"", b"220 hi\r\n"), (b"\r\n", HELLO), (b"never", b"")) as server:
+        with pytest.raises(SecurityError):
+            world.send_mail(
+                TEXT,
+                "127.0.0.1",
+                server.port,
+                security="starttls",
+                sender="a@x.org",
+                recipients="b@x.org",
+            )
+    assert b"MAIL" not in server.received
+
+
+def test_a_certificate_that_is_not_trusted(world: World) -> None:
+    envelope: Any = {"sender": "a@x.org", "recipients": "b@x.org"}
+    handler = Collect()
+    with world.serve(handler, tls=SERVER) as server:
+        for security in ("auto", "starttls"):
+            with pytest.raises(SecurityError):
+                world.send_mail(TEXT, "localhost", server.port, security=security, **envelope)
+        assert world.send_mail(TEXT, "localhost", server.port, security="opportunistic", **envelope)
+    with world.serve(handler, tls=SERVER, tls_mode="implicit") as server:
+        with pytest.raises(SecurityError):
+            world.send_mail(TEXT, "localhost", server.port, security="implicit", **envelope)
+        with Raw(server.port, greeting=False) as raw:
+            raw.sock.sendall(b"EHLO plain\r\n")
+            try:
+                raw.rest()
+            except ConnectionResetError:
+                pass
+    assert len(handler.messages) == 1
+
+
+def test_nobody_there(world: World) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(ConnectionLost) as failed:
+        world.send_mail(TEXT, "127.0.0.1", port, sender="a@x.org", recipients="b@x.org")
+    assert failed.value.is_transient
+
+
+# --- clients against servers that follow a script -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("script", "kind"),
+    [
+        ([(b"", b"554 no\r\n")], ReplyError),
+        ([(b"", b"220 hi\r\n")], ConnectionLost),
+        ([(b"", b"220 hi\r\n"), (b"\r\n", b"421 bye\r\n")], ReplyError),
+        ([(b"", b"220 hi\r\n"), (b"\r\n", HELLO), (b"DATA\r\n", b"550 no\r\n" * 3)], ReplyError),
+        (
+            [(b"", b"220 hi\r\n"), (b"\r\n", HELLO), (b"DATA\r\n", OK + b"550 no\r\n503 x\r\n")],
+            AllRefused,
+        ),
+        ([(b"", b"220 hi\r\n"), (b"\r\n", HELLO), (b"DATA\r\n", OK)], ConnectionLost),
+        (
+            [
+                (b"", b"220 hi\r\n"),
+                (b"\r\n", HELLO),
+                (b"DATA\r\n", OK * 2 + b"354 x\r\n"),
+                (b"\r\n.\r\n", b"451 x\r\n"),
+            ],
+            ReplyError,
+        ),
+        ([(b"", b"nonsense\r\n")], RemoteProtocolError),
+    ],
+)
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_server_that_refuses_or_goes_away(
+    world: World, script: list[tuple[bytes, bytes]], kind: Any, reset: bool
+) -> None:
+    with Scripted(*script, reset=reset) as server:
+        with pytest.raises((kind, ConnectionLost) if reset else kind):
+            world.send_mail(
+                TEXT,
+                "127.0.0.1",
+                server.port,
+                security="none",
+                sender="a@x.org",
+                recipients="b@x.org",
+            )
+
+
+def test_helo_and_lock_step(world: World) -> None:
+    script = [
+        (b"", b"220 hi\r\n"),
+        (b"\r\n", b"502 what\r\n"),
+        *[(b"\r\n", OK)] * 3,
+        (b"DATA\r\n", b"354 x\r\n"),
+        (b"\r\n.\r\n", OK),
+        (b"QUIT\r\n", b""),
+    ]
+    with Scripted(*script) as server:
+        assert world.send_mail(
+            TEXT, "127.0.0.1", server.port, sender="a@x.org", recipients="b@x.org"
+        )
+    assert [line.split(b" ")[0] for line in server.received.split(b"\r\n")[:5]] == [
+        b"EHLO",
+        b"HELO",
+        b"MAIL",
+        b"RCPT",
+        b"DATA",
+    ]
+
+
+def test_a_server_that_stops_reading_in_the_middle(world: World) -> None:
+    """Its last words count, even where the rest of the message can no longer be written."""
+    script = [
+        (b"", b"220 hi\r\n"),
+        (b"\r\n", HELLO),
+        (b"DATA\r\n", OK * 2 + b"354 x\r\n"),
+        (b"brown", b"421 4.3.0 no more\r\n"),
+    ]
+    with Scripted(*script) as server:
+        with pytest.raises((ReplyError, ConnectionLost)):
+            world.send_mail(
+                big(50_000_000),
+                "127.0.0.1",
+                server.port,
+                security="none",
+                sender="a@x.org",
+                recipients="b@x.org",
+            )
+
+
+def test_a_source_that_fails_closes_without_the_dot(world: World) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield TEXT
+        raise ValueError("the disk")
+
+    handler = Noting()
+    with world.serve(handler) as server, world.client("localhost", server.port) as client:
+        with pytest.raises(ValueError, match="the disk"):
+            client.send(pieces(), "a@x.org", "b@x.org", transfer="data")
+        assert handler.aborted.wait(SECONDS)
+        with pytest.raises(ConnectionLost, match="closed"):
+            client.send(TEXT, "a@x.org", "b@x.org")
+    assert handler.messages == []
+
+
+def test_a_server_that_went_away_between_two_messages(world: World) -> None:
+    script = [
+        (b"", b"220 hi\r\n"),
+        (b"\r\n", HELLO),
+        (b"DATA\r\n", OK * 2 + b"354 x\r\n"),
+        (b"\r\n.\r\n", OK + b"421 4.4.2 idle\r\n"),
+    ]
+    with (
+        Scripted(*script) as server,
+        world.client("127.0.0.1", server.port, security="none") as client,
+    ):
+        with pytest.raises((SMTPError, RemoteProtocolError)):
+            for _ in range(100):
+                client.send(TEXT, "a@x.org", "b@x.org")
+                time.sleep(0.01)
+        client.close()
+        client.close()
+
+
+def test_senders_at_the_same_time_take_turns(world: World) -> None:
+    handler = Collect()
+    with world.serve(handler) as server, world.client("localhost", server.port) as client:
+        contents = [b"%d\r\n" % number for number in range(20)]
+        threads = [
+            threading.Thread(target=client.send, args=(content, "a@x.org", "b@x.org"))
+            for content in contents
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(SECONDS)
+    assert sorted(message.content for message in handler.messages) == sorted(contents)
+
+
+def test_the_transcript(world: World) -> None:
+    lines: list[str] = []
+    server_lines: list[str] = []
+    with world.serve(Collect(), transcript=server_lines.append) as server:
+        with world.client("localhost", server.port, transcript=lines.append) as client:
+            client.send(TEXT, "a@x.org", "b@x.org")
+    assert "-> RCPT TO:<b@x.org>" in lines
+    assert "-> RCPT TO:<b@x.org>" in server_lines
+
+
+def test_memory_does_not_grow_with_a_refused_message(world: World) -> None:
+    with world.serve(Collect(), limits=Limits(mail_data=1000)) as server:
+        with world.client("localhost", server.port, security="none") as client:
+            client.connection.discard("SIZE")
+            with pytest.raises(ReplyError, match="552"):
+                client.send(big(5_000_000), "a@x.org", "b@x.org", transfer="data")
+            assert client.send(b"x\r\n", "a@x.org", "b@x.org").is_complete
+
+
+def test_a_client_certificate(world: World) -> None:
+    assert isinstance(CLIENT, ssl.SSLContext)
+    assert world.module.Client("x").connection is None
