@@ -467,6 +467,14 @@ def test_half_a_421_at_the_end_is_no_clean_end() -> None:
 
 
 def test_what_begins_as_a_421_must_be_one() -> None:
+    for octets in (b"421-bye\r\n\r", b"421-bye\r\nx"):  # not before the line is there
+        for cut in (0, 9):
+            client = ready()
+            client.receive_data(octets[:cut] or octets)
+            assert events(client) == []
+            if cut:
+                assert feed(client, octets[cut:]) == []
+            assert client.next_event() is Signal.NEED_DATA
     for octets in (b"421-bye\r\n250 ok\r\n", b"421\tx\r\x00\r\n", b"4211 ok\r\n"):
         client = ready()
         with pytest.raises(RemoteProtocolError):

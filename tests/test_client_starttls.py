@@ -93,8 +93,9 @@ def test_octets_behind_the_220_end_the_session(octets: bytes) -> None:
     """The 220 and what an attacker put behind it, in one segment or in two."""
     client = ready()
     client.send(StartTLS())
+    client.receive_data(b"220 go\r\n" + octets)
     with pytest.raises(RemoteProtocolError) as caught:
-        feed(client, b"220 go\r\n" + octets)
+        client.next_event()  # the 220 is not even shown
     assert caught.value.violation is Violation.INPUT_BEHIND_STARTTLS
     assert client.state is State.ERROR
     client = in_tls()

@@ -431,7 +431,7 @@ class ClientConnection(Session):
                 Violation.INPUT_BEHIND_STARTTLS,
             )
         start = self._buffer.peek(3)
-        if not b"421".startswith(start):
+        if not (self._replies.is_within_reply or b"421".startswith(start)):
             raise RemoteProtocolError(
                 f"no reply expected without a command, not {shown(start)}",
                 Violation.REPLY_UNEXPECTED,
@@ -507,6 +507,8 @@ class ClientConnection(Session):
             self._mail_data = MailDataWriter(self._line_endings)
         elif state is State.CLOSED:
             self._close(clean=True)
+        elif state is State.TLS and self._is_unread:
+            self._check_unasked()
 
     def _close(self, clean: bool) -> ConnectionClosed:
         self._closed = ConnectionClosed(clean, tuple(self._outstanding))
