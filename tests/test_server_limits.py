@@ -57,10 +57,16 @@ def test_no_setting_makes_a_line_of_512_octets_too_long() -> None:
 
 
 def test_offered_parameters_lengthen_the_line() -> None:
-    # RFC 5321 4.5.3.1.4: SIZE adds 26 octets to MAIL (RFC 1870 3).
-    limits = dataclasses.replace(drive.SMALL, auth_line=600)
-    server = drive.ready(extensions=[extensions.Size()], limits=limits)
-    assert drive.talk(server, padded(b"NOOP ", 538), padded(b"NOOP ", 539)).codes == [250, 500]
+    # RFC 5321 4.1.1.11. As in RFC 1870 3, RFC 6531 3.1, RFC 4954 3; BODY has no number there.
+    limits = dataclasses.replace(drive.SMALL, auth_line=2000, discarded_line=2000)
+    offered = [extensions.Size(), extensions.EightBitMime(), extensions.SmtpUtf8()]
+    offered.append(extensions.Auth("CRAM-MD5"))
+    length = 512
+    for number, added in enumerate((26, 14, 10, 500)):
+        length += added
+        server = drive.ready(extensions=offered[: number + 1], limits=limits)
+        assert drive.talk(server, padded(b"NOOP ", length)).codes == [250]
+        assert drive.talk(server, padded(b"NOOP ", length + 1)).codes == [500]
 
 
 def test_the_limit_is_2048_by_default() -> None:

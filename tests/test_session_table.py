@@ -92,7 +92,12 @@ UNITS = {"greeting": b"", "end": b".\r\n", "response": b"AAAA\r\n"}
 SUCCESS, INTERMEDIATE = "2yz", "3yz"
 CODES = {"STARTTLS": {SUCCESS: 220}, "DATA": {INTERMEDIATE: 354}}
 CODES |= {name: {INTERMEDIATE: 334} for name in ("AUTH", "response")}
-WRONG_CODES = {"STARTTLS": [250, 221], "DATA": [353, 355, 334], "AUTH": [354], "response": [354]}
+WRONG_CODES = {
+    "STARTTLS": [200, 219, 221, 250, 299],
+    "DATA": [300, 334, 353, 355, 399],
+    "AUTH": [300, 354, 399],
+    "response": [300, 354, 399],
+}
 
 
 def rows() -> dict[tuple[State, str], tuple[State | None, State | None, State]]:
