@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -15,7 +16,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import trustme
 
@@ -91,30 +92,60 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(SRC), "PYTHONWARNINGS": "error"}
 
 
+class Running:
+    """A ``serve`` in a process of its own, with a Maildir, and JSON on its standard output.
+
+    Args:
+        folder: where its files go.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.port = 0
+        self.maildir = folder / "maildir"
+        self.output = folder / "output"
+        self._read = 0
+
+    def take(self) -> list[tuple[dict[str, Any], bytes]]:
+        """Return what came since the last time: what was said of each message, and its octets."""
+        with self.output.open("rb") as output:
+            output.seek(self._read)
+            records = [json.loads(line) for line in output]
+            self._read = output.tell()
+        contents = messages(self.maildir)
+        for path in (self.maildir / "new").iterdir():
+            path.unlink()
+        return list(zip(records, contents, strict=True))
+
+
 @contextmanager
-def serve_process(folder: Path, *argv: str) -> Iterator[int]:
-    """Run ``serve`` in a process, yield its port, and see that it ends cleanly."""
-    file = folder / "port"
-    output = folder / "output"
-    with output.open("wb") as log:
+def serve_process(folder: Path, *argv: str) -> Iterator[Running]:
+    """Run ``serve`` in a process, and see that it ends cleanly."""
+    running = Running(folder)
+    file, notes = folder / "port", folder / "notes"
+    options = [f"--port-file={file}", f"--maildir={running.maildir}", "--json", *argv]
+    with running.output.open("wb") as output, notes.open("wb") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "smtpproto", "serve", "--port=0", f"--port-file={file}", *argv],
+            [sys.executable, "-m", "smtpproto", "serve", "--port=0", *options],
             env=environment(),
-            stdout=log,
-            stderr=log,
+            stdout=output,
+            stderr=errors,
         )
         try:
-            yield wait_for(lambda: -1 if process.poll() is not None else read_port(file))
+            running.port = wait_for(lambda: -1 if process.poll() is not None else read_port(file))
+            yield running
         finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                status = process.wait(PATIENCE)
-            finally:
-                process.kill()
-                process.wait()
-    shown = output.read_text("utf-8", "replace")
-    assert status == 0, shown
-    assert "Traceback" not in shown
+            status = stop(process)
+    assert (status, notes.read_text("utf-8").count("\n")) == (0, 2), notes.read_text("utf-8")
+
+
+def stop(process: subprocess.Popen[bytes]) -> int:
+    """End a process, and return its exit status."""
+    process.terminate()
+    try:
+        return process.wait(PATIENCE)
+    finally:
+        process.kill()
+        process.wait()
 
 
 def messages(maildir: Path) -> list[bytes]:
