@@ -12,6 +12,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,23 @@ def test_implicit_tls_with_a_key_of_its_own(tmp_path: Path, capsys: Capture) -> 
     announced = serve_for(client, "--tls-cert", own, "--tls-key", own, "--implicit-tls", "--json")
     assert b"STARTTLS" not in announced
     assert json.loads(capsys.readouterr().out)["tls"].startswith("TLSv1.")
+
+
+@pytest.mark.parametrize("argv", [[], ["--implicit-tls"]], ids=["STARTTLS", "implicit"])
+def test_a_client_that_fails_at_tls_leaves_no_trace(argv: list[str], capsys: Capture) -> None:
+    def client(port: int) -> None:
+        with Telnet(port) as telnet:
+            if not argv:
+                telnet.reply()
+                telnet.say(b"EHLO client.example")
+                telnet.say(b"STARTTLS")
+            telnet.write(b"EHLO client.example\r\n" * 10)
+            with suppress(ConnectionResetError):  # there was more to read for the server
+                while telnet.reply():
+                    pass
+
+    serve_for(client, "--tls-cert", certificates()[1], *argv)
+    assert capsys.readouterr().err.count("\n") == 2
 
 
 def test_lmtp_over_a_unix_socket(tmp_path: Path, capsys: Capture) -> None:
@@ -320,6 +338,7 @@ def test_a_port_in_use(capsys: Capture) -> None:
         (["--host", "192.0.2.1"], 69, "cannot listen on 192.0.2.1 port 0: "),
         (["--host", "no.such.host.invalid"], 69, "cannot listen on no.such.host.invalid port 0: "),
         (["--unix", "/no/such/folder/s"], 69, "cannot listen on /no/such/folder/s: No such file"),
+        (["--unix", __file__], 69, f"cannot listen on {__file__}: there is such a file already"),
         (["--tls-cert", "/no/such/file"], 2, "--tls-cert: a certificate and its key in PEM"),
         (["--tls-cert", __file__], 2, "--tls-cert: a certificate and its key in PEM expected"),
         (["--tls-key", "x"], 2, "--tls-key: --tls-cert expected too"),

@@ -161,10 +161,11 @@ def _tls(args: argparse.Namespace) -> ssl.SSLContext | None:
 
 def _cannot_listen(args: argparse.Namespace, error: OSError) -> status.CommandError:
     where = args.unix or f"{args.host} port {args.port}"
-    if error.errno == errno.EADDRINUSE:
+    advice = error.strerror or str(error)
+    if error.errno == errno.EADDRINUSE and args.unix:
+        advice = "there is such a file already; remove it, or choose another path"
+    elif error.errno == errno.EADDRINUSE:
         advice = "another program listens there; choose another --port, or 0 for any"
-    else:
-        advice = f"{error.strerror or error}"
     return status.CommandError(f"cannot listen on {where}: {advice}", status.UNAVAILABLE)
 
 
