@@ -166,11 +166,17 @@ class Scripted:
         script: pairs of what to wait for and what to say then; an empty mark waits for nothing, and
             None as what to say makes the TLS handshake.
         reset: end with a reset of the connection.
+        holds: do not end, and read nothing more, before the test does.
     """
 
-    def __init__(self, *script: tuple[bytes, bytes | None], reset: bool = False) -> None:
+    def __init__(
+        self, *script: tuple[bytes, bytes | None], reset: bool = False, holds: bool = False
+    ) -> None:
         self._script = script
         self._reset = reset
+        self._end = threading.Event()
+        if not holds:
+            self._end.set()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.received = b""
@@ -198,6 +204,7 @@ class Scripted:
                     sock = contexts()[0].wrap_socket(sock, server_side=True)
                 else:
                     sock.sendall(reply)
+            self._end.wait(SECONDS)
             if self._reset:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         except OSError:
@@ -209,6 +216,7 @@ class Scripted:
         return self
 
     def __exit__(self, *_: object) -> None:
-        socket.socket.shutdown(self._listener, socket.SHUT_RDWR)
+        self._end.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join(SECONDS)

@@ -8,7 +8,6 @@ from typing import Any
 
 from smtpproto import ServerConnection, TLSInfo
 from smtpproto.dialogues import (
-    Close,
     Dialogue,
     Handle,
     Handshake,

@@ -201,7 +201,7 @@ def test_a_message_is_parsed_on_demand() -> None:
     assert handler.messages[0].reverse_path.local_part == "a"
 
 
-# --- the end of transactions ----------------------------------------------------------------------
+# --- the end of transactions ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("end", [b"RSET\r\n", b"EHLO again.example\r\n", b"QUIT\r\n", b""])
@@ -278,7 +278,7 @@ def test_too_many_connections() -> None:
     assert run.steps == [Close(b"421 too many connections\r\n", lingers=True)]
 
 
-# --- STARTTLS ---------------------------------------------------------------------------------------
+# --- STARTTLS ------------------------------------------------------------------------------------
 
 
 def test_starttls() -> None:
@@ -305,7 +305,7 @@ def test_plaintext_behind_starttls() -> None:
     assert not any(isinstance(step, Handshake) for step in run.steps)
 
 
-# --- sinks --------------------------------------------------------------------------------------------
+# --- sinks ---------------------------------------------------------------------------------------
 
 
 def streamed(sink: Any, *inputs: bytes, **hooks: Any) -> tuple[Run, Recorder]:
@@ -410,7 +410,7 @@ def test_a_commit_that_refuses_is_the_end_of_it() -> None:
     assert handler.names == ["open_message"]
 
 
-# --- LMTP ---------------------------------------------------------------------------------------------
+# --- LMTP ----------------------------------------------------------------------------------------
 
 
 def test_lmtp_has_a_reply_for_each_recipient() -> None:
@@ -456,7 +456,7 @@ def test_in_smtp_there_is_one_answer() -> None:
     assert len(run.failures) == 1
 
 
-# --- the rest -------------------------------------------------------------------------------------------
+# --- the rest ------------------------------------------------------------------------------------
 
 
 def test_the_transcript() -> None:

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: MIT
+"""What only the asyncio client does: cancellation, asynchronous sources, the loop kept free."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+import pytest
+from adapter_drive import SECONDS, Scripted
+
+from smtpproto import Reply
+from smtpproto.asyncio import Client, Collect, ConnectionLost, TimedOut, send_mail, serve
+
+TEXT = b"Subject: x\r\n\r\ntext\r\n"
+HELLO = b"250-mx.example.org\r\n250 PIPELINING\r\n"
+
+
+def run(test: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    return asyncio.run(asyncio.wait_for(test(), SECONDS))
+
+
+def test_a_cancelled_send_closes_the_connection() -> None:
+    """A half-read reply must not be left for the next message."""
+
+    async def test() -> None:
+        script = [
+            (b"", b"220 hi\r\n"),
+            (b"\r\n", HELLO),
+            (b"DATA\r\n", b"250 ok\r\n25"),
+            (b"never", b""),
+        ]
+        with Scripted(*script) as server:
+            async with Client("127.0.0.1", server.port, security="none") as client:
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.2):
+                        await client.send(TEXT, "a@x.org", "b@x.org")
+                assert client.connection is None
+                with pytest.raises(ConnectionLost):
+                    await client.send(TEXT, "a@x.org", "b@x.org")
+
+    run(test)
+
+
+def test_a_cancelled_source_is_cancelled_with_the_send() -> None:
+    cancelled = []
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield TEXT
+        try:
+            await asyncio.sleep(SECONDS)
+        except asyncio.CancelledError:
+            cancelled.append(True)
+            raise
+
+    async def test() -> None:
+        handler = Collect()
+        async with serve(handler) as server, Client("127.0.0.1", server.port) as client:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await client.send(pieces(), "a@x.org", "b@x.org")
+            await asyncio.sleep(0.01)
+        assert handler.messages == []
+
+    run(test)
+    assert cancelled == [True]
+
+
+def test_asynchronous_sources() -> None:
+    async def pieces(size: int) -> AsyncIterator[bytes]:
+        for _ in range(size):
+            await asyncio.sleep(0)
+            yield b"x" * 998 + b"\r\n"
+
+    async def test() -> None:
+        handler = Collect()
+        async with serve(handler) as server, Client("127.0.0.1", server.port) as client:
+            for transfer in ("data", "bdat"):
+                await client.send(pieces(300), "a@x.org", "b@x.org", transfer=transfer)
+        assert [len(message.content) for message in handler.messages] == [300_000] * 2
+
+    run(test)
+
+
+def test_files_are_read_in_a_thread() -> None:
+    threads = set()
+
+    class File(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            threads.add(threading.current_thread())
+            return super().read(size)
+
+    async def test() -> None:
+        async with serve(Collect()) as server:
+            await send_mail(
+                File(TEXT * 1000), "127.0.0.1", server.port, sender="a@x.org", recipients="b@x.org"
+            )
+
+    run(test)
+    assert threading.main_thread() not in threads
+
+
+def test_a_source_that_is_too_slow() -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield TEXT
+        await asyncio.sleep(SECONDS)
+
+    async def test() -> None:
+        async with serve(Collect()) as server:
+            async with Client("127.0.0.1", server.port, timeout=0.2) as client:
+                with pytest.raises(TimeoutError) as failed:
+                    await client.send(pieces(), "a@x.org", "b@x.org")
+        assert not isinstance(failed.value, TimedOut)
+
+    run(test)
+
+
+def test_connecting_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test() -> None:
+        async def connect(*_: Any, **__: Any) -> None:
+            await asyncio.sleep(SECONDS)
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", connect)
+        with pytest.raises(TimedOut, match="no connection"):
+            async with Client("127.0.0.1", 1, timeout=0.05):
+                pass
+
+    run(test)
+
+
+def test_a_server_that_talks_while_nothing_was_asked() -> None:
+    """What it says is kept, up to a bound, and heard before the next message."""
+
+    async def test() -> None:
+        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"220 hi\r\n")
+            await reader.readline()
+            writer.write(HELLO)
+            await asyncio.sleep(0.05)
+            writer.write(b"421 4.4.2 bye\r\n")
+            await writer.drain()
+            writer.close()
+
+        server = await asyncio.start_server(talk, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with Client("127.0.0.1", port, security="none", timeout=SECONDS) as client:
+            await asyncio.sleep(0.2)
+            with pytest.raises(Exception, match=r"421 4\.4\.2 bye") as failed:
+                await client.send(TEXT, "a@x.org", "b@x.org")
+            assert failed.value.reply == Reply(421, "bye", "4.4.2")  # type: ignore[attr-defined]
+        server.close()
+        await server.wait_closed()
+
+    run(test)

@@ -1,0 +1,538 @@
+# SPDX-License-Identifier: MIT
+"""What only the asyncio server does: hooks in the loop and in threads, writes, tasks, the clock."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import socket
+import sys
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from adapter_drive import SECONDS, contexts
+
+from smtpproto import Reply
+from smtpproto.asyncio import Client, Collect, Message, Peer, Reject, serve
+from smtpproto.asyncio import driver as drivers
+from smtpproto.asyncio.clock import Clock
+from smtpproto.dialogues import Close, Handle, Read, SendResult
+
+TEXT = b"Subject: x\r\n\r\ntext\r\n"
+GROUP = b"MAIL FROM:<a@x.org>\r\nRCPT TO:<b@x.org>\r\nRCPT TO:<c@x.org>\r\nDATA\r\n"
+
+
+def run(test: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    return asyncio.run(asyncio.wait_for(test(), SECONDS))
+
+
+async def send(port: int, content: bytes = TEXT) -> SendResult:
+    async with Client("127.0.0.1", port, security="none", timeout=SECONDS) as client:
+        return await client.send(content, "a@x.org", "b@x.org")
+
+
+class Streams:
+    """A client that writes what it is told."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    @classmethod
+    async def connect(cls, port: int) -> Streams:
+        made = cls(*await asyncio.open_connection("127.0.0.1", port))
+        assert (await made.reply()).startswith("220")
+        return made
+
+    async def reply(self) -> str:
+        lines = []
+        while line := await self.reader.readline():
+            lines.append(line)
+            if line[3:4] != b"-":
+                break
+        return b"".join(lines).decode().removesuffix("\r\n")
+
+    async def say(self, octets: bytes) -> str:
+        self.writer.write(octets)
+        return await self.reply()
+
+    async def close(self) -> None:
+        self.writer.close()
+        await self.writer.wait_closed()
+
+
+# --- hooks ---------------------------------------------------------------------------------------
+
+
+def test_async_hooks_run_in_the_loop() -> None:
+    seen: list[Any] = []
+
+    class Handler(Collect):
+        async def on_mail(self, peer: Peer, mail: Any) -> None:
+            seen.append(threading.current_thread())
+
+        async def on_rcpt(self, peer: Peer, rcpt: Any) -> Reply:
+            await asyncio.wait_for(asyncio.sleep(0.01), 1)
+            seen.append(threading.current_thread())
+            return Reply(250, "in time")
+
+    async def test() -> None:
+        async with serve(Handler()) as server:
+            await send(server.port)
+
+    run(test)
+    assert seen == [threading.main_thread()] * 2
+
+
+def test_plain_hooks_run_in_a_thread_with_the_context_of_the_session() -> None:
+    seen: list[Any] = []
+    variable = contextvars.ContextVar("variable", default="none")
+
+    class Handler(Collect):
+        def on_mail(self, peer: Peer, mail: Any) -> None:
+            seen.append((threading.current_thread() is threading.main_thread(), variable.get()))
+
+    async def test(threads: bool) -> None:
+        variable.set("set")
+        async with serve(Handler(), threads=threads) as server:
+            await send(server.port)
+
+    run(lambda: test(True))
+    run(lambda: test(False))
+    assert seen == [(False, "set"), (True, "set")]
+
+
+def test_a_hook_that_blocks_stalls_nobody_else() -> None:
+    class Handler(Collect):
+        def on_message(self, peer: Peer, message: Message) -> None:
+            barrier.wait(SECONDS)  # nobody passes before all twenty are here
+
+    barrier = threading.Barrier(20)
+
+    async def test() -> None:
+        async with serve(Handler()) as server:
+            await asyncio.gather(*(send(server.port) for _ in range(20)))
+
+    run(test)
+    assert barrier.n_waiting == 0
+
+
+def test_other_callables_as_hooks() -> None:
+    """An object with an asynchronous ``__call__`` that is not hashable; a hook giving a future."""
+    seen = []
+
+    class Hook:
+        __hash__ = None  # type: ignore[assignment]
+
+        async def __call__(self, peer: Peer, mail: Any) -> None:
+            await asyncio.sleep(0)
+            seen.append(mail)
+
+    class Handler(Collect):
+        on_mail = Hook()
+
+        def on_rcpt(self, peer: Peer, rcpt: Any) -> Any:
+            future = loop.create_future()
+            loop.call_soon_threadsafe(future.set_result, Reply(251, "later"))
+            return future
+
+    async def test() -> None:
+        nonlocal loop
+        loop = asyncio.get_running_loop()
+        for threads in (True, False):
+            async with serve(Handler(), threads=threads) as server:
+                result = await send(server.port)
+                assert result.is_complete
+
+    loop: Any = None
+    run(test)
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize("kind", ["plain", "async at once", "async later", "cancelled"])
+def test_a_hook_that_fails_is_logged_once(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    class Plain(Collect):
+        def on_rcpt(self, peer: Peer, rcpt: Any) -> None:
+            raise ValueError("cannot")
+
+    class Async(Collect):
+        async def on_rcpt(self, peer: Peer, rcpt: Any) -> None:
+            if kind != "async at once":
+                await asyncio.sleep(0)
+            if kind == "cancelled":
+                raise asyncio.CancelledError
+            raise ValueError("cannot")
+
+    handler = Plain() if kind == "plain" else Async()
+
+    async def test() -> list[str]:
+        async with serve(handler) as server:
+            client = await Streams.connect(server.port)
+            replies = [
+                await client.say(b"EHLO x\r\n"),
+                await client.say(b"MAIL FROM:<a@x.org>\r\n"),
+            ]
+            replies += [await client.say(b"RCPT TO:<b@x.org>\r\n"), await client.say(b"QUIT\r\n")]
+            await client.close()
+            return [reply[:3] for reply in replies]
+
+    assert run(test) == ["250", "250", "451", "221"]
+    records = [record for record in caplog.records if record.name == "smtpproto"]
+    assert [record.levelno for record in records] == [logging.ERROR]
+
+
+def test_a_refusal_is_no_fault(caplog: pytest.LogCaptureFixture) -> None:
+    class Handler(Collect):
+        async def on_rcpt(self, peer: Peer, rcpt: Any) -> None:
+            await asyncio.sleep(0)
+            raise Reject(550, "no", "5.1.1")
+
+    async def test() -> str:
+        async with serve(Handler()) as server:
+            client = await Streams.connect(server.port)
+            await client.say(b"EHLO x\r\n")
+            await client.say(b"MAIL FROM:<a@x.org>\r\n")
+            reply = await client.say(b"RCPT TO:<b@x.org>\r\n")
+            await client.close()
+            return reply
+
+    assert run(test) == "550 5.1.1 no"
+    assert [record for record in caplog.records if record.name == "smtpproto"] == []
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_hook_that_hangs_is_given_up(plain: bool, caplog: pytest.LogCaptureFixture) -> None:
+    free = threading.Event()
+    cancelled = threading.Event()
+
+    class Plain(Collect):
+        def on_rcpt(self, peer: Peer, rcpt: Any) -> None:
+            free.wait(SECONDS)
+            raise ValueError("too late")
+
+    class Async(Collect):
+        async def on_rcpt(self, peer: Peer, rcpt: Any) -> None:
+            try:
+                await asyncio.sleep(SECONDS)
+            except asyncio.CancelledError:
+                cancelled.set()
+                raise
+
+    async def test() -> list[str]:
+        async with serve(Plain() if plain else Async(), timeout=0.2) as server:
+            client = await Streams.connect(server.port)
+            await client.say(b"EHLO x\r\n")
+            await client.say(b"MAIL FROM:<a@x.org>\r\n")
+            replies = [await client.say(b"RCPT TO:<b@x.org>\r\n"), await client.say(b"NOOP\r\n")]
+            free.set()
+            replies.append(await client.say(b"QUIT\r\n"))
+            await client.close()
+            return [reply[:3] for reply in replies]
+
+    assert run(test) == ["451", "250", "221"]
+    assert plain or cancelled.is_set()
+    assert any("took too long" in record.message for record in caplog.records)
+
+
+def test_reading_stops_while_a_hook_runs() -> None:
+    go_on: Any = None
+
+    class Handler(Collect):
+        async def on_mail(self, peer: Peer, mail: Any) -> None:
+            await go_on.wait()
+
+    async def test() -> None:
+        nonlocal go_on
+        go_on = asyncio.Event()
+        async with serve(Handler()) as server:
+            client = await Streams.connect(server.port)
+            await client.say(b"EHLO x\r\n")
+            client.writer.write(b"MAIL FROM:<a@x.org>\r\n")
+            await asyncio.sleep(0.05)
+            flood = b"NOOP " + b"x" * 995 + b"\r\n"
+            client.writer.write(flood * 4000)
+            await asyncio.sleep(0.1)
+            [driver] = server._drivers
+            assert sum(map(len, driver._early)) <= drivers.BUFFER
+            assert driver._paused
+            go_on.set()
+            assert (await client.reply()).startswith("250 2.1.0")
+            await client.close()
+
+    run(test)
+
+
+# --- writes --------------------------------------------------------------------------------------
+
+
+def test_a_group_of_commands_is_answered_by_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 2920 3.2."""
+    writes: list[bytes] = []
+    made = drivers.Driver.connection_made
+
+    class Counting:
+        def __init__(self, transport: Any) -> None:
+            self._transport = transport
+
+        def write(self, octets: bytes) -> None:
+            writes.append(octets)
+            self._transport.write(octets)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._transport, name)
+
+    def connection_made(self: Any, transport: Any) -> None:
+        made(self, Counting(transport))
+
+    monkeypatch.setattr(drivers.Driver, "connection_made", connection_made)
+
+    class Handler(Collect):
+        async def on_rcpt(self, peer: Peer, rcpt: Any) -> None:
+            """Ends at once, so that nothing has to be written before."""
+
+    async def test() -> None:
+        async with serve(Handler()) as server:
+            client = await Streams.connect(server.port)
+            await client.say(b"EHLO x\r\n")
+            writes.clear()
+            client.writer.write(GROUP)
+            for _ in range(4):
+                await client.reply()
+            # Before Python 3.12 a hook that is asynchronous always becomes a task.
+            assert len(writes) == (1 if sys.version_info >= (3, 12) else 3)
+            await client.say(TEXT + b".\r\n")
+            assert len(writes) == 2
+            await client.close()
+
+    run(test)
+
+
+def test_a_client_that_does_not_read_is_not_read_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drivers, "_CLOSING", 0.1)
+
+    class Handler(Collect):
+        async def on_help(self, peer: Peer, command: Any) -> Reply:
+            return Reply(214, ["x" * 400] * 250)
+
+    async def test() -> None:
+        async with serve(Handler(), timeout=0.5) as server:
+            client = await Streams.connect(server.port)
+            sock = client.writer.get_extra_info("socket")
+            client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.writer.write(b"HELP\r\n" * 90)
+            [driver] = server._drivers
+            while not driver._choked:
+                await asyncio.sleep(0.01)
+            size = driver.transport.get_write_buffer_size()
+            assert size < 2_000_000
+            while server.sessions:  # the peer took too long
+                await asyncio.sleep(0.05)
+            client.writer.transport.abort()
+
+    run(test)
+
+
+# --- the end -------------------------------------------------------------------------------------
+
+
+def test_serve_forever_ends_with_close() -> None:
+    async def test() -> None:
+        async with serve(Collect()) as server:
+            waiting = asyncio.create_task(server.serve_forever())
+            await asyncio.sleep(0)
+            assert not waiting.done()
+            server.close()
+            await waiting
+            server.close()
+            await server.wait_closed()
+            await server.wait_closed()
+
+    run(test)
+
+
+def test_a_hook_that_hangs_does_not_keep_the_server_from_closing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("smtpproto.asyncio.server._GRACE", 0.1)
+    cancelled = []
+
+    class Handler(Collect):
+        async def on_message(self, peer: Peer, message: Message) -> None:  # type: ignore[override]
+            try:
+                await asyncio.sleep(SECONDS)
+            except asyncio.CancelledError:
+                cancelled.append(message)
+                raise
+
+    async def test() -> None:
+        async with serve(Handler()) as server:
+            client = await Streams.connect(server.port)
+            await client.say(b"EHLO x\r\n")
+            client.writer.write(GROUP)
+            for _ in range(4):
+                await client.reply()
+            client.writer.write(b".\r\n")
+            await asyncio.sleep(0.05)
+        assert await client.reader.read() == b""
+        await client.close()
+
+    run(test)
+    assert len(cancelled) == 1
+
+
+def test_input_after_the_last_reply_does_not_destroy_it() -> None:
+    class Handler(Collect):
+        async def on_mail(self, peer: Peer, mail: Any) -> None:
+            raise Reject(421, "go", "4.7.0")
+
+    async def test() -> None:
+        async with serve(Handler()) as server:
+            client = await Streams.connect(server.port)
+            await client.say(b"EHLO x\r\n")
+            client.writer.write(b"MAIL FROM:<a@x.org>\r\n")
+            await asyncio.sleep(0.05)
+            for _ in range(10):
+                client.writer.write(b"NOOP\r\n" * 1000)
+                await asyncio.sleep(0)
+            assert await client.reader.read() == b"421 4.7.0 go\r\n"
+            await client.close()
+            while server.sessions:
+                await asyncio.sleep(0.01)
+
+    run(test)
+
+
+@pytest.mark.parametrize("closing", [False, True])
+def test_a_client_that_never_closes_is_closed(
+    closing: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drivers, "LINGER", 0.1)
+
+    class Handler(Collect):
+        async def on_connect(self, peer: Peer) -> None:
+            raise Reject(421, "go", "4.7.0")
+
+    async def test() -> None:
+        async with serve(Handler(), timeout=0.2) as server:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            assert (await reader.read()).startswith(b"421")
+            assert server.sessions == 1
+            while server.sessions and not closing:
+                await asyncio.sleep(0.02)
+        writer.close()
+
+    run(test)
+
+
+def test_a_session_that_fails_is_logged_and_closed(caplog: pytest.LogCaptureFixture) -> None:
+    """What can only be a fault of a dialogue."""
+
+    async def test() -> None:
+        async with serve(Collect()) as server:
+
+            def broken() -> Any:
+                yield Read(b"220 hi\r\n", 5.0)
+                raise ZeroDivisionError
+
+            class Settings:
+                @staticmethod
+                def session(*_: Any) -> Any:
+                    return broken()
+
+            server._settings = Settings  # type: ignore[assignment]
+            client = await Streams.connect(server.port)
+            client.writer.write(b"x")
+            with pytest.raises((ConnectionResetError, AssertionError)):
+                assert await client.reader.read() != b""
+            client.writer.close()
+            while server.sessions:
+                await asyncio.sleep(0.01)
+            server._settings = type("S", (), {"session": Settings.session, "handler": None})  # type: ignore[assignment]
+
+    run(test)
+    assert any("a session failed" in record.message for record in caplog.records)
+
+
+def test_half_closed_connections_get_their_replies() -> None:
+    async def test() -> None:
+        handler = Collect()
+        async with serve(handler) as server:
+            client = await Streams.connect(server.port)
+            client.writer.write(b"EHLO x\r\n" + GROUP + TEXT + b".\r\nQUIT\r\n")
+            client.writer.write_eof()
+            replies = await client.reader.read()
+            assert replies.endswith(
+                b"221 2.0.0 " + server._settings.hostname.encode() + b" closing\r\n"
+            )
+            await client.close()
+        assert len(handler.messages) == 1
+
+    run(test)
+
+
+def test_no_timer_runs_without_connections() -> None:
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+        clock = Clock(loop, None)
+        assert clock.interval == 1.0
+        assert Clock(loop, 0.4).interval == 0.1
+
+        class Timed:
+            deadline = 0.0
+            expired = 0
+
+            def expire(self) -> None:
+                self.expired += 1
+                self.deadline = float("inf")
+
+        clock.interval = 0.01
+        one, other = Timed(), Timed()
+        other.deadline = float("inf")
+        clock.add(one)
+        clock.add(other)
+        await asyncio.sleep(0.1)
+        assert (one.expired, other.expired) == (1, 0)
+        clock.discard(one)
+        clock.discard(other)
+        clock.discard(other)
+        assert clock._timer is None
+        assert clock.deadline(5) >= loop.time() + 4
+
+    run(test)
+
+
+def test_dialogues_of_ones_own() -> None:
+    """A driver runs any dialogue, one after the other."""
+    _, context = contexts()
+
+    async def test() -> None:
+        async with serve(Collect()) as server:
+            loop = asyncio.get_running_loop()
+            clock = Clock(loop, None)
+            _, driver = await loop.create_connection(
+                lambda: drivers.Driver(clock, tls=context, is_server=False),
+                "127.0.0.1",
+                server.port,
+            )
+
+            def one() -> Any:
+                greeting = yield Read(b"", 5.0)
+                answer = yield Handle(b"NOOP\r\n", lambda: "called", (), 5.0, blocks=False)
+                return greeting[:3], answer, (yield Read(b"", 5.0))[:3]
+
+            assert await driver.run(one()) == (b"220", "called", b"250")
+            await asyncio.sleep(0.02)
+
+            def two() -> Any:
+                assert (yield Read(b"", 0.0)) is None
+                yield Close(b"QUIT\r\n")
+
+            assert await driver.run(two()) is None
+            await driver.closed
+            driver.abort()
+
+    run(test)

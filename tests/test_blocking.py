@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: MIT
+"""What only the blocking adapter does: threads, sockets, no await."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from typing import Any
+
+import pytest
+from adapter_drive import SECONDS, Raw
+
+from smtpproto.blocking import Client, Collect, ConnectionLost, Message, Peer, Reject, serve
+from smtpproto.blocking import driver as drivers
+from smtpproto.dialogues import Read, TimedOut
+
+TEXT = b"Subject: x\r\n\r\ntext\r\n"
+
+
+def begin(raw: Raw) -> None:
+    raw.say(b"EHLO x.example\r\n")
+    for line in (b"MAIL FROM:<a@x.org>", b"RCPT TO:<b@x.org>", b"DATA"):
+        raw.say(line + b"\r\n")
+
+
+def wait_for(condition: Any) -> None:
+    end = time.monotonic() + SECONDS
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert condition()
+
+
+def test_hooks_run_in_the_thread_of_their_session() -> None:
+    seen = []
+
+    class Handler(Collect):
+        def on_mail(self, peer: Peer, mail: Any) -> None:
+            seen.append(threading.current_thread())
+
+    with serve(Handler()) as server:
+        for _ in range(2):
+            with Client("127.0.0.1", server.port) as client:
+                client.send(TEXT, "a@x.org", "b@x.org")
+                client.send(TEXT, "a@x.org", "b@x.org")
+    assert len(seen) == 4
+    assert seen[0] is seen[1]
+    assert seen[2] is seen[3]
+    assert seen[0] is not seen[2]
+
+
+def test_nothing_is_awaited(caplog: pytest.LogCaptureFixture) -> None:
+    class Handler(Collect):
+        async def on_mail(self, peer: Peer, mail: Any) -> None:
+            """Never runs."""
+
+        def on_rcpt(self, peer: Peer, rcpt: Any) -> Any:
+            return Awaitable()
+
+    class Awaitable:
+        def __await__(self) -> Any:
+            yield
+
+    with serve(Handler()) as server, Raw(server.port) as raw:
+        raw.say(b"EHLO x.example\r\n")
+        assert raw.say(b"MAIL FROM:<a@x.org>\r\n") == "451 4.3.0 local error"
+    del Handler.on_mail
+    with serve(Handler()) as server, Raw(server.port) as raw:
+        raw.say(b"EHLO x.example\r\n")
+        raw.say(b"MAIL FROM:<a@x.org>\r\n")
+        assert raw.say(b"RCPT TO:<b@x.org>\r\n") == "451 4.3.0 local error"
+    assert sum("a hook failed" in record.message for record in caplog.records) == 2
+
+
+def test_a_group_of_commands_is_answered_by_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 2920 3.2."""
+    writes: list[bytes] = []
+
+    class Counting(socket.socket):
+        def sendall(self, data: Any, flags: int = 0) -> None:
+            writes.append(bytes(data))
+            super().sendall(data, flags)
+
+    accept = socket.socket.accept
+
+    def accept_counting(self: socket.socket) -> Any:
+        sock, address = accept(self)
+        counting = Counting(sock.family, sock.type, sock.proto, sock.detach())
+        return counting, address
+
+    monkeypatch.setattr(socket.socket, "accept", accept_counting)
+    group = b"MAIL FROM:<a@x.org>\r\nRCPT TO:<b@x.org>\r\nRCPT TO:<c@x.org>\r\nDATA\r\n"
+    with serve(Collect()) as server, Raw(server.port) as raw:
+        raw.say(b"EHLO x.example\r\n")
+        writes.clear()
+        raw.say(group)
+        assert [raw.reply()[:3] for _ in range(3)] == ["250", "250", "354"]
+        assert len(writes) == 1
+
+
+def test_a_hook_that_hangs_does_not_keep_the_server_from_closing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("smtpproto.blocking.server._GRACE", 0.1)
+    free = threading.Event()
+    running = threading.Event()
+
+    class Handler(Collect):
+        def on_message(self, peer: Peer, message: Message) -> None:
+            running.set()
+            free.wait(SECONDS)
+
+    with serve(Handler()) as server:
+        raw = Raw(server.port)
+        begin(raw)
+        raw.sock.sendall(b".\r\n")
+        assert running.wait(SECONDS)
+    with raw:
+        assert raw.rest() == b""
+    free.set()
+    wait_for(lambda: server.sessions == 0)
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_input_after_the_last_reply_does_not_destroy_it(
+    leaves: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drivers, "_LINGER", 0.3)
+
+    class Handler(Collect):
+        def on_mail(self, peer: Peer, mail: Any) -> None:
+            raise Reject(421, "go", "4.7.0")
+
+    with serve(Handler()) as server:
+        raw = Raw(server.port)
+        with raw:
+            raw.say(b"EHLO x.example\r\n")
+            raw.sock.sendall(b"MAIL FROM:<a@x.org>\r\n")
+            time.sleep(0.05)
+            for _ in range(10):
+                raw.sock.sendall(b"NOOP\r\n" * 1000)
+            assert raw.rest() == b"421 4.7.0 go\r\n"
+            if not leaves:
+                wait_for(lambda: server.sessions == 0)
+        wait_for(lambda: server.sessions == 0)
+
+
+def test_a_client_that_does_not_read() -> None:
+    class Handler(Collect):
+        def on_help(self, peer: Peer, command: Any) -> Any:
+            from smtpproto import Reply
+
+            return Reply(214, ["x" * 400] * 250)
+
+    with serve(Handler(), timeout=0.3) as server, Raw(server.port) as raw:
+        raw.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        raw.sock.sendall(b"HELP\r\n" * 90)
+        wait_for(lambda: server.sessions == 0)
+
+
+def test_a_session_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """What can only be a fault of a dialogue."""
+    with serve(Collect()) as server:
+
+        def broken() -> Any:
+            yield Read(b"220 hi\r\n", 5.0)
+            raise ZeroDivisionError
+
+        settings = server._settings
+
+        class Settings:
+            timeout = None
+            connections = None
+
+            @staticmethod
+            def session(*_: Any) -> Any:
+                return broken()
+
+        server._settings = Settings  # type: ignore[assignment]
+        with Raw(server.port) as raw:
+            raw.sock.sendall(b"x")
+            assert raw.rest() == b""
+        server._settings = settings
+    assert any("a session failed" in record.message for record in caplog.records)
+
+
+def test_connecting_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    def connect(*_: Any) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    with pytest.raises(TimedOut, match="no connection"), Client("127.0.0.1", 1):
+        pass
+
+
+def test_a_client_that_is_gone_before_it_was_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    accept = socket.socket.accept
+    failures = iter([ConnectionAbortedError()])
+
+    def failing(self: socket.socket) -> Any:
+        for failure in failures:
+            raise failure
+        return accept(self)
+
+    monkeypatch.setattr(socket.socket, "accept", failing)
+    with serve(Collect()) as server, Raw(server.port) as raw:
+        assert raw.say(b"NOOP\r\n").startswith("250")
+
+
+def test_a_server_that_was_closed_before_it_began() -> None:
+    server = serve(Collect())
+    server.close()
+    server.wait_closed()
+    with pytest.raises(ConnectionLost), Client("127.0.0.1", 1, timeout=1.0):
+        pass

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""Contexts and the facts of a TLS layer, by handshakes in memory."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+import pytest
+import trustme
+from adapter_drive import contexts
+
+from smtpproto.tlstools import client_context, handshake_failure, server_context, tls_info
+
+
+def shaken(server: ssl.SSLContext, client: ssl.SSLContext) -> tuple[ssl.SSLObject, ssl.SSLObject]:
+    """Make a handshake in memory; return the server's and the client's layer."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    one = server.wrap_bio(to_server, to_client, server_side=True)
+    other = client.wrap_bio(to_client, to_server, server_hostname="localhost")
+    waiting = [other, one]
+    while waiting:
+        for layer in tuple(waiting):
+            try:
+                layer.do_handshake()
+                waiting.remove(layer)
+            except ssl.SSLWantReadError:
+                pass
+    return one, other
+
+
+def test_what_is_known_of_a_layer() -> None:
+    server, client = shaken(*contexts())
+    info = tls_info(client)
+    assert info.version == "TLSv1.3"
+    assert info.cipher.startswith("TLS_")
+    assert info.peer_certificate == client.getpeercert(binary_form=True)
+    assert info.peer_verified
+    assert set(info.channel_bindings) == {"tls-server-end-point"}
+    info = tls_info(server)
+    assert (info.peer_certificate, info.peer_verified) == (None, False)
+    assert info.channel_bindings == {}
+
+
+def test_tls_unique_below_tls_1_3() -> None:
+    _, context = contexts()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        server, client = shaken(*contexts())
+    finally:
+        context.maximum_version = ssl.TLSVersion.MAXIMUM_SUPPORTED
+    unique = tls_info(client).channel_bindings["tls-unique"]
+    assert unique == tls_info(server).channel_bindings["tls-unique"]
+
+
+def test_a_layer_before_its_handshake() -> None:
+    layer = contexts()[1].wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost")
+    with pytest.raises(ValueError, match="handshake"):
+        tls_info(layer)
+
+
+def test_default_contexts(tmp_path: Path) -> None:
+    context = client_context()
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+    assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+    careless = client_context(verify=False)
+    assert careless.verify_mode is ssl.CERT_NONE
+    authority = trustme.CA()
+    leaf = authority.issue_cert("localhost")
+    chain = tmp_path / "chain.pem"
+    leaf.private_key_and_cert_chain_pem.write_to_path(str(chain))
+    server, client = shaken(server_context(str(chain)), careless)
+    assert not tls_info(client).peer_verified
+    assert tls_info(server).version == "TLSv1.3"
+
+
+def test_a_handshake_that_failed() -> None:
+    assert "TLS handshake failed: no" in str(handshake_failure(OSError("no")))
