@@ -5,9 +5,45 @@ To add one: subclass `Extension` in a module here, and name it in `KNOWN`. Nothi
 """
 
 from .auth import Auth
-from .basic import EnhancedStatusCodes, Pipelining, Size, StartTLS
+from .basic import (
+    EnhancedStatusCodes,
+    Expn,
+    Help,
+    Pipelining,
+    Size,
+    StartTLS,
+    Vrfy,
+)
+from .burl import Burl
 from .content import BinaryMime, Chunking, EightBitMime, SmtpUtf8
 from .declaration import Extension, Move, Row, SessionFacts, Transaction
+from .delivery import (
+    Deadline,
+    DeliverBy,
+    FutureRelease,
+    HoldLimits,
+    MtPriority,
+    RequireTLS,
+    Rrvs,
+    ValidSince,
+)
+from .dsn import Dsn, EnvelopeId, OriginalRecipient
+from .exim import PipeConnect, Prdr, WellKnown
+from .legacy import (
+    Checkpoint,
+    ConNeg,
+    ConPerm,
+    Mtrk,
+    NoSoliciting,
+    Onex,
+    Submitter,
+    Tracking,
+    Utf8Smtp,
+    Verb,
+)
+from .limits import AnnouncedLimits, ServerLimits
+from .postfix import XClient, XForward, XVerp
+from .remote import Atrn, Etrn
 
 KNOWN: tuple[Extension, ...] = (
     Size(),
@@ -19,23 +55,89 @@ KNOWN: tuple[Extension, ...] = (
     BinaryMime(),
     StartTLS(),
     Auth(),
+    Dsn(),
+    Help(),
+    Vrfy(),
+    Expn(),
+    ServerLimits(),
+    RequireTLS(),
+    MtPriority(),
+    DeliverBy(),
+    FutureRelease(),
+    Rrvs(),
+    Burl(),
+    Etrn(),
+    Atrn(),
+    XClient(),
+    XForward(),
+    XVerp(),
+    Prdr(),
+    WellKnown(),
+    PipeConnect(),
+    Mtrk(),
+    NoSoliciting(),
+    Submitter(),
+    ConPerm(),
+    ConNeg(),
+    Checkpoint(),
+    Verb(),
+    Onex(),
+    Utf8Smtp(),
 )
 """All of them: what a client understands, and what a server answers 502 to when not offering it."""
 
 __all__ = [
     "KNOWN",
-    "Auth",
-    "BinaryMime",
-    "Chunking",
-    "EightBitMime",
-    "EnhancedStatusCodes",
+    # how one is declared
     "Extension",
     "Move",
-    "Pipelining",
     "Row",
     "SessionFacts",
+    "Transaction",
+    # the extensions
+    "Atrn",
+    "Auth",
+    "BinaryMime",
+    "Burl",
+    "Checkpoint",
+    "Chunking",
+    "ConNeg",
+    "ConPerm",
+    "DeliverBy",
+    "Dsn",
+    "EightBitMime",
+    "EnhancedStatusCodes",
+    "Etrn",
+    "Expn",
+    "FutureRelease",
+    "Help",
+    "MtPriority",
+    "Mtrk",
+    "NoSoliciting",
+    "Onex",
+    "PipeConnect",
+    "Pipelining",
+    "Prdr",
+    "RequireTLS",
+    "Rrvs",
+    "ServerLimits",
     "Size",
     "SmtpUtf8",
     "StartTLS",
-    "Transaction",
+    "Submitter",
+    "Utf8Smtp",
+    "Verb",
+    "Vrfy",
+    "WellKnown",
+    "XClient",
+    "XForward",
+    "XVerp",
+    # the values of their parameters
+    "AnnouncedLimits",
+    "Deadline",
+    "EnvelopeId",
+    "HoldLimits",
+    "OriginalRecipient",
+    "Tracking",
+    "ValidSince",
 ]

@@ -39,7 +39,7 @@ def encode_xtext_path(path: Path) -> str:
 
 
 class Auth(Extension):
-    """AUTH (RFC 4954).
+    """AUTH: the client says who it is (RFC 4954).
 
     Args:
         mechanisms: the names a server announces.

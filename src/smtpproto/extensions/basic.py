@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The extensions that everyday mail uses: SIZE, PIPELINING, ENHANCEDSTATUSCODES, STARTTLS."""
+"""What everyday mail uses: SIZE, PIPELINING, ENHANCEDSTATUSCODES, STARTTLS, HELP, VRFY, EXPN."""
 
 from __future__ import annotations
 
@@ -94,3 +94,21 @@ class StartTLS(Extension):
     in_tls = False
     verbs = (StartTLSCommand,)
     rows = (Row((State.READY,), StartTLSCommand, success=State.TLS, exact=220),)
+
+
+class Help(Extension):
+    """HELP: the verb is there (RFC 5321 4.1.1.8)."""
+
+    keyword = "HELP"
+
+
+class Vrfy(Extension):
+    """VRFY: the verb gives an answer (RFC 5321 3.5.2)."""
+
+    keyword = "VRFY"
+
+
+class Expn(Extension):
+    """EXPN: the verb gives an answer (RFC 5321 3.5.2)."""
+
+    keyword = "EXPN"

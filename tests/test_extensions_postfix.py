@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: MIT
+"""XCLIENT, XFORWARD and XVERP in both roles."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
+
+import client_drive
+import extension_drive as drive
+import pytest
+import server_drive
+
+from smtpproto import Reply
+from smtpproto.exceptions import InvalidValueError, LocalProtocolError, Violation
+from smtpproto.extensions import XClient, XForward, XVerp
+from smtpproto.grammar.attributes import Missing
+from smtpproto.grammar.attributes import XClient as XClientCommand
+from smtpproto.grammar.attributes import XForward as XForwardCommand
+
+ARGUMENT = (Violation.ARGUMENT_SYNTAX, 501, "5.5.4")
+SEQUENCE = (Violation.BAD_SEQUENCE, 503, "5.5.1")
+WHOM = XClientCommand({"NAME": Missing.UNAVAILABLE, "ADDR": IPv4Address("192.0.2.9")})
+WHENCE = XForwardCommand({"NAME": "spike.example", "ADDR": IPv6Address("2001:db8::9")})
+
+
+def server(**settings: Any) -> Any:
+    return drive.server(XClient(), XForward(), XVerp(), **settings)
+
+
+def client(*keywords: str) -> Any:
+    return drive.client(*(keywords or ("XCLIENT NAME ADDR", "XFORWARD NAME ADDR", "PIPELINING")))
+
+
+def test_xclient_is_received() -> None:
+    connection = server()
+    command = drive.received(connection, "XCLIENT ADDR=192.0.2.9 name=[unavailable]")
+    assert command == WHOM
+    assert command.attributes == {"NAME": Missing.UNAVAILABLE, "ADDR": IPv4Address("192.0.2.9")}
+    assert command.attributes.wire == {"ADDR": "192.0.2.9", "NAME": "[unavailable]"}
+
+
+def test_a_new_greeting_answers_xclient() -> None:
+    connection = server()
+    server_drive.event_of(connection, b"XCLIENT ADDR=192.0.2.9\r\n")
+    with pytest.raises(LocalProtocolError):
+        connection.send(Reply(250, "ok"))
+    connection.send(Reply(220, "mx.example.org ESMTP"))
+    assert (connection.state.name, connection.hello, dict(connection.keywords)) == (
+        *("GREETED", None),
+        {},
+    )
+    assert drive.rejected(connection, "MAIL FROM:<>") == SEQUENCE
+    assert server_drive.talk(connection, server_drive.HELLO).codes == [250]
+
+    sender = client()
+    assert sender.send(WHOM) == b"XCLIENT NAME=[UNAVAILABLE] ADDR=192.0.2.9\r\n"
+    client_drive.answered(sender, b"220 mx.example.org ESMTP\r\n")
+    assert (sender.state.name, sender.hello, dict(sender.announced)) == ("GREETED", None, {})
+    client_drive.announce(sender, "XCLIENT NAME")
+    assert sender.state.name == "READY"
+
+
+def test_xclient_refused() -> None:
+    connection = server()
+    drive.received(connection, "XCLIENT ADDR=192.0.2.9")
+    connection.send(Reply(550, "no", "5.7.0"))
+    sender = client()
+    sender.send(WHOM)
+    client_drive.answered(sender, b"550 5.7.0 no\r\n")
+    assert connection.state.name == sender.state.name == "READY"
+    assert sender.announced["XCLIENT"] == {"NAME", "ADDR"}
+
+
+def test_xforward_is_received() -> None:
+    connection = server()
+    command = drive.received(connection, "XFORWARD NAME=spike.example ADDR=IPv6:2001:db8::9")
+    assert command == WHENCE
+    connection.send(Reply(250, "ok"))
+    assert connection.state.name == "READY"
+    sender = client()
+    assert sender.send(WHENCE) == b"XFORWARD NAME=spike.example ADDR=IPV6:2001:db8::9\r\n"
+    sender.send(client_drive.MAIL)
+    client_drive.feed(sender, b"250 ok\r\n250 ok\r\n")
+    assert sender.state.name == "MAIL"
+
+
+@pytest.mark.parametrize("verb", ["XCLIENT", "XFORWARD"])
+def test_not_within_a_transaction(verb: str) -> None:
+    connection = server()
+    server_drive.talk(connection, server_drive.MAIL)
+    assert drive.rejected(connection, f"{verb} NAME=a") == SEQUENCE
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("NAME=[TEMPUNAVAIL]", {"NAME": Missing.TEMPUNAVAIL}),
+        (
+            "name=[tempUnavail]  ADDR=[UNAVAILABLE]",
+            {"NAME": Missing.TEMPUNAVAIL, "ADDR": Missing.UNAVAILABLE},
+        ),
+        ("ADDR=IPV6:::1 PORT=0", {"ADDR": IPv6Address("::1"), "PORT": 0}),
+        (
+            "PORT=65535 DESTADDR=127.0.0.1 DESTPORT=25",
+            {"PORT": 65535, "DESTADDR": IPv4Address("127.0.0.1"), "DESTPORT": 25},
+        ),
+        (
+            "PROTO=esmtp HELO=a+20b LOGIN=user+2Bx+C3+A9",
+            {"PROTO": "ESMTP", "HELO": "a b", "LOGIN": "user+x\u00e9"},
+        ),
+        ("HELO=" + "x" * 255, {"HELO": "x" * 255}),
+    ],
+)
+def test_attributes_of_xclient(text: str, values: dict[str, Any]) -> None:
+    command = drive.received(server(), f"XCLIENT {text}")
+    assert command.attributes == values
+    assert XClientCommand(values) == command
+    again = drive.received(server(), XClientCommand(values).encode().decode().rstrip())
+    assert again == command
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "NAME", "=x", "NAME=", "NAME=a NAME=b", "NAME=a name=b", "NAME=a=b", "NAME=a+2"),
+        *("NAME=+00", "NAME=+0A", "NAME=+FF", "NAME=a b", "NA+ME=x", "-N=x", "HELO=" + "x" * 256),
+        *("ADDR=192.0.2", "ADDR=192.0.2.256", "ADDR=192.0.2.01", "ADDR=2001:db8::9", "ADDR=x"),
+        *("ADDR=IPV6:1.2.3.4", "ADDR=IPV6:fe80::1%25eth0", "ADDR=IPV6:fe80::1%eth0"),
+        "ADDR=[TEMPUNAVAIL]",
+        *("PORT=65536", "PORT=-1", "PORT=x", "PORT=123456", "PROTO=LMTP", "SOURCE=LOCAL", "X=y"),
+    ],
+)
+def test_bad_xclient(text: str) -> None:
+    assert drive.rejected(server(), f"XCLIENT {text}") == ARGUMENT
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("SOURCE=local IDENT=3CF6B2AAE8", {"SOURCE": "LOCAL", "IDENT": "3CF6B2AAE8"}),
+        ("SOURCE=REMOTE PROTO=" + "x" * 64, {"SOURCE": "REMOTE", "PROTO": "x" * 64}),
+        ("SOURCE=[UNAVAILABLE]", {"SOURCE": Missing.UNAVAILABLE}),
+    ],
+)
+def test_attributes_of_xforward(text: str, values: dict[str, Any]) -> None:
+    command = drive.received(server(), f"XFORWARD {text}")
+    assert command.attributes == values == XForwardCommand(values).attributes
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("PROTO=" + "x" * 65, "SOURCE=here", "IDENT=a+20b", "IDENT=+C3+A9", "HELO=a+3Cb"),
+        *("HELO=<a>", "HELO=a+22", "LOGIN=a", "IDENT=", "HELO=a;b", "HELO=a,b", "HELO=(a)"),
+    ],
+)
+def test_bad_xforward(text: str) -> None:
+    assert drive.rejected(server(), f"XFORWARD {text}") == ARGUMENT
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"NAME": ""},
+        {"NAME": "a\r\nRSET"},
+        {"NAME": "\ud800"},
+        {"ADDR": "here"},
+        {"PORT": 65536},
+        {"NAME": "a", "name": "b"},
+        {"A B": "x"},
+        {"A=": "x"},
+    ],
+)
+def test_what_cannot_be_written(values: dict[str, Any]) -> None:
+    with pytest.raises(InvalidValueError):
+        XClientCommand(values)
+
+
+def test_only_what_is_announced() -> None:
+    connection = drive.server(XClient("name", "X-OWN"))
+    assert connection.announced["XCLIENT"] == {"NAME", "X-OWN"}
+    assert drive.received(connection, "XCLIENT x-own=+5B").attributes == {"X-OWN": "["}
+    connection.send(Reply(550, "no"))
+    assert drive.rejected(connection, "XCLIENT ADDR=192.0.2.9") == ARGUMENT
+    sender = client("XCLIENT NAME REVERSE_NAME", "XFORWARD IDENT")
+    assert drive.local_refusal(sender, WHOM) == ARGUMENT
+    assert drive.local_refusal(sender, WHENCE) == ARGUMENT
+    assert sender.send(XClientCommand({"REVERSE_NAME": Missing.TEMPUNAVAIL}))
+    assert server().announced["XFORWARD"] == {
+        *("NAME", "ADDR", "PORT", "PROTO", "HELO", "IDENT", "SOURCE"),
+    }
+    for bad in ("a b", "", "\u00e9"):
+        with pytest.raises(InvalidValueError):
+            XForward(bad)
+
+
+def test_xverp() -> None:
+    connection = server()
+    for text, value in (("XVERP", None), ("XVERP=+=", "+="), ("xverp=-#", "-#")):
+        command = drive.received(connection, f"MAIL FROM:<a@b.example> {text}")
+        assert command.parameters == {"XVERP": value}
+        connection.send(Reply(550, "no"))
+    for bad in ("XVERP=", "XVERP=+", "XVERP=+=+", "XVERP=a+", "XVERP=\u00ab\u00bb"):
+        assert drive.mail_refusal(connection, bad) == drive.SYNTAX
+    sender = client("XVERP")
+    assert drive.written(sender, drive.mail(XVERP="+=")) == "XVERP=+="
+    assert drive.written(sender, drive.mail(XVERP=None)) == "XVERP"
+    assert drive.local_refusal(sender, drive.mail(XVERP="ab")) == drive.SYNTAX
