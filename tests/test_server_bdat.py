@@ -73,7 +73,6 @@ def test_an_empty_message() -> None:
     [
         ("GREETED", {}, 503),
         ("READY", {}, 503),
-        ("MAIL", {}, 503),
         ("BDAT_FAILED", {}, 503),
         ("REFUSED", {}, 503),
         ("RCPT", {"extensions": []}, 502),
@@ -389,3 +388,17 @@ def test_another_verb_that_announces_too_much_to_pass_over() -> None:
     server = drive.in_mail(extensions=[Blobs()], limits=drive.SMALL)
     assert drive.talk(server, b"XBLOB 101\r\n").codes == [503]
     assert server.state is State.CLOSED
+
+
+def test_a_message_whose_first_chunk_was_refused_is_never_taken_for_whole() -> None:
+    """RFC 3030 2: a chunk refused for want of recipients is lost; RSET must come before more."""
+    server = drive.ready()
+    octets = (
+        b"MAIL FROM:<a@b.example>\r\nBDAT 5\r\nfirstRCPT TO:<c@d.example>\r\nBDAT 4 LAST\r\nlast"
+    )
+    outcome = drive.talk(server, octets)
+    assert outcome.codes == [250, 503, 503, 503]
+    assert server.state is State.BDAT_FAILED
+    assert outcome.data == b""
+    assert drive.talk(server, b"RSET\r\n").codes == [250]
+    assert server.state is State.READY

@@ -159,6 +159,8 @@ def test_every_pair(state: State, name: str, digit: int) -> None:
             send_refused(server, code)
             code = 503
         target: State | None = state
+        if state is State.MAIL and name in ("BDAT", "LAST"):
+            target = State.BDAT_FAILED  # its octets are lost to the message (RFC 3030 2)
     else:
         target = row[min(digit, 4) - 2]
         if target is None:

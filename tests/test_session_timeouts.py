@@ -36,6 +36,7 @@ def test_a_server_waits_five_minutes(state: State) -> None:
         (EndOfMailData(), 10),
         (EndOfMailData(Rcpt("a@b.example")), 10),
         (Bdat(1), 5),
+        (Bdat(1, True), 10),
         (None, 5),
     ],
 )

@@ -101,5 +101,6 @@ class Greeting(Command):
 class EndOfMailData(Command):
     """Stands for the end of mail data: what the last reply of a transaction answers."""
 
+    ends_group: ClassVar[bool] = False
     recipient: Command | None = None
     """In LMTP, and after a 353 of PRDR: the `Rcpt` that the reply is for."""

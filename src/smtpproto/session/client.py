@@ -199,8 +199,7 @@ class ClientConnection(Session):
     def _admit_in_group(self, command: Command) -> None:
         last = self._outstanding[-1]
         # The mail data may be the first of a group, before MAIL (RFC 2920 3.1).
-        ends_group = last.ends_group and not isinstance(last, EndOfMailData)
-        if ends_group or not self.may_group:
+        if last.ends_group or not self.may_group:
             raise LocalProtocolError(
                 f"the reply to {last.verb or type(last).__name__} is awaited before "
                 f"{command.verb} may be sent (RFC 2920 3.1)",

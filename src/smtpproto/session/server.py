@@ -97,6 +97,7 @@ _NO_ERROR = frozenset(
     )
 )
 _UNPARSED = Command()
+_CHUNK_LOST = Step(None, None, State.BDAT_FAILED, None, has_status=True)
 _END = EndOfMailData()
 _NEED_DATA: Final = Signal.NEED_DATA
 _NEED_REPLY: Final = Signal.NEED_REPLY
@@ -334,6 +335,10 @@ class ServerConnection(Admission):
         self._read = self._read_command
         step = self._row.get(type(command))
         if chunk.rejected is not None:
+            in_force = isinstance(command, Bdat) and Bdat not in self._not_in_force
+            if step is None and in_force and self.transaction is not None:
+                # Mail data is lost: what comes later must not pass for the whole (RFC 3030 2).
+                step = _CHUNK_LOST
             return self._await_refusal(chunk.rejected, step)
         self._due = command
         self._step = step

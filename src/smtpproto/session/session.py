@@ -215,7 +215,7 @@ class Session:
             self.state is State.TLS or (self.state is State.CONNECTED and self.tls is None)
         ):
             raise LocalProtocolError(
-                f"tls_established() expected after NEED_TLS or before the greeting, "
+                "tls_established() expected after NEED_TLS or before the greeting, all input read, "
                 f"not in state {self.state.name}",
                 Violation.LOCAL_STATE,
             )
