@@ -129,6 +129,7 @@ def test_lmtp_over_a_unix_socket(tmp_path: Path, capsys: Capture) -> None:
         try:
             wait_for(lambda: path.exists() or None)
             with smtplib.LMTP(str(path)) as session:
+                assert session.ehlo()[0] == 250, "it says LHLO"
                 session.sendmail("a@example.org", ["b@example.org"], TEXT)
         finally:
             os.kill(os.getpid(), signal.SIGINT)
@@ -265,8 +266,12 @@ def test_a_message_on_its_way_is_finished(tmp_path: Path) -> None:
         telnet.write(TEXT)
 
         def rest() -> None:
-            with telnet, other, Telnet(port) as third:
-                wait_for(lambda: third.reply() or None)
+            def turned_away() -> bool | None:
+                with Telnet(port) as third:
+                    return third.reply() == b"421 server shutting down\r\n" or None
+
+            with telnet, other:
+                wait_for(turned_away)
                 heard.append(other.say(b"MAIL FROM:<late@example.org>"))
                 heard.append(telnet.say(b"."))
                 heard.append(telnet.reply())
@@ -276,6 +281,7 @@ def test_a_message_on_its_way_is_finished(tmp_path: Path) -> None:
 
     serve_for(client, "--maildir", str(tmp_path), "--quiet")
     late[0].join()
+    assert heard[0] == b"421 4.3.2 server shutting down\r\n"
     assert heard[1] == b"250 2.0.0 message taken\r\n"
     assert heard[2] == b"421 4.3.2 server shutting down\r\n"
     assert messages(tmp_path) == [TEXT]

@@ -72,6 +72,12 @@ def test_the_envelope_is_shown() -> None:
     ]
 
 
+def test_an_address_is_tame() -> None:
+    stream = io.StringIO()
+    Screen(stream)(PEER, message(b"", sender='"\u202e"@example.org'))
+    assert 'MAIL FROM:<"\\u202e"@example.org>' in stream.getvalue()
+
+
 def test_a_peer_without_a_name() -> None:
     stream = io.StringIO()
     Screen(stream)(Peer(), message(b"", sender=""))
@@ -198,8 +204,8 @@ def test_a_message_is_on_the_disk_before_it_is_moved(
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", watch)
-    store(PEER, message(b"x" * 100000))
-    assert synced[0] == (1, 100000), "whole, in tmp"
+    store(PEER, message(b"x" * 100))
+    assert synced[0] == (1, 100), "whole, in tmp"
     assert [at for at, _ in synced] == [1, 0], "then the folder, once it has the name"
 
 
