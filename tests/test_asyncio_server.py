@@ -303,8 +303,9 @@ def test_a_group_of_commands_is_answered_by_one_write(monkeypatch: pytest.Monkey
                 await client.reply()
             # Before Python 3.12 a hook that is asynchronous always becomes a task.
             assert len(writes) == (1 if sys.version_info >= (3, 12) else 3)
+            writes.clear()
             await client.say(TEXT + b".\r\n")
-            assert len(writes) == 2
+            assert len(writes) == 1
             await client.close()
 
     run(test)
