@@ -9,6 +9,7 @@ import server_drive as drive
 from smtpproto import (
     CommandReceived,
     ConnectionClosed,
+    Limits,
     LocalProtocolError,
     MailDataEnded,
     Quit,
@@ -177,4 +178,13 @@ def test_octets_come_in_any_form_and_are_not_kept(kind: type) -> None:
 def test_421_is_no_clean_end() -> None:
     server = drive.ready()
     server.send(Reply(421, "shutting down"))
+    assert server.next_event() == UNCLEAN
+
+
+def test_within_an_over_long_line_it_is_not_clean() -> None:
+    server = drive.ready(limits=Limits(command_line=512, auth_line=512))
+    server.receive_data(b"a" * 5000)
+    assert server.next_event() is Signal.NEED_DATA
+    assert server.buffered == 0
+    server.receive_eof()
     assert server.next_event() == UNCLEAN

@@ -225,6 +225,14 @@ def test_an_extension_without_its_prerequisite_is_refused() -> None:
     assert caught.value.violation is Violation.LOCAL_VALUE
 
 
+def test_a_keyword_in_lower_case_would_never_be_in_force() -> None:
+    class Foo(extensions.Extension):
+        keyword = "foo"
+
+    with pytest.raises(LocalProtocolError, match="upper case expected, not foo"):
+        drive.new(extensions=[Foo()])
+
+
 def test_an_extension_given_twice_is_refused() -> None:
     with pytest.raises(LocalProtocolError, match="SIZE") as caught:
         ServerConnection("mx.example.org", extensions=[extensions.Size(1), extensions.Size(2)])

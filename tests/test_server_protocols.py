@@ -102,3 +102,13 @@ def test_the_words_of_http_may_stand_elsewhere() -> None:
 def test_a_session_in_the_body_of_a_request_is_not_run() -> None:
     form = b"POST /form HTTP/1.1\r\nContent-Type: text/plain\r\n\r\nx=" + HIDDEN
     is_turned_away(form, 1000)
+
+
+def test_a_client_hello_longer_than_any_line_is_seen_at_once() -> None:
+    server = drive.new()
+    server.send(drive.GREETING)
+    server.receive_data(b"\x16\x03\x01" + b"\x01" * 20_000)
+    event = server.next_event()
+    assert isinstance(event, CommandRejected)
+    assert event.violation is Violation.WRONG_PROTOCOL
+    assert event.closes

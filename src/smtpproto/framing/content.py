@@ -40,11 +40,7 @@ class ContentCheck:
         self._limit = sys.maxsize if limit is None else limit
         self._nul = False
         # Scans in C, and carries a CR at the end of a piece over to the next.
-        self._decoder = (
-            None
-            if binary or policy == "accept"
-            else _NewlineDecoder(None, False)
-        )
+        self._decoder = None if binary or policy == "accept" else _NewlineDecoder(None, False)
 
     def take(self, piece: bytes) -> bytes:
         """Account for `piece` and return what of it may be given out."""

@@ -49,6 +49,11 @@ class LineReader:
         self._passed = 0
         self._shown = b""
 
+    @property
+    def started(self) -> bytes:
+        """The start of a line that is being passed over; b"" where none is."""
+        return self._shown
+
     def read(self, buffer: ReceiveBuffer) -> bytes | BadLine | None:
         """Return the next line without its CRLF, a `BadLine`, or None while more is needed."""
         line = buffer.take_line()

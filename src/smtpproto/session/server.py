@@ -253,7 +253,7 @@ class ServerConnection(Admission):
         line = self._lines.read(buffer)
         if line is None:
             # A ClientHello may have no CRLF for long.
-            if buffer.peek(2) == TLS_RECORD:
+            if (self._lines.started or buffer.peek(2)).startswith(TLS_RECORD):
                 return self._reject(None, TLS_RECORD, WRONG_PROTOCOL)
             return self._nothing()
         if type(line) is BadLine:
@@ -363,7 +363,8 @@ class ServerConnection(Admission):
         if not self._eof:
             return Signal.NEED_DATA
         between = self.state in (State.GREETED, State.READY, State.REFUSED)
-        return self._close(between and self._buffer.is_empty and self._chunk is None)
+        started = self._chunk is not None or self._lines.started
+        return self._close(between and self._buffer.is_empty and not started)
 
     def _close(self, clean: bool) -> ConnectionClosed:
         self._closed = ConnectionClosed(clean)

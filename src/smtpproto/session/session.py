@@ -269,11 +269,15 @@ def in_order(extensions: Iterable[Extension]) -> tuple[Extension, ...]:
     """Put those with prerequisites last: their parameters refine those of the others.
 
     Raises:
-        LocalProtocolError: one twice, or one without its prerequisite.
+        LocalProtocolError: a keyword not in upper case, one twice, or one without its prerequisite.
     """
     given = tuple(extensions)
     keywords = [extension.keyword for extension in given]
     for keyword in keywords:
+        if keyword != keyword.upper():
+            raise LocalProtocolError(
+                f"an extension keyword in upper case expected, not {keyword}", Violation.LOCAL_VALUE
+            )
         if keywords.count(keyword) > 1:
             raise LocalProtocolError(
                 f"each extension once expected, not two of {keyword}", Violation.LOCAL_VALUE
