@@ -11,7 +11,7 @@ from hypothesis import settings
 # No profile has a deadline: what a machine's load does to a test says nothing about the code.
 settings.register_profile("dev", deadline=None)
 settings.register_profile(
-    "ci", deadline=None, derandomize=True, max_examples=300, print_blob=True, database=None
+    "ci", deadline=None, derandomize=True, max_examples=100, print_blob=True, database=None
 )
 settings.register_profile("deep", deadline=None, max_examples=10_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
