@@ -74,6 +74,16 @@ def test_the_reply_to_ehlo_and_helo_has_no_status(line: bytes, code: int) -> Non
     assert octets == f"{code} text\r\n".encode()
 
 
+@pytest.mark.parametrize("line", [b"EHLO", b"ehlo\t", b"HELO", b"EHLO a\x01", b"EHLO a\0"])
+def test_the_reply_to_a_bad_ehlo_has_no_status_either(line: bytes) -> None:
+    """RFC 2034 4: not in any response to HELO or EHLO."""
+    server = drive.ready()
+    output = drive.talk(server, line + b"\r\n").output
+    assert output[:3] in (b"500", b"501")
+    assert not output[4:].startswith(b"5.")
+    assert drive.talk(server, b"NOOP\r\n").output.startswith(b"250 2.0.0 ")
+
+
 def test_the_reply_to_lhlo_has_no_status() -> None:
     octets = reply_to(drive.greeted(lmtp=True), drive.LHLO, Reply(250, "text", "2.0.0"))
     assert octets == b"250 text\r\n"

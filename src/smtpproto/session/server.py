@@ -295,8 +295,7 @@ class ServerConnection(Admission):
             return self._reject(None, line, refusal_of(error), step)
         if response.data is None:
             return self._reject(response, line, CANCELLED, step)
-        self._due = response
-        self._step = step
+        self._due, self._step = response, step
         return AuthResponseReceived(response.data)
 
     def _read_mail_data(self) -> ServerEvent:
@@ -457,7 +456,10 @@ class ServerConnection(Admission):
         if line.startswith(TLS_RECORD):
             return self._reject(None, TLS_RECORD, WRONG_PROTOCOL)
         refusal = refusal_by_first_word(line, refusal)
-        return self._reject(None, line, refusal, closes=self._is_chunk_line(line))
+        rejected = self._reject(None, line, refusal, closes=self._is_chunk_line(line))
+        if self._vocabulary.verbs.get(line.partition(b" ")[0].rstrip(b"\t").upper()) in HELLOS:
+            self._due = Greeting()  # as there, no reply has a status (RFC 2034 4)
+        return rejected
 
     def _is_chunk_line(self, line: bytes) -> bool:
         """Tell whether octets of an unknown number may follow: what is next is then not known."""
