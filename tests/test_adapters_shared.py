@@ -125,9 +125,11 @@ def test_twenty_megabytes(world: World) -> None:
 def test_five_hundred_recipients(world: World) -> None:
     handler = Collect()
     recipients = [f"user{number}@example.org" for number in range(500)]
-    with world.serve(handler, lmtp=True) as server:
-        with world.client("localhost", server.port, lmtp=True) as client:
-            assert client.send(TEXT, "a@x.org", recipients).accepted == tuple(recipients)
+    with (
+        world.serve(handler, lmtp=True) as server,
+        world.client("localhost", server.port, lmtp=True) as client,
+    ):
+        assert client.send(TEXT, "a@x.org", recipients).accepted == tuple(recipients)
     assert handler.messages[0].recipients == tuple(recipients)
 
 
@@ -313,9 +315,12 @@ def test_a_factory_that_fails(world: World, caplog: pytest.LogCaptureFixture) ->
     def factory() -> Collect:
         raise ValueError("none today")
 
-    with world.serve(factory, factory=True) as server, Raw(server.port, greeting=False) as raw:
-        with suppress(ConnectionResetError):
-            assert raw.rest() == b""
+    with (
+        world.serve(factory, factory=True) as server,
+        Raw(server.port, greeting=False) as raw,
+        suppress(ConnectionResetError),
+    ):
+        assert raw.rest() == b""
     assert any(record.levelno == logging.ERROR for record in caplog.records)
 
 
@@ -422,9 +427,12 @@ def test_settings_that_do_not_fit(world: World) -> None:
 
 
 def test_too_many_connections(world: World) -> None:
-    with world.serve(Collect(), connections=1) as server, Raw(server.port):
-        with Raw(server.port, greeting=False) as second:
-            assert second.reply() == "421 too many connections"
+    with (
+        world.serve(Collect(), connections=1) as server,
+        Raw(server.port),
+        Raw(server.port, greeting=False) as second,
+    ):
+        assert second.reply() == "421 too many connections"
 
 
 # --- time ----------------------------------------------------------------------------------------
@@ -451,9 +459,12 @@ def test_a_client_that_says_nothing_is_told_and_closed(world: World, drip: bool)
 
 
 def test_a_server_that_says_nothing(world: World) -> None:
-    with Scripted((b"", b"220 hi\r\n"), (b"never", b"")) as server:
-        with pytest.raises(TimedOut), world.client("127.0.0.1", server.port, timeout=0.2):
-            pass
+    with (
+        Scripted((b"", b"220 hi\r\n"), (b"never", b"")) as server,
+        pytest.raises(TimedOut),
+        world.client("127.0.0.1", server.port, timeout=0.2),
+    ):
+        pass
 
 
 # --- what may not happen -------------------------------------------------------------------------
@@ -552,9 +563,11 @@ def test_nobody_there(world: World) -> None:
 def test_a_server_that_refuses_or_goes_away(
     world: World, script: list[tuple[bytes, bytes]], kind: Any, reset: bool
 ) -> None:
-    with Scripted(*script, reset=reset) as server:
-        with pytest.raises((kind, ConnectionLost) if reset else kind):
-            world.send_mail(TEXT, "127.0.0.1", server.port, security="none", **ENVELOPE)
+    with (
+        Scripted(*script, reset=reset) as server,
+        pytest.raises((kind, ConnectionLost) if reset else kind),
+    ):
+        world.send_mail(TEXT, "127.0.0.1", server.port, security="none", **ENVELOPE)
 
 
 def test_helo_and_lock_step(world: World) -> None:
@@ -649,20 +662,24 @@ def test_senders_at_the_same_time_take_turns(world: World) -> None:
 def test_the_transcript(world: World) -> None:
     lines: list[str] = []
     server_lines: list[str] = []
-    with world.serve(Collect(), transcript=server_lines.append) as server:
-        with world.client("localhost", server.port, transcript=lines.append) as client:
-            client.send(TEXT, "a@x.org", "b@x.org")
+    with (
+        world.serve(Collect(), transcript=server_lines.append) as server,
+        world.client("localhost", server.port, transcript=lines.append) as client,
+    ):
+        client.send(TEXT, "a@x.org", "b@x.org")
     assert "-> RCPT TO:<b@x.org>" in lines
     assert "-> RCPT TO:<b@x.org>" in server_lines
 
 
 def test_memory_does_not_grow_with_a_refused_message(world: World) -> None:
-    with world.serve(Collect(), limits=Limits(mail_data=1000)) as server:
-        with world.client("localhost", server.port, security="none") as client:
-            client.connection.discard("SIZE")
-            with pytest.raises(ReplyError, match="552"):
-                client.send(big(5_000_000), "a@x.org", "b@x.org", transfer="data")
-            assert client.send(b"x\r\n", "a@x.org", "b@x.org").is_complete
+    with (
+        world.serve(Collect(), limits=Limits(mail_data=1000)) as server,
+        world.client("localhost", server.port, security="none") as client,
+    ):
+        client.connection.discard("SIZE")
+        with pytest.raises(ReplyError, match="552"):
+            client.send(big(5_000_000), "a@x.org", "b@x.org", transfer="data")
+        assert client.send(b"x\r\n", "a@x.org", "b@x.org").is_complete
 
 
 def test_a_client_that_is_not_open(world: World) -> None:

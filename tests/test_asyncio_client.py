@@ -109,10 +109,12 @@ def test_a_source_that_is_too_slow() -> None:
         await asyncio.sleep(SECONDS)
 
     async def test() -> None:
-        async with serve(Collect()) as server:
-            async with Client("127.0.0.1", server.port, timeout=0.2) as client:
-                with pytest.raises(TimeoutError) as failed:
-                    await client.send(pieces(), "a@x.org", "b@x.org")
+        async with (
+            serve(Collect()) as server,
+            Client("127.0.0.1", server.port, timeout=0.2) as client,
+        ):
+            with pytest.raises(TimeoutError) as failed:
+                await client.send(pieces(), "a@x.org", "b@x.org")
         assert not isinstance(failed.value, TimedOut)
 
     run(test)

@@ -254,6 +254,10 @@ def test_never_too_much_is_outstanding() -> None:
     assert max(write.count(b"\r\n") for write in run.writes[:-1]) <= 100
     assert max(len(write) for write in run.writes[:-1]) <= 4096 + 512
     assert len(run.result.accepted) == 500
+    recipients = [f"{number:03}{'x' * 50}@{'long.' * 30}example.org" for number in range(40)]
+    run = sending(opened(), [OK * 19, OK * 19, OK * 3 + GO_ON, OK], recipients=recipients)
+    assert run.error is None
+    assert max(len(write) for write in run.writes[:-1]) <= 4096 + 512
 
 
 def test_some_recipients_refused() -> None:

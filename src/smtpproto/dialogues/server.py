@@ -348,12 +348,7 @@ class _Server:
 
     def _complain(self, error: Exception) -> Dialogue:
         """Have the driver log what a hook did wrong, as if the hook had raised it."""
-        try:
-            yield Handle(self._flush(), _raise, (error,), self._timeout, blocks=False)
-        except _FAILURES:
-            raise
-        except Exception:
-            return
+        yield from self._run(_raise, error)
 
     # --- output --------------------------------------------------------------------------------
 
