@@ -360,3 +360,9 @@ def test_a_verb_that_leads_back_to_greeted_resets_the_session() -> None:
     assert dict(server.keywords) == dict(server.announced) == {}
     outcome = drive.talk(server, drive.MAIL, drive.HELLO, drive.MAIL)
     assert outcome.codes == [503, 250, 250]
+
+
+def test_utf8_in_a_typed_parameter_needs_smtputf8_too() -> None:
+    server = drive.ready(extensions=[extensions.Dsn()])
+    line = "RCPT TO:<c@d.example> ORCPT=utf-8;\u00e9@d.example\r\n".encode()
+    assert drive.talk(server, drive.MAIL + line).codes == [250, 553]

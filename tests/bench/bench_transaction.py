@@ -60,7 +60,15 @@ def connection():
 
 
 def by_type(count: int) -> None:
-    from smtpproto import CommandReceived, Mail, MailDataEnded, MailDataReceived, Rcpt, Reply, Signal
+    from smtpproto import (
+        CommandReceived,
+        Mail,
+        MailDataEnded,
+        MailDataReceived,
+        Rcpt,
+        Reply,
+        Signal,
+    )
 
     conn = connection()
     replies = {Mail: Reply(250, "ok", "2.1.0"), Rcpt: Reply(250, "ok", "2.1.5")}
@@ -126,7 +134,7 @@ def by_match(count: int) -> None:
 class Discarding:
     """A handler that keeps nothing."""
 
-    async def handle_DATA(self, server, session, envelope):  # noqa: N802
+    async def handle_DATA(self, server, session, envelope):
         return "250 2.0.0 queued"
 
 

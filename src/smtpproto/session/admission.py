@@ -145,6 +145,8 @@ class Admission(Session):
         self._commands += 1
         if exceeds(self._commands, self._limits.commands):
             raise error_of(TOO_MANY_COMMANDS)
+        if self.state is State.REFUSED:  # 503 to all but QUIT (RFC 5321 3.1)
+            return
         if self._require_tls and self.tls is None:
             if kind not in _BEFORE_TLS:
                 raise error_of(TLS_REQUIRED)
@@ -164,7 +166,7 @@ class Admission(Session):
             expected = "LHLO" if self.lmtp else "EHLO"
         elif not expected:
             useful = set(self._row) - _IDLE - {Quit, EndOfMailData}
-            expected = " or ".join(sorted(command.verb for command in useful))
+            expected = " or ".join(sorted({command.verb for command in useful}))
         return InvalidValueError(
             f"{expected} expected, not {kind.verb}", Violation.BAD_SEQUENCE, 503, "5.5.1"
         )

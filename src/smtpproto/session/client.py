@@ -132,6 +132,8 @@ class ClientConnection(Session):
         self._refuse_unread()
         step = self._admit(command)
         line = command.encode(self._vocabulary)
+        if not line.isascii():
+            check_utf8(command, self._vocabulary, self._projected_transaction)
         self._check_length(command, line)
         if len(octets) != command.octets():
             raise _local(f"{command.octets()} octets behind {command.verb}, not {len(octets)}")
@@ -173,7 +175,6 @@ class ClientConnection(Session):
             facts = _Facts(self.tls, self.is_authenticated, transaction, self.announced)
             for check in self._checks[kind]:
                 check(command, facts)
-        check_utf8(command, self._vocabulary, transaction)
         return step
 
     def _project(self, step: Step, command: Command) -> None:
@@ -216,7 +217,7 @@ class ClientConnection(Session):
             )
 
     def _refuse_parameters(self, command: Mail | Rcpt) -> None:
-        """Refuse parameters of extensions that are not in force (RFC 5321 4.1.1.11)."""
+        """Refuse parameters of extensions that are not in force (RFC 5321 4.1.1.2, 4.1.1.3)."""
         for keyword in command.parameters:
             if keyword not in self._declared(command):
                 raise LocalProtocolError(
