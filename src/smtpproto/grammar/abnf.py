@@ -43,8 +43,8 @@ ESMTP_KEYWORD = r"[A-Za-z0-9][A-Za-z0-9-]*+"
 ESMTP_VALUE = re.compile(r"[^\x00-\x20=\x7f]++")
 # RFC 5321 4.2: Reply-code, and what may stand behind it
 REPLY_LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ \t-])([^\r\n\0]*+))?")
-# RFC 2034 4, RFC 3463 2: status-code = class "." subject "." detail
-STATUS_CODE = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}", re.ASCII)
+# RFC 2034 4, RFC 3463 2: status-code = class "." subject "." detail, without leading zeros
+STATUS_CODE = re.compile(r"[245](?:\.(?:0|[1-9][0-9]{0,2})){2}(?![0-9])", re.ASCII)
 
 NUMBER = re.compile(r"[0-9]{1,20}", re.ASCII)
 """A number of the wire: never signed, never longer, never in another script."""
