@@ -119,8 +119,10 @@ def test_the_transaction_ends_with_the_reply_to_mail_data(code: int) -> None:
     assert drive.talk(server, drive.MAIL).codes == [250]
 
 
-def test_a_greeting_that_refuses_leaves_quit_only() -> None:
-    server = drive.new()
+@pytest.mark.parametrize("policy", [{}, {"require_tls": True}, {"require_auth": True}])
+def test_a_greeting_that_refuses_leaves_quit_only(policy: dict[str, bool]) -> None:
+    """RFC 5321 3.1: 503 to all else, and no word of what would be needed."""
+    server = drive.new(**policy)
     server.send(Reply(521, "no mail here"))
     assert server.state is State.REFUSED
     for line in (drive.HELLO, b"HELO x\r\n", drive.MAIL, b"NOOP\r\n", b"RSET\r\n", b"STARTTLS\r\n"):
@@ -195,6 +197,7 @@ def test_an_unknown_command_is_500_and_the_session_goes_on(line: bytes, place: s
 def test_verbs_of_old_are_502(verb: bytes) -> None:
     event = drive.rejection(drive.ready(), verb + b" FROM:<a@b.example>\r\n")
     assert event.violation is Violation.NOT_OFFERED
+    assert event.default_reply.text == f"{verb.upper().decode()} is not implemented"
     assert (event.default_reply.code, event.default_reply.enhanced) == (502, "5.5.1")
 
 

@@ -176,7 +176,7 @@ def _unknown_verb(line: bytes, verb: bytes) -> InvalidValueError:
         )
     if verb.upper() in OBSOLETE_VERBS:
         return InvalidValueError(
-            f"{shown(verb)} is not implemented", Violation.NOT_OFFERED, 502, "5.5.1"
+            f"{verb.upper().decode()} is not implemented", Violation.NOT_OFFERED, 502, "5.5.1"
         )
     # Not shown: the line may be a password, from a client that believes to be within AUTH.
     return InvalidValueError(
