@@ -53,7 +53,7 @@ class Limits:
     commands: int | None = None
     """Commands of a session, then 421."""
     auth_attempts: int | None = 5
-    """Failed authentications of a session, then 421. RFC 4954 6 wants at least 3 allowed."""
+    """Failed authentications of a session, then 421. RFC 4954 9 wants at least 3 allowed."""
     pipelined_input: int = 256 * 1024
     """Octets held while a reply is due (RFC 2920 3.2 forbids to drop them)."""
     discarded_line: int = 1024 * 1024

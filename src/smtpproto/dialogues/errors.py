@@ -74,7 +74,7 @@ class TimedOut(ConnectionLost, TimeoutError):
 
 
 class SecurityError(SMTPError):
-    """TLS was wanted and could not be had (RFC 8314 4.1); nothing was sent without it.
+    """TLS was wanted and could not be had (RFC 8314 5.2); nothing was sent without it.
 
     Args:
         message: what happened.

@@ -49,7 +49,7 @@ class Size(Extension):
         return "" if self.mail_data_limit is None else str(self.mail_data_limit)
 
     def parse_announcement(self, texts: tuple[str, ...]) -> int | None:
-        """Return the maximum; None for none, for 0 (RFC 1870 4) and for what is no number."""
+        """Return the maximum; None for none, for 0 (RFC 1870 3) and for what is no number."""
         word = texts[-1].partition(" ")[0]
         return int(word) or None if abnf.NUMBER.fullmatch(word) else None
 
