@@ -13,14 +13,14 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import lru_cache
 from typing import Any
 
+# Python 3.11 knows no eager tasks: there a coroutine begins in the next turn of the loop.
+_EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+
 
 def begin(result: Awaitable[Any], loop: asyncio.AbstractEventLoop) -> asyncio.Task[Any]:
-    """Run an awaitable up to where it suspends; where Python cannot do that, as a task."""
+    """Run an awaitable up to where it suspends."""
     coroutine = result if isinstance(result, Coroutine) else _wait_for(result)
-    if sys.version_info >= (3, 12):
-        return asyncio.Task(coroutine, loop=loop, eager_start=True)
-    else:  # noqa: RET505 - the type checker looks at one branch only
-        return loop.create_task(coroutine)
+    return asyncio.Task(coroutine, loop=loop, **_EAGER)
 
 
 async def _wait_for(result: Awaitable[Any]) -> Any:

@@ -225,15 +225,8 @@ class Driver(asyncio.BufferedProtocol):
     # --- the dialogue ----------------------------------------------------------------------------
 
     def _go_on(self, result: Any) -> None:
-        dialogue = self._dialogue
-        assert dialogue is not None
         self._wait = _Wait.NOTHING
-        try:
-            step = dialogue.send(result)
-        except BaseException as end:
-            self._finish(end)
-        else:
-            self._perform(step)
+        self._perform(self._sent(result))
 
     def _fail(self, error: BaseException) -> None:
         self._perform(self._thrown(error))
