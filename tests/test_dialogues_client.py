@@ -436,6 +436,25 @@ def test_a_chunk_is_refused() -> None:
     assert sending(connection, [OK + OK + OK + GO_ON, OK]).writes[0].startswith(b"RSET\r\n")
 
 
+def test_rset_follows_a_refused_last_chunk() -> None:
+    """RFC 3030 2: the state of the server is indeterminate until then."""
+    connection = opened()
+    sending(connection, [OK + OK, NO], transfer="bdat")
+    assert connection.state is State.READY
+    run = sending(connection, [OK + OK + OK, OK], transfer="bdat")
+    assert run.writes[0].startswith(b"RSET\r\nMAIL ")
+    assert run.error is None
+    run = sending(connection, [OK + OK, OK], transfer="bdat")
+    assert run.writes[0].startswith(b"MAIL ")
+
+
+def test_no_rset_follows_mail_data_refused_behind_the_dot() -> None:
+    connection = opened()
+    sending(connection, [OK + OK + GO_ON, NO], transfer="data")
+    run = sending(connection, [OK + OK, OK], transfer="bdat")
+    assert run.writes[0].startswith(b"MAIL ")
+
+
 def test_the_last_chunk_is_refused() -> None:
     run = sending(opened(), [OK + OK, OK + b"554 5.7.1 spam\r\n"], b"x" * 100000, transfer="bdat")
     assert isinstance(run.error, ReplyError)

@@ -175,7 +175,7 @@ class _Client(Exchange):
         commands: list[Command] = [mail, *message.recipients]
         if not chunks:
             commands.append(Data())
-        if connection.state is not State.READY:
+        if connection.state is not State.READY or connection.needs_reset:
             commands.insert(0, Rset())
         answers = yield from self.group(commands)
         replies = [a.reply for a in answers if isinstance(a.command, Rcpt)]

@@ -24,7 +24,7 @@ from ..extensions.declaration import Extension, Transaction
 from ..framing import BadLine, LineEndings, LineEndingWriter, LineReader, MailDataWriter
 from ..grammar.auth import Auth, AuthResponse, EndOfMailData, Greeting
 from ..grammar.command import Command
-from ..grammar.commands import Bdat, Data, Mail, Rcpt
+from ..grammar.commands import Bdat, Data, Mail, Rcpt, Rset
 from ..grammar.encodings import decode_base64
 from ..grammar.leniency import DEFAULT_LENIENCY
 from ..grammar.parameters import Parameter
@@ -89,6 +89,9 @@ class ClientConnection(Session):
         self._refused_since = False
         self._mail_data: MailDataWriter | None = None
         self._chunks: LineEndingWriter | None = None
+        self.needs_reset = False
+        """True after a refused BDAT LAST: RSET must be the next command (RFC 3030 2), since the
+        server may not be between transactions, as we are. Not to be set."""
         self._closed: ConnectionClosed | None = None
         self._error: RemoteProtocolError | None = None
 
@@ -141,6 +144,8 @@ class ClientConnection(Session):
             raise _local("send_chunk() for the rest of a message that it began (RFC 3030 2)")
         if isinstance(command, Mail):
             self._chunks = None
+        elif isinstance(command, Rset):
+            self.needs_reset = False
         self._outstanding.append(command)
         self._project(step, command)
         return line + octets
@@ -450,7 +455,9 @@ class ClientConnection(Session):
         if reply.code == 421:
             self._close(clean=False)
             return ReplyReceived(command, reply)
-        self._refused_since |= reply.code >= 400
+        if reply.code >= 400:
+            self._refused_since = True
+            self.needs_reset |= isinstance(command, EndOfMailData) and self._chunks is not None
         step = self._row.get(type(command))
         before = self.state
         if step is None:
