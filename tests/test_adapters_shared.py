@@ -7,6 +7,7 @@ import io
 import logging
 import smtplib
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -486,6 +487,36 @@ def test_plaintext_in_place_of_the_handshake(world: World) -> None:
         with suppress(ConnectionResetError):
             assert b"250" not in raw.rest()
         assert handler.closed.wait(SECONDS)
+
+
+# Some Python 3.11 leave it to the garbage collector to close what could not be wrapped.
+@pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
+@pytest.mark.parametrize("how", ["silent", "reset"])
+def test_a_client_that_leaves_the_handshake_is_forgotten(world: World, how: str) -> None:
+    handler = Noting()
+    with world.serve(handler, tls=SERVER, timeout=0.3) as server:
+        with Raw(server.port) as raw:
+            raw.say(b"EHLO x.example\r\n")
+            assert raw.say(b"STARTTLS\r\n").startswith("220")
+            if how == "silent":
+                assert raw.rest() == b""
+            else:
+                raw.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        assert handler.closed.wait(SECONDS)
+        end = time.monotonic() + SECONDS
+        while server.sessions and time.monotonic() < end:
+            time.sleep(0.01)
+        assert server.sessions == 0
+
+
+def test_a_server_that_is_silent_in_the_handshake(world: World) -> None:
+    talk = ((b"", b"220 hi\r\n"), (b"\r\n", b"250-x\r\n250 STARTTLS\r\n"), (b"\r\n", b"220 go\r\n"))
+    with (
+        Scripted(*talk, (b"never", b"")) as server,
+        pytest.raises((SecurityError, TimedOut)),
+        world.client("127.0.0.1", server.port, timeout=0.3),
+    ):
+        pass
 
 
 def test_plaintext_behind_the_220(world: World) -> None:

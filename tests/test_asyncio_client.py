@@ -45,6 +45,22 @@ def test_a_cancelled_send_closes_the_connection() -> None:
     run(test)
 
 
+def test_a_handshake_is_cancelled_with_the_client() -> None:
+    async def test() -> None:
+        script = [
+            (b"", b"220 hi\r\n"),
+            (b"\r\n", b"250-x\r\n250 STARTTLS\r\n"),
+            (b"STARTTLS\r\n", b"220 go\r\n"),
+            (b"never", b""),
+        ]
+        with Scripted(*script) as server, pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5), Client("127.0.0.1", server.port):
+                pass
+        assert b"STARTTLS\r\n" in server.received
+
+    run(test)
+
+
 def test_a_cancelled_source_is_cancelled_with_the_send() -> None:
     cancelled = []
 

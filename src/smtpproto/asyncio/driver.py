@@ -271,6 +271,7 @@ class Driver(asyncio.BufferedProtocol):
                 self._write(step.out)
                 self._pause()  # what comes now is for the TLS layer
                 self._wait = _Wait.HANDSHAKE
+                self.deadline = _NEVER  # the loop itself watches over the handshake
                 self._call = self._loop.create_task(self._shake_hands(step.timeout))
                 return
 
@@ -368,7 +369,11 @@ class Driver(asyncio.BufferedProtocol):
                 server_hostname=self._server_hostname,
                 ssl_handshake_timeout=timeout,
             )
-        except OSError as error:
+        except BaseException as error:
+            # The loop does not tell us of a connection that ends in the middle of a handshake.
+            self.connection_lost(None)
+            if not isinstance(error, OSError):  # given up
+                raise
             self._call = None
             self._fail(handshake_failure(error))
             return
