@@ -294,9 +294,13 @@ def closed_port() -> str:
 @pytest.mark.parametrize(
     ("argv", "status", "expected"),
     [
-        (["--body", "x", "--server", closed_port()], 75, "no connection: "),
-        (["--body", "x", "--server", "no.such.host.invalid"], 69, "no connection: "),
-        (["--body", "x", "--unix", "/no/such/socket"], 75, "no connection: "),
+        (["--body", "x", "--server", closed_port()], 75, "no connection to 127.0.0.1 port "),
+        (
+            ["--body", "x", "--server", "no.such.host.invalid"],
+            69,
+            "no connection to no.such.host.invalid port 25",
+        ),
+        (["--body", "x", "--unix", "/no/such/socket"], 75, "no connection to /no/such/socket: "),
         (["--body", "x", "--unix", "s", "--server", "h"], 2, "one of --server and --unix"),
         (["/no/such/file"], 2, "a file with a message expected: "),
         (["--body", "x", "file"], 2, "FILE, or --subject and --body expected, not both"),

@@ -107,6 +107,7 @@ class Client:
         """
         settings = self._settings
         timeout = _TIMEOUT if settings.timeout is None else settings.timeout
+        where = settings.endpoint(self._path)
         if settings.needs_context and self._context is None:
             self._context = client_context(settings.verifies)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="smtpproto")
@@ -114,11 +115,11 @@ class Client:
             async with asyncio.timeout(timeout):
                 self._driver = await self._connect(timeout)
         except TimeoutError:
-            raise TimedOut(f"no connection within {timeout} s") from None
+            raise TimedOut(f"no connection to {where} within {timeout} s") from None
         except ssl.SSLError as error:
             raise handshake_failure(error) from error
         except OSError as error:
-            raise ConnectionLost(f"no connection: {error}") from error
+            raise ConnectionLost(f"no connection to {where}: {error}") from error
         transport = self._driver.transport
         layer = transport.get_extra_info("ssl_object")
         connection = settings.connection(tls_info(layer) if layer is not None else None)

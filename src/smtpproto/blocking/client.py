@@ -104,16 +104,17 @@ class Client:
         """
         settings = self._settings
         timeout = _TIMEOUT if settings.timeout is None else settings.timeout
+        where = settings.endpoint(self._path)
         if settings.needs_context and self._context is None:
             self._context = client_context(settings.verifies)
         try:
             driver, tls = self._connect(timeout)
         except TimeoutError:
-            raise TimedOut(f"no connection within {timeout} s") from None
+            raise TimedOut(f"no connection to {where} within {timeout} s") from None
         except ssl.SSLError as error:
             raise handshake_failure(error) from error
         except OSError as error:
-            raise ConnectionLost(f"no connection: {error}") from error
+            raise ConnectionLost(f"no connection to {where}: {error}") from error
         connection = settings.connection(tls)
         name, literal = settings.names(socket.gethostname(), driver.sock.getsockname())
         self._driver, self._connection = driver, connection

@@ -91,14 +91,22 @@ def add_command(commands: Any) -> None:
         "--security",
         choices=get_args(Security),
         default="auto",
-        help="auto: TLS from the start on port 465, elsewhere STARTTLS where it is offered",
+        help="implicit: TLS from the start; starttls: STARTTLS or nothing is sent; opportunistic: "
+        "STARTTLS where it is offered, whatever the certificate; none: no TLS; auto (default): "
+        "TLS from the start on port 465, elsewhere STARTTLS where it is offered",
     )
     secure.add_argument("--ca", metavar="FILE", help="trust these certificates in PEM only")
     secure.add_argument(
         "--insecure", action="store_true", help="take any certificate: for tests only"
     )
     how = parser.add_argument_group("how").add_mutually_exclusive_group()
-    how.add_argument("--data", dest="transfer", action="store_const", const="data", help="use DATA")
+    how.add_argument(
+        "--data",
+        dest="transfer",
+        action="store_const",
+        const="data",
+        help="use DATA (default: what suits)",
+    )
     how.add_argument(
         "--bdat", dest="transfer", action="store_const", const="bdat", help="use BDAT, in chunks"
     )
