@@ -44,6 +44,15 @@ def test_settings_that_do_not_fit() -> None:
         keywords(require_tls=True)
     with pytest.raises(LocalProtocolError, match="once"):
         keywords(extensions=[Chunking(), Chunking()])
+    with pytest.raises(LocalProtocolError, match="starttls, implicit expected, not 'startls'"):
+        keywords(has_tls=True, tls_mode="startls")
+
+
+def test_a_class_is_a_handler_only_as_a_factory() -> None:
+    settings = {"own_name": "mx.example.org", "has_tls": False, "tls_mode": "starttls"}
+    with pytest.raises(LocalProtocolError, match=r"not the class Collect; .* factory=True"):
+        server_settings(Collect, **settings)
+    assert server_settings(Collect, factory=True, **settings).is_factory
 
 
 @pytest.mark.parametrize(

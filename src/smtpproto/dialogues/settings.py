@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ..exceptions import LocalProtocolError, Violation
 from ..extensions import (
@@ -129,10 +129,22 @@ def server_settings(
     STARTTLS is offered when, and only when, there is a TLS context for it; AUTH is not offered.
 
     Raises:
-        LocalProtocolError: TLS is required and there is none, or extensions that do not fit.
+        LocalProtocolError: TLS is required and there is none, no such `tls_mode`, a class in place
+            of a handler, or extensions that do not fit.
     """
     if require_tls and not has_tls:
         raise LocalProtocolError("require_tls: tls expected too", Violation.LOCAL_VALUE)
+    if tls_mode not in get_args(TLSMode):  # a misspelt one must not mean a server in the clear
+        raise LocalProtocolError(
+            f"tls_mode: one of {', '.join(get_args(TLSMode))} expected, not {tls_mode!r}",
+            Violation.LOCAL_VALUE,
+        )
+    if isinstance(handler, type) and not factory:
+        raise LocalProtocolError(
+            f"handler: an object expected, not the class {handler.__name__}; make one, or pass "
+            "factory=True for one a session",
+            Violation.LOCAL_VALUE,
+        )
     given = default_extensions(limits) if extensions is None else tuple(extensions)
     offered = [one for one in given if one.keyword not in ("STARTTLS", "AUTH")]
     if has_tls and tls_mode == "starttls":
@@ -187,6 +199,10 @@ class ClientSettings:
     def verifies(self) -> bool:
         """True when a certificate must be right: not for opportunistic TLS (RFC 7435 3)."""
         return self.security != "opportunistic"
+
+    def endpoint(self, path: str | None) -> str:
+        """Return where the server is, for an error: host and port, or the path of a socket."""
+        return f"{self.host} port {self.port}" if path is None else path
 
     @property
     def needs_context(self) -> bool:
