@@ -307,7 +307,9 @@ def test_signals_are_stable() -> None:
     assert StartTLS() == StartTLS()
 
 
-@pytest.mark.parametrize("name", ["", " x", "a\r\n250 b", "a\0", "b\u00fccher.example", "a\tb"])
+@pytest.mark.parametrize(
+    "name", ["", "two words", " x", "a\r\n250 b", "a\0", "b\u00fccher.example", "a\tb"]
+)
 def test_a_host_name_that_replies_cannot_hold_is_refused(name: str) -> None:
     with pytest.raises(InvalidValueError, match="hostname"):
         ServerConnection(name)

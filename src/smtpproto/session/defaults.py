@@ -19,9 +19,9 @@ def check_hostname(hostname: str) -> None:
     """Refuse a name that the default replies cannot hold.
 
     Raises:
-        InvalidValueError: empty, not printable ASCII, or with white space around it.
+        InvalidValueError: empty, not printable ASCII, or with a space.
     """
-    if not (hostname.isascii() and hostname.isprintable() and hostname.strip() == hostname != ""):
+    if not (hostname.isascii() and hostname.isprintable() and hostname and " " not in hostname):
         raise InvalidValueError(
             f"hostname: a domain or an address literal expected, not {shown(hostname)}"
         )
