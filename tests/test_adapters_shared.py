@@ -241,6 +241,21 @@ def test_a_421_of_a_hook_closes(world: World) -> None:
             assert raw.rest() == b"421 4.7.0 enough\r\n"
 
 
+def test_what_is_due_is_written_before_a_hook_that_blocks(world: World) -> None:
+    """RFC 2920 3.2."""
+    go_on = threading.Event()
+
+    class Handler(Collect):
+        def on_rcpt(self, peer: Peer, rcpt: Any) -> None:
+            assert go_on.wait(SECONDS)
+
+    with world.serve(Handler()) as server, Raw(server.port) as raw:
+        raw.say(b"EHLO x.example\r\n")
+        assert raw.say(b"MAIL FROM:<a@x.org>\r\nRCPT TO:<b@x.org>\r\n").startswith("250 2.1.0")
+        go_on.set()
+        assert raw.reply().startswith("250 2.1.5")
+
+
 def test_a_sink(world: World) -> None:
     class Sink:
         def __init__(self) -> None:

@@ -157,6 +157,7 @@ def test_a_large_size_is_right_for_one_kind_of_line_ending(line: bytes) -> None:
         ("Subject: x\r\n\r\nü".encode(), False),
         ("Subject: x\n\nü".encode(), False),
         ("Subject: ü\n\nx\r\n\r\n".encode(), True),
+        ("Subject: x\n\nü\n\r\n".encode(), False),
         ("ü".encode(), True),
     ],
 )
