@@ -318,13 +318,21 @@ def test_a_client_that_does_not_read_is_not_read_from(monkeypatch: pytest.Monkey
         async def on_help(self, peer: Peer, command: Any) -> Reply:
             return Reply(214, ["x" * 400] * 250)
 
+        async def on_abort(self, peer: Peer) -> None:
+            calls.append("on_abort")
+
+        async def on_close(self, peer: Peer) -> None:
+            calls.append("on_close")
+
+    calls: list[str] = []
+
     async def test() -> None:
         async with serve(Handler(), timeout=0.5) as server:
             client = await Streams.connect(server.port)
             sock = client.writer.get_extra_info("socket")
             client.writer.transport.pause_reading()  # type: ignore[attr-defined]
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            client.writer.write(b"HELP\r\n" * 90)
+            client.writer.write(b"EHLO x\r\nMAIL FROM:<a@x.org>\r\n" + b"HELP\r\n" * 90)
             [driver] = server._drivers
             while not driver._choked:
                 await asyncio.sleep(0.01)
@@ -335,6 +343,7 @@ def test_a_client_that_does_not_read_is_not_read_from(monkeypatch: pytest.Monkey
             client.writer.transport.abort()
 
     run(test)
+    assert calls == ["on_abort", "on_close"]
 
 
 # --- the end -------------------------------------------------------------------------------------

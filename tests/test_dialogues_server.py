@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from smtpproto.dialogues import (
     Close,
     Collect,
     ConnectionLost,
+    Dialogue,
     Handle,
     Handshake,
     Peer,
@@ -381,6 +383,56 @@ def test_a_sink_that_refuses_a_chunk() -> None:
     )
     assert run.codes == [220, 250, 250, 250, 452, 503, 250, 250, 250, 221]
     assert sink.calls == ["write", "abort"]
+
+
+def fail_to_write(dialogue: Dialogue, *inputs: bytes | Exception) -> None:
+    """Drive a dialogue whose connection takes nothing more once a hook is to clean up."""
+    waiting = iter(inputs)
+    given: Any = None
+    failure: Exception | None = None
+    broken = False
+    with suppress(StopIteration):
+        while True:
+            step = dialogue.send(given) if failure is None else dialogue.throw(failure)
+            given = failure = None
+            if isinstance(step, Handle):
+                broken = broken or step.call.__name__ in ("commit", "abort", "on_close")
+                if broken and step.out:
+                    failure = ConnectionLost()
+                else:
+                    given = step.call(*step.args)
+            elif isinstance(step, Read):
+                given = next(waiting)
+                failure = given if isinstance(given, Exception) else None
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        (MESSAGE, b"half a mess", TimeoutError()),
+        (MESSAGE, b"half a mess", Cancelled()),
+        (START + b"BDAT 1\r\nx", b"RSET\r\n" + QUIT),
+        (START + b"BDAT 1\r\nxBDAT 0 LAST\r\n",),
+    ],
+)
+def test_a_sink_is_aborted_when_nothing_more_can_be_written(inputs: Any) -> None:
+    """Each hook that cleans up is called, and once."""
+    sink = RecordingSink()
+    calls = []
+
+    class Handler:
+        def open_message(self, peer: Peer) -> Any:
+            return sink
+
+        def on_abort(self, peer: Peer) -> None:
+            calls.append("on_abort")
+
+        def on_close(self, peer: Peer) -> None:
+            calls.append("on_close")
+
+    fail_to_write(serve_session(connection(), Handler(), Peer()), *inputs)
+    assert sink.calls == ["write", "abort"]
+    assert calls == ["on_abort", "on_close"]
 
 
 def test_the_next_message_has_a_fresh_start() -> None:

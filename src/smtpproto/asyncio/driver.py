@@ -388,7 +388,7 @@ class Driver(asyncio.BufferedProtocol):
             self._held.append(step.out)
             if len(step.out) > _HELD:
                 self._write(b"")
-        if self._choked:
+        if self._choked and step.out:
             self._step = step
             self._wait = _Wait.WRITABLE
             self.deadline = self._clock.deadline(step.timeout)

@@ -147,7 +147,7 @@ class _Server:
         yield from self._abort()
         on_close = getattr(self._handler, "on_close", None)
         if on_close is not None:
-            yield from self._ask(on_close, self._peer)
+            yield from self._clean_up(on_close, self._peer)
         yield Close(self._flush(), lingers)
 
     def _greet(self) -> Dialogue:
@@ -270,7 +270,7 @@ class _Server:
     def _drop_sink(self) -> Dialogue:
         sink, self._sink = self._sink, None
         if sink is not None:
-            yield from self._ask(sink.abort)
+            yield from self._clean_up(sink.abort)
 
     def _abort(self) -> Dialogue:
         """End the transaction, if there is one, without its message."""
@@ -280,7 +280,7 @@ class _Server:
         if self._peer.transaction is not None:
             hook = getattr(self._handler, "on_abort", None)
             if hook is not None:
-                yield from self._ask(hook, self._peer)
+                yield from self._clean_up(hook, self._peer)
             self._peer.transaction = None
 
     def _end_chunk(self, event: ChunkEnded) -> None:
@@ -310,8 +310,8 @@ class _Server:
         transaction = self._peer.transaction
         assert transaction is not None
         if self._open_message is not None:
-            sink, self._sink = self._sink, None
-            answers = yield from self._run(sink.commit)
+            answers = yield from self._run(self._sink.commit)
+            self._sink = None
         else:
             content, self._content = self._content, bytearray()
             message = Message(transaction.mail, event.recipients, bytes(content))
@@ -345,6 +345,14 @@ class _Server:
             return answer
         yield from self._complain(_bad_answer(_ANSWER, answer))
         return _FAILED
+
+    def _clean_up(self, call: Callable[..., Any], *args: Any) -> Dialogue:
+        """Run a hook once, though what was to be written before it may not get through."""
+        try:
+            yield from self._ask(call, *args)
+        except _FAILURES:  # and so it has not been called
+            self._out.clear()
+            yield from self._ask(call, *args)
 
     def _complain(self, error: Exception) -> Dialogue:
         """Have the driver log what a hook did wrong, as if the hook had raised it."""
