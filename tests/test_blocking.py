@@ -207,6 +207,23 @@ def test_a_client_that_is_gone_before_it_was_accepted(monkeypatch: pytest.Monkey
         assert raw.say(b"NOOP\r\n").startswith("250")
 
 
+def test_no_threads_left(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """A flood of connections does not end the listening."""
+    with serve(Collect()) as server:
+        with monkeypatch.context() as patch:
+
+            def start(self: threading.Thread) -> None:
+                raise RuntimeError("can't start new thread")
+
+            patch.setattr(threading.Thread, "start", start)
+            with Raw(server.port, greeting=False) as raw:
+                assert raw.rest() == b""
+        wait_for(lambda: server.sessions == 0)
+        with Raw(server.port) as raw:
+            assert raw.say(b"NOOP\r\n").startswith("250")
+    assert any("no thread" in record.message for record in caplog.records)
+
+
 def test_a_server_that_was_closed_before_it_began() -> None:
     server = serve(Collect())
     server.close()

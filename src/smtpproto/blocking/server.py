@@ -165,7 +165,13 @@ class Server:
                 sock.close()
                 return
             self._sessions[thread] = driver
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # there are no threads left: others may still be served
+            logger.exception("no session: no thread for it")
+            driver.close()
+            with self._lock:
+                del self._sessions[thread]
 
     def _serve(self, driver: Driver, address: Any) -> None:
         """Hold a session, in its own thread."""
