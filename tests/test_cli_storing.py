@@ -140,6 +140,15 @@ def test_a_long_text_is_cut() -> None:
     assert text == ["", "x" * 65536, "[4464 more characters]"]
 
 
+def test_a_long_header_field_is_cut() -> None:
+    """The email package takes hours to decode one of some megabytes."""
+    long = b"Content-Type: text/plain; " + b"a=b;" * 100_000
+    lines = shown(b"Subject: " + b"=?a?q?" * 100_000 + b"\r\n" + long + b"\r\n\r\ntext\r\n")
+    assert len(lines) < 50_000
+    assert lines.count("...\n") == 2
+    assert "text" in lines
+
+
 def test_what_the_parser_trips_over_is_shown_as_it_came(monkeypatch: pytest.MonkeyPatch) -> None:
     def trip(content: bytes) -> None:
         raise IndexError

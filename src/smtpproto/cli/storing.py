@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from email import message_from_bytes
 from email.header import decode_header, make_header
 from email.message import Message as Mime
+from email.policy import Compat32
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -29,6 +30,8 @@ Store = Callable[[Peer, Message], None]
 
 _SHOWN = 64 * 1024
 """Characters of a text that are shown: a terminal is no place for megabytes."""
+_FIELD = 16 * 1024
+"""Characters of a header field that are looked at, far above any in use."""
 
 
 class Screen:
@@ -168,9 +171,17 @@ def _wire(parameters: Parameters) -> str:
     )
 
 
+class _ShortFields(Compat32):
+    """Cuts long header fields: the time it takes to decode one grows with its square."""
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        name, text = super().header_source_parse(sourcelines)
+        return name, text if len(text) <= _FIELD else text[:_FIELD] + "..."
+
+
 def _shown(content: bytes) -> Iterator[str]:
     try:
-        lines = list(_decoded(message_from_bytes(content)))
+        lines = list(_decoded(message_from_bytes(content, policy=_ShortFields())))
     except Exception:  # the email package trips over some broken messages in ways of its own
         lines = list(_text_lines(content.decode("utf-8", "backslashreplace")))
     yield from lines
