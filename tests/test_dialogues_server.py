@@ -174,7 +174,20 @@ def test_a_hook_that_fails_is_answered_451_and_the_session_goes_on(
     assert run.codes[-1] == 221
 
 
-@pytest.mark.parametrize("answer", ["250 ok", 250, True, Reply(354, "go on"), Reply(220, "x")])
+class Unspeakable:
+    """Cannot even be shown."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["250 ok", 250, True, Unspeakable(), Reply(354, "go on"), Reply(220, "x")],
+    ids=["str", "int", "bool", "unspeakable", "354", "220"],
+)
 @pytest.mark.parametrize("hook", ["on_mail", "on_rcpt", "on_message"])
 def test_an_answer_that_cannot_be_is_the_hooks_fault(hook: str, answer: Any) -> None:
     handler = Recorder(**{"on_message": None, hook: answer})

@@ -396,7 +396,7 @@ _ANSWER = "None or a Reply"
 
 
 def _bad_answer(wanted: str, answer: object) -> TypeError:
-    return TypeError(f"a hook returns {wanted} here, not {str(answer)[:80]!r}")
+    return TypeError(f"a hook returns {wanted} here, not {type(answer).__name__}")
 
 
 def _raise(error: Exception) -> None:
