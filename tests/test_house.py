@@ -18,6 +18,9 @@ TEXTS = sorted(
 )
 TEXTS = [path for path in TEXTS if path.suffix in {".py", ".md", ".toml", ""}]
 
+# Before 3.11.5 Python's `re` takes too much for a group that is repeated possessively: `(?:ab)*+`.
+POSSESSIVE_GROUP = re.compile(r"(?<!\\)\)(?:[*+?]|\{[0-9,]+\})\+")
+
 SPDX = "# SPDX-License-Identifier: MIT\n"
 MAX_LINES = 600
 
@@ -124,6 +127,22 @@ def test_a_bad_citation_is_found(text: str) -> None:
 )
 def test_a_good_citation_passes(text: str) -> None:
     assert citation_faults(text) == []
+
+
+# In trace.py a round that has begun always ends.
+@pytest.mark.parametrize("path", [path for path in SRC if path.name != "trace.py"], ids=str)
+def test_no_group_has_a_possessive_quantifier(path: Path) -> None:
+    strings = [
+        node.value if isinstance(node.value, str) else node.value.decode("latin-1")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes)
+    ]
+    assert [text for text in strings if POSSESSIVE_GROUP.search(text) and "``" not in text] == []
+
+
+@pytest.mark.parametrize("text", [r"(?:ab)*+", r"(?:\.a++)++@", r"(a)?+>", r"(?:a){2,3}+"])
+def test_a_possessive_quantifier_of_a_group_is_found(text: str) -> None:
+    assert POSSESSIVE_GROUP.search(text)
 
 
 @pytest.mark.parametrize("text", ["# TODO", "FIXME: x", "@pytest.mark.xfail"])

@@ -19,10 +19,12 @@ from .declaration import Extension
 
 # RFC 3461 4.4, 4.2: printable US-ASCII, which includes the space.
 _PRINTABLE = re.compile(r"[ -~]++", re.ASCII)
-_NOTIFY = re.compile(r"NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY))*+", re.ASCII)
+_NOTIFY = re.compile(
+    r"NEVER|(?:SUCCESS|FAILURE|DELAY)(?>(?:,(?:SUCCESS|FAILURE|DELAY))*)", re.ASCII
+)
 _ADDRESS_TYPE = re.compile(rf"{abnf.ATEXT}++", re.ASCII)
 # RFC 6533 3: QUCHAR and EmbeddedUnicodeChar
-_UTF8_ADDRESS = re.compile(r"(?:[^\x00-\x20+=\\\x7f]|\\x\{[0-9A-Fa-f]{2,6}\})++")
+_UTF8_ADDRESS = re.compile(r"(?>(?:[^\x00-\x20+=\\\x7f]++|\\x\{[0-9A-Fa-f]{2,6}\})+)")
 _EMBEDDED = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}", re.ASCII)
 _TO_EMBED = re.compile(r"[^!-*,-<>-\[\]-~]")
 ENVELOPE_ID_LENGTH = 100

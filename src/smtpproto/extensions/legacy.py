@@ -23,9 +23,9 @@ from .declaration import Extension, Row, SessionFacts
 
 _MTRK = re.compile(r"([A-Za-z0-9+/]{27})=?(?::([0-9]{1,9}))?", re.ASCII)
 _CLASS = r"[A-Za-z][A-Za-z0-9._:-]*+"
-_CLASSES = re.compile(rf"{_CLASS}(?:,{_CLASS})*+", re.ASCII)
+_CLASSES = re.compile(rf"{_CLASS}(?>(?:,{_CLASS})*)", re.ASCII)
 # RFC 1845 2: no space, no control, no tspecials of RFC 1521, and the dot only between atoms.
-_TRANSID_TOKEN = r"[!#$%&'*+\-0-9A-Z^_`a-z{|}~]++(?:\.[!#$%&'*+\-0-9A-Z^_`a-z{|}~]++)*+"
+_TRANSID_TOKEN = r"[!#$%&'*+\-0-9A-Z^_`a-z{|}~]++(?>(?:\.[!#$%&'*+\-0-9A-Z^_`a-z{|}~]++)*)"
 _TRANSID = re.compile(rf"<{_TRANSID_TOKEN}@{_TRANSID_TOKEN}>", re.ASCII)
 CLASSES_LENGTH = 1000
 """RFC 3865 2.2: characters of all solicitation class keywords together."""

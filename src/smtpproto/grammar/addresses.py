@@ -25,7 +25,7 @@ _DOMAIN_LENIENT = re.compile(abnf.DOMAIN_LENIENT)
 _LITERAL = re.compile(abnf.LITERAL, re.ASCII)
 # As far as its end goes; what stands in it is looked at later.
 _PATH = re.compile(
-    rf'<[^">\[]*+(?:{abnf.QUOTED_STRING_UTF8})?+[^">\[]*+(?:{abnf.LITERAL})?+>', re.ASCII
+    rf'<[^">\[]*+(?>(?:{abnf.QUOTED_STRING_UTF8})?)[^">\[]*+(?>(?:{abnf.LITERAL})?)>', re.ASCII
 )
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 # RFC 5892 A.1 to A.7, as far as they are no letters, marks or digits

@@ -12,10 +12,10 @@ import re
 
 from ..exceptions import InvalidValueError, Violation, shown
 
-_XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-Fa-f]{2})*+", re.ASCII)
+_XTEXT = re.compile(r"(?>(?:[!-*,-<>-~]++|\+[0-9A-Fa-f]{2})*)", re.ASCII)
 _HEXCHAR = re.compile(rb"\+([0-9A-Fa-f]{2})")
 _NOT_XCHAR = re.compile(rb"[^!-*,-<>-~]")
-_BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4})*+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?+")
+_BASE64 = re.compile(rb"(?>(?:[A-Za-z0-9+/]{4})*)(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 
 
 def encode_xtext(data: bytes) -> str:
