@@ -17,7 +17,7 @@ from smtpproto.dialogues import (
     call_failure,
     serve_session,
 )
-from smtpproto.dialogues.settings import default_extensions
+from smtpproto.dialogues.server_settings import default_extensions
 from smtpproto.extensions import StartTLS
 from smtpproto.limits import Limits
 

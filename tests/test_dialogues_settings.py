@@ -3,15 +3,21 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
 from smtpproto import Auth, AuthResponse, LocalProtocolError, TLSInfo
 from smtpproto.dialogues import Collect
-from smtpproto.dialogues.settings import (
+from smtpproto.dialogues.client_settings import (
+    ClientOptions,
     ClientSettings,
     address_literal,
+)
+from smtpproto.dialogues.server_settings import (
+    ServerOptions,
+    ServerSettings,
     default_extensions,
     server_settings,
 )
@@ -52,7 +58,7 @@ def test_a_class_is_a_handler_only_as_a_factory() -> None:
     settings = {"own_name": "mx.example.org", "has_tls": False, "tls_mode": "starttls"}
     with pytest.raises(LocalProtocolError, match=r"not the class Collect; .* factory=True"):
         server_settings(Collect, **settings)
-    assert server_settings(Collect, factory=True, **settings).is_factory
+    assert server_settings(Collect, factory=True, **settings).factory
 
 
 @pytest.mark.parametrize(
@@ -136,3 +142,20 @@ def test_the_name_of_a_client(own: str, given: str | None, name: str) -> None:
 )
 def test_no_secret_in_a_transcript(command: Any, line: str) -> None:
     assert command_line(command, b"secret\r\n") == line
+
+
+@pytest.mark.parametrize(
+    ("options", "settings", "completed"),
+    [
+        (ServerOptions, ServerSettings, {"handler"}),
+        (ClientOptions, ClientSettings, {"host", "port"}),
+    ],
+)
+def test_each_option_is_a_setting(options: Any, settings: Any, completed: set[str]) -> None:
+    names = {field.name for field in fields(settings)}
+    assert names - completed == set(options.__annotations__)
+
+
+def test_an_option_that_there_is_not() -> None:
+    with pytest.raises(TypeError, match="hostnam"):
+        keywords(hostnam="mx.example.org")

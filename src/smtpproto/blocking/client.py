@@ -11,13 +11,12 @@ import ssl
 import threading
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, Unpack
 
 from ..dialogues import (
     ConnectionLost,
     SendResult,
     TimedOut,
-    Transcript,
     Transfer,
     is_reusable,
     open_session,
@@ -25,11 +24,9 @@ from ..dialogues import (
     quit_session,
     send_message,
 )
-from ..dialogues.settings import ClientSettings, Security
-from ..framing import LineEndings
+from ..dialogues.client_settings import ClientOptions, ClientSettings
 from ..grammar.addresses import Path
 from ..grammar.commands import Rcpt
-from ..limits import DEFAULT_LIMITS, Limits
 from ..session.client import ClientConnection
 from ..tlsinfo import TLSInfo
 from ..tlstools import client_context, handshake_failure
@@ -47,21 +44,12 @@ class Client:
         host: the server; with `path`, the name that its certificate must have.
         port: 25, 587 for submission, 465 for submission under TLS from the start.
         path: connect to a Unix socket instead.
-        security: "auto" begins with TLS on port 465, and elsewhere uses STARTTLS where it is
-            offered; "implicit" begins with TLS; "starttls" insists on it; "opportunistic" takes
-            what TLS there is, whatever the certificate; "none" uses none.
         tls: a context in place of the default one, which checks certificate and host name.
-        local_name: our name for EHLO; by default this machine's if it is a full one, otherwise the
-            address literal of our end.
-        lmtp: speak LMTP (RFC 2033).
-        timeout: seconds to connect, for each reply, and for the handshake; by default what RFC 5321
-            4.5.3.2 asks for.
-        limits: the caps on replies.
-        line_endings: make bare CR and LF a CRLF, or be "strict" and refuse them.
-        transcript: gets the lines of the session.
+        options: see `ClientOptions`.
 
     Raises:
         LocalProtocolError: no such security.
+        TypeError: an option that there is not.
     """
 
     def __init__(
@@ -70,18 +58,10 @@ class Client:
         port: int = 25,
         *,
         path: str | None = None,
-        security: Security = "auto",
         tls: ssl.SSLContext | None = None,
-        local_name: str | None = None,
-        lmtp: bool = False,
-        timeout: float | None = None,
-        limits: Limits = DEFAULT_LIMITS,
-        line_endings: LineEndings = "normalise",
-        transcript: Transcript | None = None,
+        **options: Unpack[ClientOptions],
     ) -> None:
-        self._settings = ClientSettings(
-            host, port, security, local_name, lmtp, timeout, limits, line_endings, transcript
-        )
+        self._settings = ClientSettings(host, port, **options)
         self._path = path
         self._context = tls
         self._driver: Driver | None = None
@@ -241,7 +221,9 @@ def send_mail(
     recipients: str | Path | Rcpt | Iterable[str | Path | Rcpt] | None = None,
     parameters: Mapping[str, Any] | None = None,
     transfer: Transfer = "auto",
-    **options: Any,
+    path: str | None = None,
+    tls: ssl.SSLContext | None = None,
+    **options: Unpack[ClientOptions],
 ) -> SendResult:
     """Send one message over a session of its own.
 
@@ -253,10 +235,12 @@ def send_mail(
         recipients: as for `Client.send`.
         parameters: as for `Client.send`.
         transfer: as for `Client.send`.
-        options: the other arguments of `Client`.
+        path: as for `Client`.
+        tls: as for `Client`.
+        options: see `ClientOptions`.
 
     Returns:
         As `Client.send`, and it raises what `Client` raises.
     """
-    with Client(host, port, **options) as client:
+    with Client(host, port, path=path, tls=tls, **options) as client:
         return client.send(message, sender, recipients, parameters=parameters, transfer=transfer)

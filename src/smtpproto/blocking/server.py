@@ -12,13 +12,16 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, Unpack
 
-from ..dialogues.settings import ServerSettings, TLSMode, server_settings
-from ..extensions import Extension
-from ..limits import DEFAULT_LIMITS, Limits
+from ..dialogues.server_settings import (
+    ServerOptions,
+    ServerSettings,
+    TLSMode,
+    server_settings,
+)
 from ..listening import forget, listen
 from .driver import Driver, logger
 
@@ -203,50 +206,30 @@ def serve(
     sockets: Sequence[socket.socket] | None = None,
     tls: ssl.SSLContext | None = None,
     tls_mode: TLSMode = "starttls",
-    require_tls: bool = False,
-    hostname: str | None = None,
-    extensions: Iterable[Extension] | None = None,
-    limits: Limits = DEFAULT_LIMITS,
-    lmtp: bool = False,
-    timeout: float | None = None,
-    factory: bool = False,
-    **more: Any,
+    **options: Unpack[ServerOptions],
 ) -> Server:
     """Make a server, for ``with``.
 
     Args:
-        handler: any object with some of the hooks of `Handler`. They run in the thread of their
-            session.
+        handler: any object with some of the hooks of `Handler`. They run in the
+            thread of their session.
         host: where to listen; None for all interfaces.
         port: 0 for one that is free: see ``Server.port``.
         path: listen on a Unix socket instead.
         sockets: listen on these instead; they are closed with the server.
         tls: the certificate's context.
         tls_mode: "starttls" to offer it, "implicit" to begin with TLS (RFC 8314 3).
-        require_tls: answer 530 to mail in the clear.
-        hostname: how the server names itself; by default as the machine does.
-        extensions: what to offer in place of the default.
-        limits: the caps.
-        lmtp: speak LMTP (RFC 2033).
-        timeout: seconds for each command and handshake.
-        factory: True when `handler` is to be called to make a handler for each session.
-        more: what else `ServerSettings` has: leniency, disabled, received, connections, transcript.
+        options: what a session says and allows: see `ServerOptions`.
 
     Raises:
         LocalProtocolError: settings that do not fit together.
+        TypeError: an option that there is not.
     """
     settings = server_settings(
         handler,
         own_name=socket.gethostname(),
         has_tls=tls is not None,
         tls_mode=tls_mode,
-        require_tls=require_tls,
-        hostname=hostname,
-        extensions=extensions,
-        limits=limits,
-        lmtp=lmtp,
-        timeout=timeout,
-        factory=factory,
-        **more,
+        **options,
     )
     return Server(settings, host, port, path, sockets, tls, tls_mode)

@@ -19,7 +19,7 @@ from typing import Any, get_args
 
 from .. import ProtocolError, RemoteProtocolError, Reply
 from ..blocking import AllRefused, Client, SecurityError, SMTPError
-from ..dialogues.settings import Security
+from ..dialogues.client_settings import Security
 from ..tlstools import client_context
 from . import options, status
 from .show import safe, transcript

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: MIT
+"""How a server's conversation asks the application, and how it answers the client.
+
+Decides what a hook's failure means for the session, and that octets are written before a hook that
+may take its time. Which hook is asked when, and what is answered, is decided by who builds on this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+from ..exceptions import LocalProtocolError
+from ..grammar.replies import Reply
+from ..session.server import ServerConnection
+from ..session.timeouts import recommended_timeout
+from ..states import State
+from .errors import ConnectionLost, SecurityError
+from .handlers import Peer, Reject
+from .steps import Cancelled, Dialogue, Handle, Step
+from .transcript import Transcript, reply_lines
+
+FAILURES = (TimeoutError, ConnectionLost, SecurityError, Cancelled)
+"""What a driver throws when the connection is over, rather than a hook."""
+FAILED = Reply(451, "local error", "4.3.0")
+ANSWER = "None or a Reply"
+
+
+class Conversation:
+    """One session: its two ends, and the way to each."""
+
+    def __init__(
+        self,
+        connection: ServerConnection,
+        handler: object,
+        peer: Peer,
+        timeout: float | None,
+        transcript: Transcript | None,
+    ) -> None:
+        self._connection = connection
+        self._handler = handler
+        self._peer = peer
+        self._transcript = transcript
+        self._timeout = (
+            recommended_timeout("server", connection.state) if timeout is None else timeout
+        )
+        self._out: list[bytes] = []
+
+    # --- hooks ---------------------------------------------------------------------------------
+
+    def _run(self, call: Callable[..., Any], *args: Any) -> Dialogue:
+        """Run a hook; return its result, or the refusal that stands for its exception."""
+        try:
+            return (yield Handle(self._flush(), call, args, self._timeout))
+        except FAILURES:
+            raise
+        except Reject as refusal:
+            return refusal.reply
+        except Exception:  # the driver has logged it
+            return FAILED
+
+    def _ask(self, call: Callable[..., Any], *args: Any) -> Generator[Step, Any, Reply | None]:
+        """Run a hook that returns None or a reply."""
+        answer = yield from self._run(call, *args)
+        if answer is None or isinstance(answer, Reply):
+            return answer
+        yield from self._complain(bad_answer(ANSWER, answer))
+        return FAILED
+
+    def _clean_up(self, call: Callable[..., Any], *args: Any) -> Dialogue:
+        """Run a hook once, though what was to be written before it may not get through."""
+        try:
+            yield from self._ask(call, *args)
+        except FAILURES:  # and so it has not been called
+            self._out.clear()
+            yield from self._ask(call, *args)
+
+    def _complain(self, error: Exception) -> Dialogue:
+        """Have the driver log what a hook did wrong, as if the hook had raised it."""
+        yield from self._run(_raise, error)
+
+    # --- output --------------------------------------------------------------------------------
+
+    def _reply(self, reply: Reply) -> Dialogue:
+        """Send what may be a hook's reply."""
+        try:
+            self._send(reply)
+        except LocalProtocolError as error:
+            yield from self._complain(error)
+            self._send(FAILED)
+
+    def _send(self, reply: Reply) -> None:
+        self._out.append(self._connection.send(reply))
+        if self._transcript is not None:
+            for line in reply_lines(reply):
+                self._transcript(line)
+
+    def _say_goodbye(self, reply: Reply) -> None:
+        if self._connection.state not in (State.TLS, State.CLOSED):
+            self._send(reply)
+
+    def _flush(self) -> bytes:
+        octets = b"".join(self._out)
+        self._out.clear()
+        return octets
+
+
+def bad_answer(wanted: str, answer: object) -> TypeError:
+    """Make the error for what a hook should not have returned."""
+    return TypeError(f"a hook returns {wanted} here, not {type(answer).__name__}")
+
+
+def _raise(error: Exception) -> None:
+    raise error

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""A message on its way to the application: collected whole, or piece by piece into a sink.
+
+Decides that no message is answered 250 before whoever takes it has said so, and that each one that
+was begun ends in exactly one of `on_message`, the sink's `commit`, and `on_abort`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+from ..grammar.replies import Reply
+from ..session.events import ChunkEnded, MailDataEnded, MailDataReceived
+from ..session.server import ServerConnection
+from ..states import State
+from .conversation import ANSWER, FAILED, Conversation, bad_answer
+from .handlers import Message, Peer
+from .steps import Dialogue, Step
+from .transcript import Transcript, command_line
+
+_TAKEN = Reply(250, "message taken", "2.0.0")
+
+
+class Taking(Conversation):
+    """The part of a session that takes messages."""
+
+    def __init__(
+        self,
+        connection: ServerConnection,
+        handler: object,
+        peer: Peer,
+        timeout: float | None,
+        transcript: Transcript | None,
+    ) -> None:
+        super().__init__(connection, handler, peer, timeout, transcript)
+        self._open_message = getattr(handler, "open_message", None)
+        self._on_message = getattr(handler, "on_message", None)
+        self._content = bytearray()
+        self._sink: Any = None
+        # Why the rest of a message is passed over: what its sink said.
+        self._verdict: Reply | None = None
+
+    def _take_data(self, event: MailDataReceived) -> Dialogue | None:
+        if self._open_message is None:
+            self._content += event.data
+        elif self._verdict is None:
+            return self._write(event.data)
+        return None
+
+    def _open_sink(self) -> Generator[Step, Any, Reply | None]:
+        """Open the sink; return the refusal if it cannot be."""
+        assert self._open_message is not None
+        sink = yield from self._run(self._open_message, self._peer)
+        if isinstance(sink, Reply) and sink.code >= 400:
+            return sink
+        if not all(hasattr(sink, name) for name in ("write", "commit", "abort")):
+            yield from self._complain(bad_answer("a sink or a refusal", sink))
+            return FAILED
+        self._sink = sink
+        return None
+
+    def _write(self, data: bytes) -> Dialogue:
+        if self._sink is None:
+            self._verdict = yield from self._open_sink()
+        if self._verdict is None:
+            verdict = yield from self._ask(self._sink.write, data)
+            if verdict is not None and verdict.code < 400:
+                yield from self._complain(bad_answer("None or a refusal", verdict))
+                verdict = FAILED
+            self._verdict = verdict
+            if verdict is not None:
+                yield from self._drop_sink()
+
+    def _drop_sink(self) -> Dialogue:
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            yield from self._clean_up(sink.abort)
+
+    def _abort(self) -> Dialogue:
+        """End the transaction, if there is one, without its message."""
+        yield from self._drop_sink()
+        self._verdict = None
+        self._content = bytearray()
+        if self._peer.transaction is not None:
+            hook = getattr(self._handler, "on_abort", None)
+            if hook is not None:
+                yield from self._clean_up(hook, self._peer)
+            self._peer.transaction = None
+
+    def _end_chunk(self, event: ChunkEnded) -> None:
+        if self._transcript is not None:
+            self._transcript(command_line(event.command, event.command.encode()))
+        self._send(self._verdict or event.default_reply)
+
+    def _end_message(self, event: MailDataEnded) -> Dialogue:
+        if self._open_message is not None and self._sink is None and self._verdict is None:
+            self._verdict = yield from self._open_sink()  # an empty message in a chunk
+        if self._transcript is not None:
+            self._transcript(f"-> ({event.size} octets of mail data)")
+        refusal = event.default_reply or self._verdict
+        count = len(event.recipients) if self._connection.lmtp else 1
+        if refusal is not None:
+            yield from self._abort()
+            replies: Sequence[Reply] = (refusal,) * count
+        else:
+            replies = yield from self._deliver(event, count)
+            self._peer.transaction = None
+        for reply in replies:
+            if self._connection.state is not State.CLOSED:  # a 421 among them
+                yield from self._reply(reply)
+
+    def _deliver(self, event: MailDataEnded, count: int) -> Generator[Step, Any, Sequence[Reply]]:
+        """Hand the message over; return the reply for each recipient, or the only one."""
+        transaction = self._peer.transaction
+        assert transaction is not None
+        if self._open_message is not None:
+            answers = yield from self._run(self._sink.commit)
+            self._sink = None
+        else:
+            content, self._content = self._content, bytearray()
+            message = Message(transaction.mail, event.recipients, bytes(content))
+            assert self._on_message is not None
+            answers = yield from self._run(self._on_message, self._peer, message)
+        if answers is None or isinstance(answers, Reply):
+            return (answers or _TAKEN,) * count
+        if self._connection.lmtp and _are_answers(answers, count):
+            return tuple(answer or _TAKEN for answer in answers)
+        wanted = f"None, a Reply, or {count} of them" if self._connection.lmtp else ANSWER
+        yield from self._complain(bad_answer(wanted, answers))
+        return (FAILED,) * count
+
+
+def _are_answers(answers: object, count: int) -> bool:
+    return (
+        isinstance(answers, Sequence)
+        and len(answers) == count
+        and all(answer is None or isinstance(answer, Reply) for answer in answers)
+    )
