@@ -730,3 +730,16 @@ def test_memory_does_not_grow_with_a_refused_message(world: World) -> None:
 
 def test_a_client_that_is_not_open(world: World) -> None:
     assert world.module.Client("x").connection is None
+
+
+def test_a_server_counts_what_it_did(world: World) -> None:
+    with world.serve(Collect()) as server:
+        for _ in range(2):
+            world.send_mail(TEXT, "127.0.0.1", server.port, **ENVELOPE, security="none")
+        with world.client("127.0.0.1", server.port, security="none") as client:
+            client.send(TEXT, **ENVELOPE)
+            assert server.counters.accepted == 3
+    counted = server.counters.as_dict()
+    assert counted["endings"] == {"quit": 3}
+    assert (counted["sessions"], counted["accepted"], counted["refused"]) == (3, 3, 0)
+    assert counted["octets"] == 3 * len(TEXT)

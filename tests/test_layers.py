@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("session",),
     ("__init__",),
     ("dialogues",),
-    ("tlstools", "listening"),
+    ("tlstools", "listening", "observing"),
     ("asyncio", "blocking"),
     ("testing",),
     ("cli",),

@@ -22,6 +22,7 @@ from ..dialogues.server_settings import (
     server_settings,
 )
 from ..listening import forget, listen
+from ..observing import Counters, Observer
 from ..tlstools import tls_info
 from .clock import Clock
 from .driver import Driver, logger
@@ -61,6 +62,7 @@ class Server:
         self._listeners: list[asyncio.Server] = []
         self._drivers: set[_ServerDriver] = set()
         self._closed = asyncio.Event()
+        self._observer = Observer()
         self.addresses: list[Any] = []
         """What each listening socket is bound to: host and port first for TCP, a path otherwise."""
 
@@ -73,6 +75,11 @@ class Server:
     def port(self) -> int:
         """The TCP port that was given, or found for port 0; 0 without any."""
         return next((at[1] for at in self.addresses if isinstance(at, tuple)), 0)
+
+    @property
+    def counters(self) -> Counters:
+        """What it has done so far."""
+        return self._observer.counters
 
     @property
     def sessions(self) -> int:
@@ -156,7 +163,10 @@ class Server:
         address = transport.get_extra_info("peername")
         try:
             dialogue = self._settings.session(
-                address, tls_info(layer) if layer is not None else None, len(self._drivers)
+                address,
+                tls_info(layer) if layer is not None else None,
+                len(self._drivers),
+                self._observer,
             )
         except Exception:  # a factory that failed
             logger.exception("no session could be made")

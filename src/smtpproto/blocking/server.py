@@ -23,6 +23,7 @@ from ..dialogues.server_settings import (
     server_settings,
 )
 from ..listening import forget, listen
+from ..observing import Counters, Observer
 from .driver import Driver, logger
 
 _GRACE = 5.0
@@ -59,6 +60,7 @@ class Server:
         self._lock = threading.Lock()
         self._sessions: dict[threading.Thread, Driver] = {}
         self._closing = threading.Event()
+        self._observer = Observer()
         self.addresses: list[Any] = []
         """What each listening socket is bound to: host and port first for TCP, a path otherwise."""
 
@@ -71,6 +73,11 @@ class Server:
     def port(self) -> int:
         """The TCP port that was given, or found for port 0; 0 without any."""
         return next((at[1] for at in self.addresses if isinstance(at, tuple)), 0)
+
+    @property
+    def counters(self) -> Counters:
+        """What it has done so far."""
+        return self._observer.counters
 
     @property
     def sessions(self) -> int:
@@ -186,7 +193,7 @@ class Server:
             if self._implicit:
                 sock.settimeout(self._settings.timeout or _HANDSHAKE)
                 tls = driver.secure()
-            driver.run(self._settings.session(address, tls, len(self._sessions)))
+            driver.run(self._settings.session(address, tls, len(self._sessions), self._observer))
         except OSError as error:
             logger.debug("no session: %s", error)
         except Exception:

@@ -17,6 +17,7 @@ from ..session.timeouts import recommended_timeout
 from ..states import State
 from .errors import ConnectionLost, SecurityError
 from .handlers import Peer, Reject
+from .records import Ending, Observe
 from .steps import Cancelled, Dialogue, Handle, Step
 from .transcript import Transcript, reply_lines
 
@@ -36,11 +37,15 @@ class Conversation:
         peer: Peer,
         timeout: float | None,
         transcript: Transcript | None,
+        observe: Observe | None = None,
     ) -> None:
         self._connection = connection
         self._handler = handler
         self._peer = peer
         self._transcript = transcript
+        self._observe = observe
+        # How the session ended, as far as that is known.
+        self._ending: Ending | None = None
         self._timeout = (
             recommended_timeout("server", connection.state) if timeout is None else timeout
         )
@@ -88,6 +93,8 @@ class Conversation:
         except LocalProtocolError as error:
             yield from self._complain(error)
             self._send(FAILED)
+        if reply.code == 421:
+            self._ending = "turned away"
 
     def _send(self, reply: Reply) -> None:
         self._out.append(self._connection.send(reply))

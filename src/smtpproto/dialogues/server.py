@@ -40,6 +40,7 @@ from ..session.events import (
 from ..session.server import ServerConnection
 from .errors import ConnectionLost, SecurityError
 from .handlers import Peer
+from .records import Observe, SessionRecord
 from .steps import Cancelled, Close, Dialogue, Handshake, Read, Step
 from .taking import Taking
 from .transcript import Transcript, command_line
@@ -75,6 +76,7 @@ def serve_session(
     *,
     timeout: float | None = None,
     transcript: Transcript | None = None,
+    observe: Observe | None = None,
 ) -> Dialogue:
     """Hold a whole session.
 
@@ -85,9 +87,10 @@ def serve_session(
         timeout: seconds to wait for each command, and for each hook; by default what RFC 5321
             4.5.3.2.7 asks for.
         transcript: gets the lines of the session.
+        observe: gets a record of each message, and one of the session.
     """
     peer.attach(connection)
-    return _Server(connection, handler, peer, timeout, transcript).run()
+    return _Server(connection, handler, peer, timeout, transcript, observe).run()
 
 
 def refuse_session(connection: ServerConnection) -> Dialogue:
@@ -105,32 +108,53 @@ class _Server(Taking):
         peer: Peer,
         timeout: float | None,
         transcript: Transcript | None,
+        observe: Observe | None = None,
     ) -> None:
-        super().__init__(connection, handler, peer, timeout, transcript)
+        super().__init__(connection, handler, peer, timeout, transcript, observe)
         self._hooks: Mapping[type[Command], Callable[..., Any]] = {
             kind: getattr(handler, name) for kind, name in _HOOKS.items() if hasattr(handler, name)
         }
         self._takes_mail = bool(self._open_message or self._on_message)
         streams = (Data,) if self._open_message else ()
         self._decided = frozenset((*self._hooks, *_ENDING, *streams))
+        self._commands = self._errors = 0
 
     def run(self) -> Dialogue:
         """Hold the session, and clean up however it ended."""
-        lingers = True
+        try:
+            lingers = yield from self._hold()
+            yield from self._abort()
+            on_close = getattr(self._handler, "on_close", None)
+            if on_close is not None:
+                yield from self._clean_up(on_close, self._peer)
+            yield Close(self._flush(), lingers)
+        finally:  # broken off, too
+            if self._observe is not None:
+                self._observe(
+                    SessionRecord(
+                        self._peer,
+                        self._ending or "shut down",
+                        self._commands,
+                        self._errors,
+                        self._messages,
+                    )
+                )
+
+    def _hold(self) -> Generator[Step, Any, bool]:
+        """Greet and converse; return True if input may still come."""
         try:
             yield from self._greet()
-            lingers = yield from self._converse()
+            return (yield from self._converse())
         except TimeoutError:
             self._say_goodbye(_TIMED_OUT)
+            self._ending = "timed out"
         except Cancelled:
             self._say_goodbye(_SHUTTING_DOWN)
+            self._ending = "shut down"
         except (ConnectionLost, SecurityError):
             self._out.clear()
-        yield from self._abort()
-        on_close = getattr(self._handler, "on_close", None)
-        if on_close is not None:
-            yield from self._clean_up(on_close, self._peer)
-        yield Close(self._flush(), lingers)
+            self._ending = "lost"
+        return True
 
     def _greet(self) -> Dialogue:
         connection = self._connection
@@ -166,6 +190,8 @@ class _Server(Taking):
                 if todo is not None:
                     yield from todo
             elif isinstance(event, ConnectionClosed):
+                if self._ending is None:
+                    self._ending = "left" if event.clean else "lost"
                 return not event.clean
             else:
                 info = yield Handshake(self._flush(), timeout)
@@ -176,6 +202,7 @@ class _Server(Taking):
     def _take_command(self, event: CommandReceived) -> Dialogue | None:
         command = event.command
         kind = type(command)
+        self._commands += 1
         if self._transcript is not None:
             self._transcript(command_line(command, event.line))
         if kind in self._decided:
@@ -200,11 +227,16 @@ class _Server(Taking):
             reply = (yield from self._open_sink()) or reply
         if kind in _ENDING and reply.is_positive:
             yield from self._abort()
+        if kind is Quit:
+            self._ending = "quit"
         yield from self._reply(reply)
         if kind is Mail:
             self._peer.transaction = self._connection.transaction
 
     def _take_rejection(self, event: CommandRejected) -> None:
+        self._errors += 1
+        if event.closes:
+            self._ending = "turned away"
         if self._transcript is not None:
             command = event.command
             self._transcript(command_line(command, event.line) if command else "-> (not a command)")

@@ -29,6 +29,7 @@ from ..session.server import ServerConnection
 from ..tlsinfo import TLSInfo
 from ..values import value
 from .handlers import Peer
+from .records import Observe
 from .server import refuse_session, serve_session
 from .steps import Dialogue
 from .transcript import Transcript
@@ -98,13 +99,16 @@ class ServerSettings:
     connections: int | None = DEFAULT_CONNECTIONS
     transcript: Transcript | None = None
 
-    def session(self, address: Any, tls: TLSInfo | None, count: int) -> Dialogue:
+    def session(
+        self, address: Any, tls: TLSInfo | None, count: int, observe: Observe | None = None
+    ) -> Dialogue:
         """Return the dialogue for a new connection.
 
         Args:
             address: what the socket says of the peer.
             tls: the TLS layer that is there already.
             count: how many connections there are, this one included.
+            observe: gets the records of the session.
         """
         connection = ServerConnection(
             self.hostname,
@@ -121,7 +125,12 @@ class ServerSettings:
             return refuse_session(connection)
         handler = self.handler() if self.factory else self.handler
         return serve_session(
-            connection, handler, Peer(address), timeout=self.timeout, transcript=self.transcript
+            connection,
+            handler,
+            Peer(address),
+            timeout=self.timeout,
+            transcript=self.transcript,
+            observe=observe,
         )
 
 

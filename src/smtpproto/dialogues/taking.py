@@ -16,6 +16,7 @@ from ..session.server import ServerConnection
 from ..states import State
 from .conversation import ANSWER, FAILED, Conversation, bad_answer
 from .handlers import Message, Peer
+from .records import MessageRecord, Observe
 from .steps import Dialogue, Step
 from .transcript import Transcript, command_line
 
@@ -32,14 +33,16 @@ class Taking(Conversation):
         peer: Peer,
         timeout: float | None,
         transcript: Transcript | None,
+        observe: Observe | None = None,
     ) -> None:
-        super().__init__(connection, handler, peer, timeout, transcript)
+        super().__init__(connection, handler, peer, timeout, transcript, observe)
         self._open_message = getattr(handler, "open_message", None)
         self._on_message = getattr(handler, "on_message", None)
         self._content = bytearray()
         self._sink: Any = None
         # Why the rest of a message is passed over: what its sink said.
         self._verdict: Reply | None = None
+        self._messages = 0
 
     def _take_data(self, event: MailDataReceived) -> Dialogue | None:
         if self._open_message is None:
@@ -98,6 +101,7 @@ class Taking(Conversation):
             self._verdict = yield from self._open_sink()  # an empty message in a chunk
         if self._transcript is not None:
             self._transcript(f"-> ({event.size} octets of mail data)")
+        transaction = self._peer.transaction
         refusal = event.default_reply or self._verdict
         count = len(event.recipients) if self._connection.lmtp else 1
         if refusal is not None:
@@ -106,6 +110,12 @@ class Taking(Conversation):
         else:
             replies = yield from self._deliver(event, count)
             self._peer.transaction = None
+        if self._observe is not None and transaction is not None:
+            record = MessageRecord(
+                self._peer, transaction.mail, event.recipients, event.size, tuple(replies)
+            )
+            self._messages += record.is_accepted
+            self._observe(record)
         for reply in replies:
             if self._connection.state is not State.CLOSED:  # a 421 among them
                 yield from self._reply(reply)

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+"""What a server has to tell of its work: one record for each message and one for each session.
+
+Decides what is worth telling, and that neither mail data nor a secret is among it. Who is told, and
+how it is written down, is not decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from ..grammar.commands import Mail, Rcpt
+from ..grammar.replies import Reply
+from ..values import value
+from .handlers import Peer
+
+Ending = Literal["quit", "left", "lost", "timed out", "shut down", "turned away"]
+"""The client took leave with QUIT; it closed between two transactions; the connection broke or TLS
+failed; we waited in vain; the server is closing; we ended it with a 421, 554 or the like."""
+
+
+@value
+class MessageRecord:
+    """What became of mail data: each ``(end of mail data)`` makes one."""
+
+    peer: Peer
+    mail: Mail
+    rcpts: tuple[Rcpt, ...]
+    """The accepted ones."""
+    size: int
+    """Octets, transparency undone."""
+    replies: tuple[Reply, ...]
+    """One, or in LMTP one for each of `rcpts`."""
+
+    @property
+    def is_accepted(self) -> bool:
+        """True when at least one recipient is to get it."""
+        return any(reply.is_positive for reply in self.replies)
+
+
+@value
+class SessionRecord:
+    """What became of a session: each connection that was greeted makes one, at its end."""
+
+    peer: Peer
+    ending: Ending
+    commands: int
+    """Those that were in order."""
+    errors: int
+    """Those that were refused without asking the application, and lines that are no command."""
+    messages: int
+    """The accepted ones."""
+
+
+Observe = Callable[[MessageRecord | SessionRecord], None]
+"""Gets each record, in the thread of its session; it must neither block nor raise."""

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: MIT
+"""What a server tells of its work."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from dialogue_drive import connection, serve
+
+from smtpproto import Reply
+from smtpproto.dialogues import Cancelled, Collect, ConnectionLost, Peer, Reject, serve_session
+from smtpproto.dialogues.records import MessageRecord, SessionRecord
+from smtpproto.observing import Counters, Observer
+
+HELLO = b"EHLO client.example\r\n"
+START = HELLO + b"MAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.org>\r\n"
+MESSAGE = START + b"DATA\r\n"
+TEXT = b"Subject: secret\r\n\r\ntext\r\n.\r\n"
+QUIT = b"QUIT\r\n"
+
+
+class Refusing(Collect):
+    def on_message(self, peer: Peer, message: Any) -> None:
+        raise Reject(550, "not wanted", "5.7.1")
+
+
+class TurningAway:
+    def on_connect(self, peer: Peer) -> Reply:
+        return Reply(421, "come back later", "4.3.2")
+
+
+def records(*inputs: Any, handler: Any = None, **options: Any) -> list[Any]:
+    told: list[Any] = []
+    serve(handler or Collect(), *inputs, observe=told.append, **options)
+    return told
+
+
+@pytest.mark.parametrize(
+    ("inputs", "ending"),
+    [
+        ((HELLO, QUIT), "quit"),
+        ((HELLO,), "left"),
+        ((START,), "lost"),
+        ((HELLO, ConnectionLost()), "lost"),
+        ((HELLO, TimeoutError()), "timed out"),
+        ((HELLO, Cancelled()), "shut down"),
+        ((b"GET / HTTP/1.0\r\n",), "turned away"),
+    ],
+)
+def test_how_a_session_ended(inputs: Any, ending: str) -> None:
+    told = records(*inputs)
+    assert [type(record) for record in told] == [SessionRecord]
+    assert told[0].ending == ending
+
+
+def test_a_client_that_a_hook_sends_away() -> None:
+    assert [record.ending for record in records(handler=TurningAway())] == ["turned away"]
+
+
+def test_a_session_that_is_broken_off_is_told() -> None:
+    told: list[Any] = []
+    dialogue = serve_session(connection(), Collect(), Peer(), observe=told.append)
+    next(dialogue)
+    dialogue.close()
+    assert [record.ending for record in told] == ["shut down"]
+
+
+def test_what_is_counted_of_a_session() -> None:
+    [message, session] = records(MESSAGE, TEXT, b"NONSENSE\r\nRCPT TO:<b@x.org>\r\n", QUIT)
+    assert (session.commands, session.errors, session.messages) == (5, 2, 1)
+    assert isinstance(message, MessageRecord)
+    assert message.size == len(TEXT) - 3
+    assert [rcpt.forward_path.address for rcpt in message.rcpts] == ["b@example.org"]
+    assert [reply.code for reply in message.replies] == [250]
+
+
+def test_a_refused_message() -> None:
+    [message, session] = records(MESSAGE, TEXT, QUIT, handler=Refusing())
+    assert not message.is_accepted
+    assert [str(reply) for reply in message.replies] == ["550 5.7.1 not wanted"]
+    assert session.messages == 0
+
+
+def test_a_message_refused_by_the_protocol_is_told_too() -> None:
+    [message, _] = records(MESSAGE, b"bare\nline feed\r\n.\r\n", QUIT)
+    assert [reply.code for reply in message.replies] == [554]
+    assert message.mail.reverse_path.address == "a@example.com"
+
+
+def test_one_recipient_is_enough_in_lmtp() -> None:
+    class Half:
+        def on_message(self, peer: Peer, message: Any) -> list[Reply | None]:
+            return [Reply(550, "no", "5.1.1"), None]
+
+    start = START.replace(b"EHLO", b"LHLO") + b"RCPT TO:<c@example.org>\r\nDATA\r\n"
+    [message, _] = records(start, TEXT, QUIT, handler=Half(), server=connection(lmtp=True))
+    assert [reply.code for reply in message.replies] == [550, 250]
+    assert message.is_accepted
+
+
+def observed(*inputs: Any, handler: Any = None, peer: Peer | None = None) -> Observer:
+    observer = Observer()
+    for record in records(*inputs, handler=handler, peer=peer or Peer(("192.0.2.1", 4711))):
+        observer(record)
+    return observer
+
+
+def test_counters() -> None:
+    observer = observed(MESSAGE, TEXT, b"NONSENSE\r\n", QUIT)
+    for record in records(MESSAGE, TEXT, handler=Refusing()):
+        observer(record)
+    assert observer.counters == Counters(
+        sessions=2,
+        endings={"quit": 1, "left": 1},
+        commands=9,
+        errors=1,
+        accepted=1,
+        refused=1,
+        octets=2 * (len(TEXT) - 3),
+    )
+    copy = observer.counters.as_dict()
+    assert copy["endings"] == {"quit": 1, "left": 1}
+    copy["endings"]["quit"] = 7
+    assert observer.counters.endings["quit"] == 1
+
+
+def test_log_records(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "smtpproto.server")
+    observed(MESSAGE, TEXT, QUIT)
+    message, session = caplog.records
+    assert message.getMessage() == (
+        "message peer=192.0.2.1:4711 hello=client.example tls=- identity=- sender=a@example.com "
+        f"recipients=b@example.org size={len(TEXT) - 3} replies='250 2.0.0 message taken'"
+    )
+    assert session.getMessage() == (
+        "session peer=192.0.2.1:4711 ending=quit commands=5 errors=0 messages=1"
+    )
+    facts = message.smtp  # type: ignore[attr-defined]
+    assert facts["kind"] == "message"
+    assert facts["recipients"] == ["b@example.org"]
+    assert "secret" not in repr(vars(message))
+
+
+def test_a_peer_writes_no_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "smtpproto.server")
+    tricky = b'MAIL FROM:<"a b,=\\"c"@example.com>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n'
+    observed(HELLO + tricky, TEXT, QUIT, peer=Peer("/run/\x1b[31m\nsocket"))
+    text = caplog.records[0].getMessage()
+    assert text.isprintable()
+    assert "peer='/run/\\x1b[31m\\nsocket'" in text
+    assert r"""sender='"a b,=\\"c"@example.com'""" in text
+
+
+@pytest.mark.parametrize(
+    ("address", "text"),
+    [(("::1", 25, 0, 0), "[::1]:25"), (None, "local"), ("", "local")],
+)
+def test_where_a_client_came_from(
+    caplog: pytest.LogCaptureFixture, address: Any, text: str
+) -> None:
+    caplog.set_level(logging.INFO, "smtpproto.server")
+    observed(QUIT, peer=Peer(address))
+    assert f"peer={text} " in caplog.records[0].getMessage()
+
+
+def test_nothing_is_made_up_where_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "smtpproto.server")
+    assert observed(MESSAGE, TEXT, QUIT).counters.accepted == 1
+    assert not caplog.records
