@@ -19,7 +19,8 @@ import pytest
 from cli_drive import Telnet, certificates, messages, serve_for, wait_for
 
 from smtpproto.__main__ import main
-from smtpproto.cli import serve
+from smtpproto.cli import taking
+from smtpproto.handlers import Print
 
 TEXT = b"Subject: x\r\n\r\ntext\r\n"
 Capture = pytest.CaptureFixture[str]
@@ -143,7 +144,7 @@ def test_lmtp_over_a_unix_socket(tmp_path: Path, capsys: Capture) -> None:
     shown, notes = capsys.readouterr()
     record = json.loads(shown)
     assert record["recipients"] == ["b@example.org"]
-    assert record["peer"] == "a local client"
+    assert record["peer"] == "local"
     assert f"listening on {path}\n" in notes
     assert not path.exists()
 
@@ -216,10 +217,10 @@ def test_a_terminal_that_is_gone_does_not_lose_what_the_maildir_has(
     def gone(*_: object) -> None:
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
-    monkeypatch.setattr(serve.Screen, "__call__", gone)
+    monkeypatch.setattr(Print, "on_message", gone)
     serve_for(deliver, "--maildir", str(tmp_path))
     assert messages(tmp_path) == [TEXT]
-    assert "not written: [Errno 32] Broken pipe\n" in capsys.readouterr().err
+    assert "kept, but not shown: [Errno 32] Broken pipe\n" in capsys.readouterr().err
 
 
 # --- the end ---
@@ -290,7 +291,7 @@ def test_a_message_on_its_way_is_finished(tmp_path: Path) -> None:
 def test_a_message_that_does_not_end_is_not_waited_for_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serve, "_GRACE", 0.1)
+    monkeypatch.setattr(taking, "_GRACE", 0.1)
     telnets: list[Telnet] = []
 
     def client(port: int) -> None:
@@ -365,3 +366,23 @@ def test_a_mistake_is_one_sentence(
 def test_a_server_for_everybody_warns(capsys: Capture) -> None:
     serve_for(lambda port: None, "--host", "0.0.0.0")
     assert "warning: 0.0.0.0 is open to other machines" in capsys.readouterr().err
+
+
+def test_a_terminal_that_stands_still_holds_no_message_up(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on = threading.Event()
+
+    def stand_still(*_: object) -> None:
+        goes_on.wait()
+
+    def client(port: int) -> None:
+        for _ in range(4):
+            deliver(port)
+        goes_on.set()
+
+    monkeypatch.setattr(Print, "on_message", stand_still)
+    monkeypatch.setattr(taking, "_WAITING", 2)
+    serve_for(client, "--maildir", str(tmp_path))
+    assert messages(tmp_path) == [TEXT] * 4
+    assert "kept, but not shown: the output stands still\n" in capsys.readouterr().err

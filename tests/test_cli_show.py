@@ -7,7 +7,8 @@ import io
 
 import pytest
 
-from smtpproto.cli.show import paint_line, painter, prepare_streams, safe, safe_lines, transcript
+from smtpproto.cli.show import paint_line, prepare_streams, transcript
+from smtpproto.handlers.terminal import painter, safe, safe_lines
 
 
 class Terminal(io.StringIO):

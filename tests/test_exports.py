@@ -37,6 +37,7 @@ STATES = """
 
 PUBLIC = ["smtpproto", "smtpproto.extensions", "smtpproto.framing", "smtpproto.proxy"]
 PUBLIC += ["smtpproto.sasl", "smtpproto.dialogues", "smtpproto.asyncio", "smtpproto.blocking"]
+PUBLIC += ["smtpproto.handlers"]
 
 
 def test_the_top_level_names() -> None:

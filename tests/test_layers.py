@@ -26,7 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("__init__",),
     ("dialogues",),
     ("tlstools", "listening", "observing"),
-    ("asyncio", "blocking"),
+    ("asyncio", "blocking", "handlers"),
     ("testing",),
     ("cli",),
     ("__main__",),

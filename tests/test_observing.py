@@ -149,7 +149,7 @@ def test_a_peer_writes_no_line_of_the_log(caplog: pytest.LogCaptureFixture) -> N
     observed(HELLO + tricky, TEXT, QUIT, peer=Peer("/run/\x1b[31m\nsocket"))
     text = caplog.records[0].getMessage()
     assert text.isprintable()
-    assert "peer='/run/\\x1b[31m\\nsocket'" in text
+    assert r"peer='/run/\\x1b[31m\\nsocket'" in text
     assert r"""sender='"a b,=\\"c"@example.com'""" in text
 
 

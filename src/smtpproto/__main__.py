@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 from . import __version__
 from .cli import demo, send, serve, status
-from .cli.show import prepare_streams, safe
+from .cli.show import prepare_streams
+from .handlers.terminal import safe
 
 _COMMANDS = (demo, serve, send)
 

@@ -65,17 +65,9 @@ class Observer:
                 counters.errors += record.errors
         if logger.isEnabledFor(logging.INFO):
             kind = "message" if isinstance(record, MessageRecord) else "session"
-            facts = {"peer": _where(record), **_FACTS[kind](record)}
+            facts = {"peer": str(record.peer), **_FACTS[kind](record)}
             text = " ".join(f"{name}={_shown(given)}" for name, given in facts.items())
             logger.info("%s %s", kind, text, extra={"smtp": {"kind": kind, **facts}})
-
-
-def _where(record: MessageRecord | SessionRecord) -> str:
-    address = record.peer.address
-    if isinstance(address, tuple):
-        host, port = address[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return str(address) if address else "local"
 
 
 def _message_facts(record: MessageRecord) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from typing import Any
 
 from .. import ClientConnection, Rcpt, Reply, State
 from ..blocking import Client, Message, Peer, serve
+from ..handlers.terminal import painter, safe_lines
 from . import status
-from .show import paint_line, painter, safe_lines
+from .show import paint_line
 
 _ABOUT = """\
 Start a server on a free port of 127.0.0.1, send it a message, and print the session with its states

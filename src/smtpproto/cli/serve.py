@@ -15,25 +15,18 @@ import os
 import signal
 import ssl
 import sys
-from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
-from fnmatch import fnmatchcase
 from pathlib import Path
-from threading import Lock
-from typing import Any, Final
+from typing import Any
 
-from .. import Limits, Mail, Rcpt, Reply
-from ..asyncio import Message, Peer, Server, serve
+from .. import Limits
+from ..asyncio import Server, serve
+from ..handlers import JsonLines, Maildir, Print
 from ..limits import DEFAULT_LIMITS
 from ..tlstools import server_context
 from . import options, status
-from .show import safe, transcript
-from .storing import JsonLines, Maildir, Screen, Store, peer_text
-
-_GRACE: Final = 5.0
-"""Seconds for messages that are on their way when the server is told to end."""
-_CLOSING: Final = Reply(421, "server shutting down", "4.3.2")
-_NOT_STORED: Final = Reply(452, "message not stored, try again later", "4.3.1")
+from .show import transcript
+from .taking import Taker, note
 
 _ABOUT = """\
 Take mail and write what arrives to standard output, until SIGINT or SIGTERM. Notices go to standard
@@ -83,18 +76,21 @@ def add_command(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serve until a signal comes."""
     _check(args)
-    stores: list[Store] = []
+    asyncio.run(_serve(args, _taker(args)))
+    return status.OK
+
+
+def _taker(args: argparse.Namespace) -> Taker:
+    kept: Maildir | None = None
     if args.maildir is not None:
         try:
-            stores.append(Maildir(args.maildir))
+            kept = Maildir(args.maildir)
         except OSError as error:
             raise status.CommandError(
                 f"--maildir: a folder that can be written expected: {error}"
             ) from None
-    if not args.quiet:
-        stores.append(JsonLines(sys.stdout) if args.json else Screen(sys.stdout))
-    asyncio.run(_serve(args, stores))
-    return status.OK
+    shown = None if args.quiet else JsonLines() if args.json else Print()
+    return Taker(kept, shown, args.reject)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -109,9 +105,8 @@ def _check(args: argparse.Namespace) -> None:
             raise status.CommandError(message)
 
 
-async def _serve(args: argparse.Namespace, stores: Sequence[Store]) -> None:
+async def _serve(args: argparse.Namespace, taker: Taker) -> None:
     told = asyncio.Event()
-    taker = Taker(stores, args.reject)
     server = _server(args, taker)
     async with AsyncExitStack() as stack:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -128,8 +123,9 @@ async def _serve(args: argparse.Namespace, stores: Sequence[Store]) -> None:
             stack.callback(_remove, args.port_file)
         _announce(args, server)
         await told.wait()
-        _note("ending")
+        note("ending")
         await taker.finish()
+    await asyncio.to_thread(taker.close)
 
 
 def _server(args: argparse.Namespace, taker: Taker) -> Server:
@@ -143,7 +139,6 @@ def _server(args: argparse.Namespace, taker: Taker) -> Server:
         hostname=args.hostname,
         limits=DEFAULT_LIMITS if args.size is None else Limits(mail_data=args.size),
         lmtp=args.lmtp,
-        threads=False,
         transcript=transcript(sys.stderr) if args.transcript else None,
     )
 
@@ -186,103 +181,8 @@ def _remove(file: str) -> None:
 def _announce(args: argparse.Namespace, server: Server) -> None:
     for address in server.addresses:
         if isinstance(address, tuple):
-            _note(f"listening on {address[0]} port {address[1]}")
+            note(f"listening on {address[0]} port {address[1]}")
             if not ipaddress.ip_address(address[0].partition("%")[0]).is_loopback:
-                _note(f"warning: {address[0]} is open to other machines: anybody may send here")
+                note(f"warning: {address[0]} is open to other machines: anybody may send here")
         else:
-            _note(f"listening on {address}")
-
-
-def _note(text: str) -> None:
-    print(f"smtpproto serve: {safe(text)}", file=sys.stderr, flush=True)
-
-
-class Taker:
-    """The handler: takes messages into stores.
-
-    Args:
-        stores: where each message goes. The first one decides whether it was taken.
-        refusals: patterns of recipients, and what they are answered.
-    """
-
-    def __init__(self, stores: Sequence[Store], refusals: Sequence[tuple[str, Reply]] = ()) -> None:
-        self._stores = stores
-        self._refusals = refusals
-        self._incoming: set[Incoming] = set()
-        self._ending: asyncio.Event | None = None
-        self._one_at_a_time = Lock()
-
-    async def finish(self) -> None:
-        """Take no new mail, and wait a little for what is on its way."""
-        self._ending = asyncio.Event()
-        if self._incoming:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_GRACE):
-                    await self._ending.wait()
-
-    def on_connect(self, peer: Peer) -> Reply | None:
-        """Turn clients away at the end."""
-        return _CLOSING if self._ending else None
-
-    def on_mail(self, peer: Peer, mail: Mail) -> Reply | None:
-        """End sessions at the end."""
-        return _CLOSING if self._ending else None
-
-    def on_rcpt(self, peer: Peer, rcpt: Rcpt) -> Reply | None:
-        """Refuse whom the options say."""
-        address = rcpt.forward_path.address
-        for pattern, reply in self._refusals:
-            if fnmatchcase(address.lower(), pattern.lower()):
-                return reply
-        return None
-
-    def open_message(self, peer: Peer) -> Incoming:
-        """Begin a message."""
-        message = Incoming(self, peer)
-        self._incoming.add(message)
-        return message
-
-    def closed(self, message: Incoming) -> None:
-        """Note that a message is on its way no longer."""
-        self._incoming.discard(message)
-        if self._ending is not None and not self._incoming:
-            self._ending.set()
-
-    def store(self, peer: Peer, message: Message) -> Reply | None:
-        """Keep a message; in a thread of its own, since disks and terminals take their time."""
-        with self._one_at_a_time:
-            for number, store in enumerate(self._stores):
-                try:
-                    store(peer, message)
-                except OSError as error:
-                    _note(f"message from {peer_text(peer)} not written: {error}")
-                    if number == 0:
-                        return _NOT_STORED
-        return None
-
-
-class Incoming:
-    """A message on its way."""
-
-    def __init__(self, taker: Taker, peer: Peer) -> None:
-        self._taker = taker
-        self._peer = peer
-        self._content = bytearray()
-
-    def write(self, data: bytes) -> None:
-        """Take a piece."""
-        self._content += data
-
-    async def commit(self) -> Reply | None:
-        """Store the message."""
-        transaction = self._peer.transaction
-        assert transaction is not None
-        message = Message(transaction.mail, tuple(transaction.recipients), bytes(self._content))
-        try:
-            return await asyncio.to_thread(self._taker.store, self._peer, message)
-        finally:
-            self._taker.closed(self)
-
-    def abort(self) -> None:
-        """Drop what came."""
-        self._taker.closed(self)
+            note(f"listening on {address}")

@@ -12,9 +12,19 @@ from .client import (
     quit_session,
     send_message,
 )
-from .errors import AllRefused, ConnectionLost, ReplyError, SecurityError, SMTPError, TimedOut
+from .client_auth import Login, Mechanism, authenticate
+from .errors import (
+    AllRefused,
+    AuthenticationError,
+    ConnectionLost,
+    ReplyError,
+    SecurityError,
+    SMTPError,
+    TimedOut,
+)
 from .handlers import Collect, Handler, Message, Peer, Reject, Sink
 from .outgoing import Outgoing, prepare
+from .records import MessageRecord, Observe, SessionRecord
 from .result import SendResult
 from .server import refuse_session, serve_session
 from .steps import (
@@ -28,10 +38,12 @@ from .steps import (
     Step,
     call_failure,
 )
+from .trace import received
 from .transcript import Transcript
 
 __all__ = [
     "AllRefused",
+    "AuthenticationError",
     "CallFailed",
     "Cancelled",
     "Close",
@@ -41,6 +53,8 @@ __all__ = [
     "Handle",
     "Handler",
     "Handshake",
+    "Login",
+    "Mechanism",
     "Message",
     "Outgoing",
     "Peer",
@@ -56,11 +70,16 @@ __all__ = [
     "TimedOut",
     "Transcript",
     "Transfer",
+    "MessageRecord",
+    "Observe",
+    "SessionRecord",
+    "authenticate",
     "call_failure",
     "is_reusable",
     "open_session",
     "prepare",
     "quit_session",
+    "received",
     "refuse_session",
     "send_message",
     "serve_session",

@@ -91,6 +91,14 @@ class Peer:
         """True in LMTP (RFC 2033), where each recipient of a message gets an answer."""
         return self._connection is not None and self._connection.lmtp
 
+    def __str__(self) -> str:
+        """Return where the client came from, such as ``192.0.2.1:40000``, in printable ASCII."""
+        address = self.address
+        if isinstance(address, tuple):
+            host, port = address[:2]
+            return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return ascii(address)[1:-1] if address else "local"
+
     def __repr__(self) -> str:
         return f"Peer(address={self.address!r}, tls={self.tls is not None})"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How a message is shown and kept."""
+"""The handlers that are there already: how a message is shown and kept."""
 
 from __future__ import annotations
 
@@ -7,14 +7,21 @@ import base64
 import io
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dialogue_drive import serve
 
 from smtpproto import Ehlo, Mail, Parameters, Rcpt, TLSInfo
-from smtpproto.cli.storing import JsonLines, Maildir, Screen, Store, as_json, peer_text
-from smtpproto.dialogues import Message, Peer
+from smtpproto.dialogues import Message, Peer, received
+from smtpproto.grammar.trace import parse_received
+from smtpproto.handlers import JsonLines, Maildir, Print
+from smtpproto.handlers.json_lines import as_json
+
+START = b"EHLO client.example\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n"
+TEXT = b"Subject: x\r\n\r\ntext\r\n.\r\n"
 
 
 class Known(Peer):
@@ -33,9 +40,16 @@ def message(content: bytes, sender: str = "a@example.org") -> Message:
     return Message(mail, (Rcpt("b@example.org"), Rcpt("c@example.org")), content)
 
 
+def keep(store: Maildir, content: bytes) -> None:
+    sink = store.open_message(PEER)
+    for piece in (content[:2], content[2:]):
+        sink.write(piece)
+    sink.commit()
+
+
 def shown(content: bytes) -> str:
     stream = io.StringIO()
-    Screen(stream)(PEER, message(content))
+    Print(stream).on_message(PEER, message(content))
     return stream.getvalue()
 
 
@@ -50,12 +64,12 @@ def body(content: bytes) -> list[str]:
         (("192.0.2.1", 25), "192.0.2.1:25"),
         (("2001:db8::1", 25, 0, 0), "[2001:db8::1]:25"),
         ("/run/mail\x1b", r"/run/mail\x1b"),
-        ("", "a local client"),
-        (None, "a local client"),
+        ("", "local"),
+        (None, "local"),
     ],
 )
 def test_where_a_client_came_from(address: Any, text: str) -> None:
-    assert peer_text(Peer(address)) == text
+    assert str(Peer(address)) == text
 
 
 def test_the_envelope_is_shown() -> None:
@@ -74,16 +88,14 @@ def test_the_envelope_is_shown() -> None:
 
 def test_an_address_is_tame() -> None:
     stream = io.StringIO()
-    Screen(stream)(PEER, message(b"", sender='"\u202e"@example.org'))
+    Print(stream).on_message(PEER, message(b"", sender='"\u202e"@example.org'))
     assert 'MAIL FROM:<"\\u202e"@example.org>' in stream.getvalue()
 
 
 def test_a_peer_without_a_name() -> None:
     stream = io.StringIO()
-    Screen(stream)(Peer(), message(b"", sender=""))
-    assert stream.getvalue().startswith(
-        "--- message 1 from a local client (no hello) ---\nMAIL FROM:<>"
-    )
+    Print(stream).on_message(Peer(), message(b"", sender=""))
+    assert stream.getvalue().startswith("--- message 1 from local (no hello) ---\nMAIL FROM:<>")
 
 
 @pytest.mark.parametrize(
@@ -153,15 +165,15 @@ def test_what_the_parser_trips_over_is_shown_as_it_came(monkeypatch: pytest.Monk
     def trip(content: bytes) -> None:
         raise IndexError
 
-    monkeypatch.setattr("smtpproto.cli.storing.message_from_bytes", trip)
+    monkeypatch.setattr("smtpproto.handlers.printing.message_from_bytes", trip)
     assert body(b"Subject: x\r\n\r\n\xfftext\r\n") == ["Subject: x", "", r"\xfftext"]
 
 
 def test_json_is_one_line_of_ascii() -> None:
     stream = io.StringIO()
     store = JsonLines(stream)
-    store(PEER, message("Grüße\n\x1b".encode()))
-    store(PEER, message(b"\xff"))
+    store.on_message(PEER, message("Grüße\n\x1b".encode()))
+    store.on_message(PEER, message(b"\xff"))
     text = stream.getvalue()
     assert text.isascii()
     assert "\x1b" not in text
@@ -184,14 +196,14 @@ def test_json_is_one_line_of_ascii() -> None:
 
 def test_json_of_a_peer_without_a_name() -> None:
     record = as_json(Peer(), message(b""))
-    assert (record["peer"], record["hello"], record["tls"]) == ("a local client", None, None)
+    assert (record["peer"], record["hello"], record["tls"]) == ("local", None, None)
 
 
 def test_a_maildir_keeps_every_octet(tmp_path: Path) -> None:
-    store: Store = Maildir(str(tmp_path / "deep" / "mail"))
+    store = Maildir(str(tmp_path / "deep" / "mail"))
     contents = [b"", b".\r\n", b"no end", b"\xff\x00\n\r"]
     for content in contents:
-        store(PEER, message(content))
+        keep(store, content)
     folder = tmp_path / "deep" / "mail"
     assert sorted(path.name for path in folder.iterdir()) == ["cur", "new", "tmp"]
     kept = sorted((folder / "new").iterdir())
@@ -213,7 +225,7 @@ def test_a_message_is_on_the_disk_before_it_is_moved(
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", watch)
-    store(PEER, message(b"x" * 100))
+    keep(store, b"x" * 100)
     assert synced[0] == (1, 100), "whole, in tmp"
     assert [at for at, _ in synced] == [1, 0], "then the folder, once it has the name"
 
@@ -226,7 +238,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
-        store(PEER, message(b"x"))
+        keep(store, b"x")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
@@ -242,5 +254,63 @@ def test_a_folder_that_cannot_be_opened_is_no_failure(
         return open_(path, flags, *mode)
 
     monkeypatch.setattr(os, "open", windows)
-    store(PEER, message(b"x"))
+    keep(store, b"x")
     assert len(list((tmp_path / "new").iterdir())) == 1
+
+
+def test_a_message_that_cannot_be_shown_to_be_kept_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Maildir(tmp_path)
+    fsync = os.fsync
+
+    def broken(descriptor: int) -> None:
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            raise OSError(5, "Input/output error")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(OSError, match="Input/output"):
+        keep(store, b"x")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_message_that_is_broken_off_leaves_nothing(tmp_path: Path) -> None:
+    sink = Maildir(tmp_path).open_message(PEER)
+    sink.write(b"x" * 100_000)
+    sink.abort()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_the_trace_of_final_delivery(tmp_path: Path) -> None:
+    """RFC 5321 4.4: Return-Path first, then Received."""
+    handler = Maildir(tmp_path, hostname="mx.example.org")
+    peer = Peer(("192.0.2.1", 4711))
+    run = serve(handler, START, TEXT, b"QUIT\r\n", peer=peer)
+    assert run.codes == [220, 250, 250, 250, 354, 250, 221]
+    [file] = (tmp_path / "new").iterdir()
+    lines = file.read_bytes().split(b"\r\n")
+    assert lines[0] == b"Return-Path: <a@example.com>"
+    assert lines[1] == b"Received: from client.example ([192.0.2.1])"
+    assert lines[2].startswith(b"\tby mx.example.org with ESMTP")
+    assert parse_received(b"\r\n".join(lines[1:5])).date is not None
+    assert file.read_bytes().endswith(b"\r\nSubject: x\r\n\r\ntext\r\n")
+
+
+def test_what_the_trace_tells(tmp_path: Path) -> None:
+    peer = Known(("2001:db8::1%eth0", 25, 0, 2))
+    date = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    field = received(peer, "mx.example.org", date, id="q1").encode()
+    assert field == (
+        b"Received: from client.example ([IPv6:2001:db8::1])\r\n"
+        b"\tby mx.example.org with ESMTPS id q1;\r\n"
+        b"\tFri, 2 Jan 2026 03:04:05 +0000\r\n"
+    )
+    bare = received(Peer("/run/smtp"), "mx.example.org", date)
+    assert (bare.address, bare.hello, bare.protocol) == (None, "", "SMTP")
+
+
+@pytest.mark.parametrize("size", [1024 * 1024, 1024 * 1024 + 9])
+def test_a_huge_message_is_shown_in_part(size: int) -> None:
+    lines = body(b"Subject: x\r\n\r\n" + b"y" * (size - 14))
+    assert (lines[-1] == "[9 more octets]") is (size > 1024 * 1024)

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: MIT
+"""What ``smtpproto serve`` does with mail: keeps it, shows it, or both.
+
+Decides when a message counts as taken: once the Maildir has it, or, without one, once it was
+written. What comes of showing it afterwards does not change that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from fnmatch import fnmatchcase
+from queue import Full, Queue
+from threading import Thread
+from typing import Any, Final
+
+from .. import Mail, Rcpt, Reply
+from ..asyncio import Message, Peer
+from ..handlers import JsonLines, Maildir, Print
+from ..handlers.terminal import safe
+
+_GRACE: Final = 5.0
+"""Seconds for messages that are on their way when the server is told to end."""
+_CLOSING: Final = Reply(421, "server shutting down", "4.3.2")
+_NOT_STORED: Final = Reply(452, "message not stored, try again later", "4.3.1")
+_WAITING: Final = 100
+"""Messages that wait to be shown, at most: a terminal may stand still."""
+
+
+def note(text: str) -> None:
+    """Tell the user something, on standard error."""
+    print(f"smtpproto serve: {safe(text)}", file=sys.stderr, flush=True)
+
+
+class Taker:
+    """The handler: takes messages.
+
+    Args:
+        kept: where each message goes first; None for nowhere.
+        shown: what shows each message; None for nothing.
+        refusals: patterns of recipients, and what they are answered.
+    """
+
+    def __init__(
+        self,
+        kept: Maildir | None,
+        shown: JsonLines | Print | None,
+        refusals: Sequence[tuple[str, Reply]] = (),
+    ) -> None:
+        self._kept = kept
+        self._shown = shown
+        self._refusals = refusals
+        self._incoming: set[Incoming] = set()
+        self._ending: asyncio.Event | None = None
+        self._to_show: Queue[tuple[Peer, Message] | None] = Queue(_WAITING)
+        self._shower: Thread | None = None
+        if kept is not None and shown is not None:
+            self._shower = Thread(target=self._show_all, name="smtpproto show", daemon=True)
+            self._shower.start()
+
+    async def finish(self) -> None:
+        """Take no new mail, and wait a little for what is on its way."""
+        self._ending = asyncio.Event()
+        if self._incoming:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_GRACE):
+                    await self._ending.wait()
+
+    def close(self) -> None:
+        """Wait a little for what is still to be shown."""
+        if self._shower is not None:
+            with suppress(Full):
+                self._to_show.put(None, timeout=_GRACE)
+                self._shower.join(_GRACE)
+
+    async def on_connect(self, peer: Peer) -> Reply | None:
+        """Turn clients away at the end."""
+        return _CLOSING if self._ending else None
+
+    async def on_mail(self, peer: Peer, mail: Mail) -> Reply | None:
+        """End sessions at the end."""
+        return _CLOSING if self._ending else None
+
+    async def on_rcpt(self, peer: Peer, rcpt: Rcpt) -> Reply | None:
+        """Refuse whom the options say."""
+        address = rcpt.forward_path.address
+        for pattern, reply in self._refusals:
+            if fnmatchcase(address.lower(), pattern.lower()):
+                return reply
+        return None
+
+    def open_message(self, peer: Peer) -> Incoming | Reply:
+        """Begin a message."""
+        try:
+            sink = None if self._kept is None else self._kept.open_message(peer)
+        except OSError as error:
+            return not_stored(peer, error)
+        message = Incoming(self, peer, sink, self._shown is not None)
+        self._incoming.add(message)
+        return message
+
+    def closed(self, message: Incoming) -> None:
+        """Note, in the loop, that a message is on its way no longer."""
+        self._incoming.discard(message)
+        if self._ending is not None and not self._incoming:
+            self._ending.set()
+
+    def show(self, peer: Peer, message: Message) -> Reply | None:
+        """Show a message now; or, if it is kept already, when there is time for it."""
+        if self._shower is not None:
+            try:
+                self._to_show.put_nowait((peer, message))
+            except Full:
+                note(f"message from {peer} kept, but not shown: the output stands still")
+            return None
+        try:
+            self._write(peer, message)
+        except OSError as error:
+            return not_stored(peer, error)
+        return None
+
+    def _write(self, peer: Peer, message: Message) -> None:
+        assert self._shown is not None
+        self._shown.on_message(peer, message)
+
+    def _show_all(self) -> None:
+        while (given := self._to_show.get()) is not None:
+            try:
+                self._write(*given)
+            except OSError as error:
+                note(f"message from {given[0]} kept, but not shown: {error}")
+
+
+class Incoming:
+    """A message on its way."""
+
+    def __init__(self, taker: Taker, peer: Peer, sink: Any, is_shown: bool) -> None:
+        self._taker = taker
+        self._peer = peer
+        self._sink = sink
+        self._content = bytearray() if is_shown else None
+
+    def write(self, data: bytes) -> Reply | None:
+        """Take a piece."""
+        if self._content is not None:
+            self._content += data
+        if self._sink is not None:
+            try:
+                self._sink.write(data)
+            except OSError as error:
+                return not_stored(self._peer, error)
+        return None
+
+    async def commit(self) -> Reply | None:
+        """Keep the message, and show it."""
+        try:
+            return await asyncio.to_thread(self._store)
+        finally:
+            self._taker.closed(self)
+
+    def _store(self) -> Reply | None:
+        if self._sink is not None:
+            try:
+                self._sink.commit()
+            except OSError as error:
+                return not_stored(self._peer, error)
+        if self._content is None:
+            return None
+        transaction = self._peer.transaction
+        assert transaction is not None
+        message = Message(transaction.mail, tuple(transaction.recipients), bytes(self._content))
+        return self._taker.show(self._peer, message)
+
+    async def abort(self) -> None:
+        """Drop what came."""
+        if self._sink is not None:
+            await asyncio.to_thread(self._sink.abort)
+        self._taker.closed(self)
+
+
+def not_stored(peer: Peer, error: OSError) -> Reply:
+    """Tell the user why a message was not taken; return what the client is told."""
+    note(f"message from {peer} not written: {error}")
+    return _NOT_STORED

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+"""Messages for other programs: one JSON object a line.
+
+Decides the keys. They are a promise, like the names of classes.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from datetime import UTC, datetime
+from threading import Lock
+from typing import Any, TextIO
+
+from ..dialogues import Message, Peer
+
+
+class JsonLines:
+    """A handler that writes each message as one JSON object on a line of its own, all in ASCII.
+
+    Args:
+        stream: where to; standard output by default.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = sys.stdout if stream is None else stream
+        self._lock = Lock()
+
+    def on_message(self, peer: Peer, message: Message) -> None:
+        """Write a message.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        line = json.dumps(as_json(peer, message)) + "\n"
+        with self._lock:
+            self._stream.write(line)
+            self._stream.flush()
+
+
+def as_json(peer: Peer, message: Message) -> dict[str, Any]:
+    """Return a message as values that JSON has.
+
+    The content is text where it is UTF-8, and otherwise ``content_base64``.
+    """
+    record: dict[str, Any] = {
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "peer": str(peer),
+        "hello": peer.hello.domain if peer.hello else None,
+        "tls": peer.tls.version if peer.tls else None,
+        "sender": message.sender,
+        "recipients": list(message.recipients),
+        "mail_parameters": dict(message.mail.parameters.wire),
+        "rcpt_parameters": [dict(rcpt.parameters.wire) for rcpt in message.rcpts],
+        "size": len(message.content),
+    }
+    try:
+        record["content"] = message.content.decode("utf-8")
+    except UnicodeDecodeError:
+        record["content_base64"] = base64.b64encode(message.content).decode("ascii")
+    return record
