@@ -699,3 +699,26 @@ def test_v1_round_trip(pair, tail):
     line = build_v1(*pair)
     assert len(line) <= 104
     assert parse(line + tail) == (ProxyHeader(*pair, version=1), tail)
+
+
+def read_no_more_than_needed(octets: bytes) -> tuple[ProxyHeader, int]:
+    """Parse as one does who leaves what is behind the header to others; return where it ends."""
+    parser = ProxyHeaderParser(limit=65551)
+    at = 0
+    while True:
+        taken = octets[at : at + parser.needed]
+        at += len(taken)
+        header = parser.receive_data(taken)
+        if header is not None:
+            assert (parser.needed, parser.unused) == (0, b"")
+            return header, at
+
+
+@given(
+    HEADERS.map(build_v2) | st.tuples(INET4 | INET6).map(lambda one: build_v1(one[0], one[0])),
+    st.binary(max_size=200),
+)
+@example(b"PROXY UNKNOWN\r\n", b"\x16\x03\x01")
+@example(b"PROXY UNKNOWN ffff::1 ::1 1 2\r\n", b"\r\n")
+def test_reading_what_is_needed_never_reads_what_is_behind(octets, tail):
+    assert read_no_more_than_needed(octets + tail)[1] == len(octets)

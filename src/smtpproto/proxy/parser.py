@@ -81,6 +81,22 @@ class ProxyHeaderParser:
             raise RemoteProtocolError(self._error, Violation.WRONG_PROTOCOL) from None
         return self._header
 
+    @property
+    def needed(self) -> int:
+        """Octets that the header still has at least, 0 once it is complete.
+
+        Who reads no more than this at a time has never read what is behind the header: a TLS layer
+        that takes over the socket, rather than octets, wants that itself.
+        """
+        if self._header is not None:
+            return 0
+        buffer = self._buffer
+        if len(buffer) < version1.SHORTEST:
+            return version1.SHORTEST - len(buffer)
+        if buffer.startswith(version1.START):
+            return version1.octets_needed(buffer)
+        return version2.octets_needed(buffer)
+
     def _parse(self) -> ProxyHeader | None:
         start = self._start()
         if start == version1.START:

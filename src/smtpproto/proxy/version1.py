@@ -14,6 +14,7 @@ from ..exceptions import InvalidValueError, shown
 from .header import AddressFamily, InetAddress, ProxyHeader
 
 START = b"PROXY "
+SHORTEST = len(b"PROXY UNKNOWN\r\n")
 LINE_LIMIT = 107
 """Octets of the longest line there can be, with its CRLF (PROXY protocol 2.1)."""
 
@@ -35,6 +36,15 @@ def header_end(buffer: bytearray) -> int | None:
     if buffer[end - 2] != 0x0D:
         raise InvalidValueError("expected CRLF, got LF without CR")
     return end
+
+
+def octets_needed(line: bytearray) -> int:
+    """Return how many octets the rest of an unfinished line has at least."""
+    if line.endswith(b"\r"):
+        return 1
+    missing = 5 - line.count(b" ") if line.startswith(b"PROXY TCP") else 0
+    # Each field that is missing is a space and something; and then CRLF.
+    return 2 * max(missing, 0) + 2
 
 
 def parse(line: bytes) -> ProxyHeader:

@@ -64,6 +64,12 @@ def header_end(buffer: bytearray, limit: int) -> int | None:
     return FIXED + length if len(buffer) >= FIXED + length else None
 
 
+def octets_needed(buffer: bytearray) -> int:
+    """Return how many octets an unfinished header still has at least."""
+    length = int.from_bytes(buffer[14:16], "big") if len(buffer) >= FIXED else 0
+    return FIXED + length - len(buffer)
+
+
 def parse(header: bytes) -> ProxyHeader:
     """Return the content of a whole header whose fixed part `header_end` has passed.
 
