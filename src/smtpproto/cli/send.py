@@ -20,9 +20,10 @@ from typing import Any, get_args
 from .. import ProtocolError, RemoteProtocolError, Reply
 from ..blocking import AllRefused, Client, SecurityError, SMTPError
 from ..dialogues.client_settings import Security
+from ..handlers.terminal import safe
 from ..tlstools import client_context
 from . import options, status
-from .show import safe, transcript
+from .show import transcript
 
 _SMTP, _LMTP, _SUBMISSIONS = 25, 24, 465
 _DEFAULT_SERVER = ("127.0.0.1", 1025)
