@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from cli_drive import certificates, stop, wait_for
 from interop_drive import CONTENTS, HEADER, RECIPIENTS_500, big, each_content, whole
+from interop_servers import free_port
 
 from smtpproto.__main__ import main
 from smtpproto.blocking import Client
@@ -99,12 +100,6 @@ def test_aiosmtpd_gets_an_address_in_utf8(aiosmtpd: tuple[str, Inbox], tmp_path:
 
 
 # --- smtp-sink, of Postfix ---
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 class Sink:

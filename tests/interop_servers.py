@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: MIT
+"""Mail software of others, started on loopback and stopped again, each in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from string import Template
+from tempfile import TemporaryDirectory
+
+from cli_drive import certificates, stop, wait_for
+
+TEMPLATES = Path(__file__).parent / "interop"
+POSTFIX = os.environ.get("SMTPPROTO_POSTFIX", "")
+"""Where the files of Postfix are, as the package has them; empty where it is installed."""
+# What the programs of Postfix expect to find; the owner may be nobody else.
+_QUEUE = "active bounce corrupt defer deferred flush hold incoming private public saved trace pid"
+
+
+class _Percent(Template):
+    """A template whose ``$`` is the configuration's own."""
+
+    delimiter = "%"
+
+
+def write(name: str, file: Path, **values: object) -> None:
+    """Write a configuration file from its template."""
+    file.write_text(_Percent((TEMPLATES / name).read_text("utf-8")).substitute(values), "utf-8")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """Make a folder that servers can enter which give up being root."""
+    with TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
+
+
+@contextmanager
+def running(
+    argv: list[str], *addresses: int | Path, log: Path, environment: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server until the block ends.
+
+    Args:
+        argv: the program, which stays in the foreground.
+        addresses: the ports of 127.0.0.1 and the Unix sockets that it is to listen on.
+        log: gets what it says; shown when it does not come up.
+        environment: more variables.
+    """
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            argv,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **(environment or {})},
+            start_new_session=True,  # Postfix ends its processes as a group
+        )
+    try:
+        for address in addresses:
+            wait_for(lambda at=address: _answers(process, at, log))
+        yield process
+    finally:
+        stop(process)
+
+
+def _answers(process: subprocess.Popen[bytes], address: int | Path, log: Path) -> bool | None:
+    assert process.poll() is None, log.read_text("utf-8", "replace")
+    family = socket.AF_INET if isinstance(address, int) else socket.AF_UNIX
+    where = ("127.0.0.1", address) if isinstance(address, int) else str(address)
+    with socket.socket(family) as probe:
+        return True if probe.connect_ex(where) == 0 else None
+
+
+def program(name: str, *folders: str) -> str:
+    """Return the path of a program; daemons are not always in the PATH."""
+    path = os.pathsep.join((os.environ["PATH"], "/usr/local/sbin", "/usr/sbin", "/sbin", *folders))
+    found = shutil.which(name, path=path)
+    assert found is not None, f"{name} expected in {path}"
+    return found
+
+
+class Postfix:
+    """A running Postfix.
+
+    Args:
+        base: its folder.
+        smtp: the port of the server that it relays to.
+        lmtp: the port of the one for ``lmtp.example``; ``unix.example`` is at `lmtp_path`.
+    """
+
+    def __init__(self, base: Path, smtp: int, lmtp: int) -> None:
+        self.base = base
+        self.port, self.small, self.submission = free_port(), free_port(), free_port()
+        self.lmtp_path = base / "lmtp"
+        self.log = base / "log"
+        (base / "etc").mkdir()
+        values = {
+            "root": POSTFIX,
+            "folder": base,
+            "ca": certificates()[0],
+            "certificate": certificates()[1],
+            "smtp": smtp,
+            "lmtp": lmtp,
+            "port": self.port,
+            "small": self.small,
+            "submission": self.submission,
+        }
+        write("postfix-main.cf", base / "etc/main.cf", **values)
+        write("postfix-master.cf", base / "etc/master.cf", **values)
+        write("postfix-transport", base / "transport", **values)
+        write("postfix-access", base / "access")
+        for name in ("data", *(f"queue/{name}" for name in _QUEUE.split())):
+            (base / name).mkdir(parents=True)
+            if name != "queue/pid":
+                shutil.chown(base / name, "daemon")
+
+    @contextmanager
+    def run(self) -> Iterator[None]:
+        """Run its master process in the foreground; it is to end within seconds."""
+        assert os.getuid() == 0, "Postfix wants to be started by root"
+        master = f"{POSTFIX}/usr/lib/postfix/sbin/master"
+        argv = [master, "-c", str(self.base / "etc"), "-d"]
+        environment = {"LD_LIBRARY_PATH": f"{POSTFIX}/usr/lib/postfix"} if POSTFIX else {}
+        ports = (self.port, self.small, self.submission)
+        with running(argv, *ports, log=self.base / "output", environment=environment):
+            yield
+
+
+@contextmanager
+def dovecot(base: Path, socket_folder: Path, users: dict[str, str]) -> Iterator[None]:
+    """Run Dovecot for Postfix to ask; it listens on ``auth`` in `socket_folder`."""
+    write("dovecot.conf", base / "dovecot.conf", folder=base, postfix=socket_folder)
+    (base / "users").write_text(
+        "".join(f"{name}:{{PLAIN}}{password}\n" for name, password in users.items()), "utf-8"
+    )
+    argv = [program("dovecot"), "-F", "-c", str(base / "dovecot.conf")]
+    with running(argv, socket_folder / "auth", log=base / "log"):
+        yield
