@@ -8,6 +8,7 @@ import logging
 import smtplib
 import socket
 import struct
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from adapter_drive import SECONDS, AsyncioWorld, BlockingWorld, Raw, Scripted, W
 from smtpproto import LocalProtocolError, RemoteProtocolError, Reply
 from smtpproto.dialogues import (
     AllRefused,
+    AuthenticationError,
     Collect,
     ConnectionLost,
     Message,
@@ -577,6 +579,58 @@ def test_nobody_there(world: World) -> None:
     with pytest.raises(ConnectionLost) as failed:
         world.send_mail(TEXT, "127.0.0.1", port, **ENVELOPE)
     assert failed.value.is_transient
+
+
+# --- credentials ---------------------------------------------------------------------------------
+
+OFFERS_AUTH = ((b"", b"220 hi\r\n"), (b"\r\n", b"250-mx.example.org\r\n250 AUTH PLAIN\r\n"))
+CREDENTIALS: Any = {"username": "tim", "password": "tanstaaftanstaaf"}
+AUTH_PLAIN = b"AUTH PLAIN AHRpbQB0YW5zdGFhZnRhbnN0YWFm\r\n"
+
+
+@pytest.mark.parametrize("allow", [None, True])
+def test_a_password_in_the_clear_to_this_machine(world: World, allow: bool | None) -> None:
+    script = [*OFFERS_AUTH, (b"\r\n", b"535 5.7.8 no\r\n")]
+    with Scripted(*script) as server, pytest.raises(AuthenticationError) as failed:
+        world.send_mail(
+            TEXT,
+            "localhost",
+            server.port,
+            **ENVELOPE,
+            **CREDENTIALS,
+            allow_cleartext_auth=allow,
+        )
+    assert AUTH_PLAIN in server.received
+    assert b"MAIL" not in server.received
+    assert "tanstaaf" not in str(failed.value)
+
+
+@pytest.mark.parametrize("security", ["auto", "starttls", "opportunistic", "none"])
+def test_no_means_no_on_this_machine_too(world: World, security: str) -> None:
+    settings = {"security": security, "allow_cleartext_auth": False, **CREDENTIALS}
+    with Scripted(*OFFERS_AUTH, (b"never", b"")) as server, pytest.raises(SecurityError):
+        world.send_mail(TEXT, "127.0.0.1", server.port, **ENVELOPE, **settings)
+    assert b"AUTH" not in server.received
+    assert b"MAIL" not in server.received
+
+
+def test_another_machine_is_shown_no_password(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name says nothing, the address does."""
+    module = sys.modules["smtpproto.dialogues.client_settings"]
+    monkeypatch.setattr(module, "is_loopback", lambda address: address[0] == "192.0.2.1")
+    for security in ("auto", "none", "opportunistic"):
+        settings = {"security": security, **CREDENTIALS}
+        with Scripted(*OFFERS_AUTH, (b"never", b"")) as server, pytest.raises(SecurityError):
+            world.send_mail(TEXT, "localhost", server.port, **ENVELOPE, **settings)
+        assert b"AUTH" not in server.received
+
+
+def test_credentials_and_a_server_without_auth(world: World) -> None:
+    with Scripted(*TALK, (b"never", b"")) as server, pytest.raises(SecurityError, match="AUTH"):
+        world.send_mail(TEXT, "127.0.0.1", server.port, **ENVELOPE, **CREDENTIALS)
+    assert b"MAIL" not in server.received
 
 
 # --- clients against servers that follow a script ------------------------------------------------

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from smtpproto import Auth, AuthResponse, LocalProtocolError, TLSInfo
+from smtpproto import Auth, AuthResponse, LocalProtocolError, Reply, TLSInfo
 from smtpproto.dialogues import Collect
 from smtpproto.dialogues.client_settings import (
     ClientOptions,
     ClientSettings,
     address_literal,
+    is_loopback,
 )
 from smtpproto.dialogues.server_settings import (
     ServerOptions,
@@ -21,7 +22,7 @@ from smtpproto.dialogues.server_settings import (
     default_extensions,
     server_settings,
 )
-from smtpproto.dialogues.transcript import command_line
+from smtpproto.dialogues.transcript import command_line, reply_lines
 from smtpproto.extensions import Auth as AuthExtension
 from smtpproto.extensions import Chunking, Size, StartTLS
 from smtpproto.limits import Limits
@@ -89,7 +90,7 @@ def test_the_name_of_a_server(own: str, given: str | None, name: str) -> None:
 )
 def test_security(security: Any, port: int, implicit: bool, starttls: str) -> None:
     settings = ClientSettings("mx.example.org", port, security)
-    assert (settings.is_implicit, settings.starttls) == (implicit, starttls)
+    assert (settings.is_implicit, settings.starttls(None)) == (implicit, starttls)
     assert settings.verifies == (security != "opportunistic")
     assert settings.needs_context == (security != "none")
     assert settings.connection(TLSInfo()).tls == TLSInfo()
@@ -98,6 +99,98 @@ def test_security(security: Any, port: int, implicit: bool, starttls: str) -> No
 def test_no_such_security() -> None:
     with pytest.raises(LocalProtocolError, match="one of auto, starttls"):
         ClientSettings("x", 25, "yes")  # type: ignore[arg-type]
+
+
+SECRET = {"username": "tim", "password": "tanstaaftanstaaf"}
+THERE, HERE = ("192.0.2.1", 25), ("127.0.0.1", 25)
+
+
+@pytest.mark.parametrize(
+    ("options", "address", "policy"),
+    [
+        ({}, THERE, "offered"),
+        (SECRET, THERE, "required"),
+        (SECRET, None, "required"),
+        (SECRET, HERE, "offered"),
+        ({**SECRET, "allow_cleartext_auth": False}, HERE, "required"),
+        ({**SECRET, "allow_cleartext_auth": True}, THERE, "offered"),
+        ({**SECRET, "security": "opportunistic"}, THERE, "offered"),
+        ({**SECRET, "security": "none"}, THERE, "never"),
+        ({**SECRET, "path": "/run/lmtp"}, "", "offered"),
+        ({**SECRET, "path": "/run/lmtp", "allow_cleartext_auth": False}, "", "required"),
+        ({"token": "abc"}, THERE, "required"),
+    ],
+)
+def test_credentials_need_tls_but_on_this_machine(
+    options: dict[str, Any], address: Any, policy: str
+) -> None:
+    assert ClientSettings("mx.example.org", 587, **options).starttls(address) == policy
+
+
+@pytest.mark.parametrize(
+    ("address", "local"),
+    [
+        (("127.0.0.1", 25), True),
+        (("127.8.9.1", 25), True),
+        (("::1", 25, 0, 0), True),
+        (("::ffff:127.0.0.1", 25, 0, 0), True),
+        (("::ffff:192.0.2.1", 25, 0, 0), False),
+        (("192.0.2.1", 25), False),
+        (("fe80::1%lo", 25, 0, 1), False),
+        (("localhost", 25), False),
+        ((), False),
+        (None, False),
+        ("", False),
+        (b"", False),
+        ("127.0.0.1", False),
+    ],
+)
+def test_loopback_is_an_address_and_no_name(address: Any, local: bool) -> None:
+    assert is_loopback(address) == local
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"password": "x"}, "password: a username"),
+        ({"username": "x"}, "a password or a token"),
+        ({"username": "x", "password": ""}, "a password or a token"),
+        ({"auth": ["PLAIN"]}, "a password or a token"),
+        ({**SECRET, "auth": []}, "auth: at least one"),
+        ({**SECRET, "auth": ["DIGEST-MD5"]}, "auth: one of EXTERNAL, .* not \"'DIGEST-MD5'\""),
+        ({"username": "x", "password": 4711}, "password: text or octets expected, not int"),
+        ({"line_endings": "x"}, "line_endings: one of normalise, strict expected"),
+        ({"port": "25"}, "port: a number from 0 to 65535"),
+        ({"port": 65536}, "port: a number from 0 to 65535"),
+        ({"port": True}, "port: a number from 0 to 65535"),
+    ],
+)
+def test_what_a_client_is_told_wrong(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(LocalProtocolError, match=told):
+        ClientSettings(**{"host": "x", "port": 25, **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "has_login"),
+    [
+        ({}, False),
+        ({"username": None, "password": None}, False),
+        ({"username": "", "password": ""}, False),
+        (SECRET, True),
+        ({"username": b"tim", "password": b"\xff"}, True),
+        ({"token": "abc"}, True),
+        ({"auth": "external"}, True),
+        ({"auth": ["ANONYMOUS"], "username": "trace"}, True),
+        ({"auth": object()}, True),
+    ],
+)
+def test_whether_a_client_authenticates(options: dict[str, Any], has_login: bool) -> None:
+    assert ClientSettings("x", 25, **options).has_login == has_login
+
+
+def test_no_secret_in_the_settings() -> None:
+    settings = ClientSettings("x", 25, token="tanstaaftanstaaf", auth=["PLAIN"], **SECRET)
+    assert "tanstaaf" not in repr(settings)
 
 
 @pytest.mark.parametrize(
@@ -144,11 +237,16 @@ def test_no_secret_in_a_transcript(command: Any, line: str) -> None:
     assert command_line(command, b"secret\r\n") == line
 
 
+def test_no_challenge_in_a_transcript() -> None:
+    assert reply_lines(Reply(334, "dGFuc3RhYWY=")) == ["<- 334 ***"]
+    assert reply_lines(Reply(334)) == ["<- 334"]
+
+
 @pytest.mark.parametrize(
     ("options", "settings", "completed"),
     [
         (ServerOptions, ServerSettings, {"handler"}),
-        (ClientOptions, ClientSettings, {"host", "port"}),
+        (ClientOptions, ClientSettings, {"host", "port", "path"}),
     ],
 )
 def test_each_option_is_a_setting(options: Any, settings: Any, completed: set[str]) -> None:

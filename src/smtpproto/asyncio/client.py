@@ -11,6 +11,7 @@ import socket
 import ssl
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from secrets import token_bytes
 from types import TracebackType
 from typing import Any, Unpack
 
@@ -21,7 +22,6 @@ from ..dialogues import (
     TimedOut,
     Transfer,
     is_reusable,
-    open_session,
     prepare,
     quit_session,
     send_message,
@@ -63,8 +63,7 @@ class Client:
         tls: ssl.SSLContext | None = None,
         **options: Unpack[ClientOptions],
     ) -> None:
-        self._settings = ClientSettings(host, port, **options)
-        self._path = path
+        self._settings = ClientSettings(host, port, path=path, **options)
         self._context = tls
         self._driver: Driver | None = None
         self._executor: ThreadPoolExecutor | None = None
@@ -87,7 +86,7 @@ class Client:
         """
         settings = self._settings
         timeout = _TIMEOUT if settings.timeout is None else settings.timeout
-        where = settings.endpoint(self._path)
+        where = settings.endpoint
         if settings.needs_context and self._context is None:
             self._context = client_context(settings.verifies)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="smtpproto")
@@ -104,18 +103,10 @@ class Client:
         layer = transport.get_extra_info("ssl_object")
         connection = settings.connection(tls_info(layer) if layer is not None else None)
         self._connection = connection
-        name, literal = settings.names(socket.gethostname(), transport.get_extra_info("sockname"))
+        addresses = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+        opening = settings.opening(connection, socket.gethostname(), addresses, token_bytes)
         try:
-            await self._driver.run(
-                open_session(
-                    connection,
-                    local_name=name,
-                    literal=literal,
-                    starttls=settings.starttls,
-                    timeout=settings.timeout,
-                    transcript=settings.transcript,
-                )
-            )
+            await self._driver.run(opening)
         except BaseException:
             await self._leave(abort=True)
             raise
@@ -204,8 +195,8 @@ class Client:
                 "server_hostname": name,
                 "ssl_handshake_timeout": timeout,
             }
-        if self._path is not None:
-            return (await loop.create_unix_connection(protocol, self._path, **secured))[1]
+        if settings.path is not None:
+            return (await loop.create_unix_connection(protocol, settings.path, **secured))[1]
         return (await loop.create_connection(protocol, name, settings.port, **secured))[1]
 
     async def _leave(self, abort: bool) -> None:

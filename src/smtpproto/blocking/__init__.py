@@ -3,6 +3,7 @@
 
 from ..dialogues import (
     AllRefused,
+    AuthenticationError,
     Collect,
     ConnectionLost,
     Handler,
@@ -21,6 +22,7 @@ from .server import Server, serve
 
 __all__ = [
     "AllRefused",
+    "AuthenticationError",
     "Client",
     "Collect",
     "ConnectionLost",

@@ -10,6 +10,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterable, Mapping
+from secrets import token_bytes
 from types import TracebackType
 from typing import Any, Unpack
 
@@ -19,7 +20,6 @@ from ..dialogues import (
     TimedOut,
     Transfer,
     is_reusable,
-    open_session,
     prepare,
     quit_session,
     send_message,
@@ -61,8 +61,7 @@ class Client:
         tls: ssl.SSLContext | None = None,
         **options: Unpack[ClientOptions],
     ) -> None:
-        self._settings = ClientSettings(host, port, **options)
-        self._path = path
+        self._settings = ClientSettings(host, port, path=path, **options)
         self._context = tls
         self._driver: Driver | None = None
         self._connection: ClientConnection | None = None
@@ -84,7 +83,7 @@ class Client:
         """
         settings = self._settings
         timeout = _TIMEOUT if settings.timeout is None else settings.timeout
-        where = settings.endpoint(self._path)
+        where = settings.endpoint
         if settings.needs_context and self._context is None:
             self._context = client_context(settings.verifies)
         try:
@@ -96,19 +95,11 @@ class Client:
         except OSError as error:
             raise ConnectionLost(f"no connection to {where}: {error}") from error
         connection = settings.connection(tls)
-        name, literal = settings.names(socket.gethostname(), driver.sock.getsockname())
         self._driver, self._connection = driver, connection
+        addresses = _addresses(driver.sock)
+        opening = settings.opening(connection, socket.gethostname(), addresses, token_bytes)
         try:
-            driver.run(
-                open_session(
-                    connection,
-                    local_name=name,
-                    literal=literal,
-                    starttls=settings.starttls,
-                    timeout=settings.timeout,
-                    transcript=settings.transcript,
-                )
-            )
+            driver.run(opening)
         except BaseException:
             self._leave(abort=True)
             raise
@@ -177,15 +168,15 @@ class Client:
 
     def _connect(self, timeout: float) -> tuple[Driver, TLSInfo | None]:
         settings = self._settings
-        if self._path is not None:
+        if settings.path is not None:
             sock = socket.socket(socket.AF_UNIX)
         else:
             sock = socket.create_connection((settings.host, settings.port), timeout)
         driver = Driver(sock, tls=self._context, is_server=False, server_hostname=settings.host)
         try:
-            if self._path is not None:
+            if settings.path is not None:
                 sock.settimeout(timeout)
-                sock.connect(self._path)
+                sock.connect(settings.path)
             else:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             tls: TLSInfo | None = driver.secure() if settings.is_implicit else None
@@ -210,6 +201,14 @@ class Client:
                 )
         finally:
             driver.close()
+
+
+def _addresses(sock: socket.socket) -> tuple[Any, Any]:
+    """Return our end and the server's."""
+    try:
+        return sock.getsockname(), sock.getpeername()
+    except OSError:  # gone already; what it said before is still to be read
+        return None, None
 
 
 def send_mail(

@@ -20,6 +20,7 @@ from ..session.client import ClientConnection
 from ..session.events import ReplyReceived
 from ..session.timeouts import recommended_timeout
 from ..states import State
+from .client_auth import Login, authenticate
 from .errors import AllRefused, ConnectionLost, ReplyError, SecurityError
 from .exchange import Answers, Exchange
 from .outgoing import Outgoing
@@ -48,6 +49,7 @@ def open_session(
     local_name: str,
     literal: str,
     starttls: StartTLSPolicy = "offered",
+    login: Login | None = None,
     timeout: float | None = None,
     transcript: Transcript | None = None,
 ) -> Dialogue:
@@ -58,16 +60,19 @@ def open_session(
         local_name: our domain or address literal, for EHLO.
         literal: an address literal, tried when the server finds fault with `local_name`.
         starttls: what to do about TLS when there is none yet.
+        login: who we are; without it, nobody in particular.
         timeout: seconds for each reply; by default what RFC 5321 4.5.3.2 asks for.
         transcript: gets the lines of the session.
 
     Raises:
         ReplyError: the server refuses us.
-        SecurityError: TLS is required and could not be had.
+        SecurityError: TLS is required and could not be had; and what `authenticate` raises.
         ConnectionLost: the connection ended, or timed out.
         RemoteProtocolError: the server broke the protocol.
     """
-    return _Client(connection, timeout, transcript).open(local_name, literal, starttls)
+    yield from _Client(connection, timeout, transcript).open(local_name, literal, starttls)
+    if login is not None:
+        yield from authenticate(connection, login, timeout=timeout, transcript=transcript)
 
 
 def send_message(

@@ -1,25 +1,34 @@
 # SPDX-License-Identifier: MIT
 """What a client is told once, the same for every adapter.
 
-Decides the defaults: which name a client gives itself, and what its security means for each port. A
-new setting is a field of `ClientOptions` and of `ClientSettings`, and nothing in an adapter. Opens
-nothing.
+Decides the defaults: which name a client gives itself, what its security means for each port, and
+when credentials may go out without TLS. A new setting is a field of `ClientOptions` and of
+`ClientSettings`, and nothing in an adapter. Opens nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import field
-from typing import Any, Literal, TypedDict
+from ipaddress import ip_address
+from typing import Any, Literal, TypedDict, get_args
 
-from ..exceptions import LocalProtocolError, Violation
+from ..exceptions import LocalProtocolError, Violation, shown
 from ..framing import LineEndings
 from ..grammar.addresses import is_address_literal, is_domain
 from ..limits import DEFAULT_LIMITS, Limits
+from ..sasl import DEFAULT_ORDER, Credentials
 from ..session.client import ClientConnection
 from ..tlsinfo import TLSInfo
 from ..values import value
-from .client import StartTLSPolicy
+from .client import StartTLSPolicy, open_session
+from .client_auth import Login, Mechanism
+from .steps import Dialogue
 from .transcript import Transcript
+
+Secret = str | bytes
+Token = Secret | Callable[[], Secret] | Callable[[], Awaitable[Secret]]
+"""An OAuth 2.0 access token, or a function that gets one: plain, or under asyncio a coroutine."""
 
 Security = Literal["auto", "implicit", "starttls", "opportunistic", "none"]
 """TLS from the start on port 465, elsewhere STARTTLS where it is offered; always TLS from the
@@ -33,6 +42,8 @@ _POLICIES: dict[Security, StartTLSPolicy] = {
     "implicit": "never",
     "none": "never",
 }
+# What shows who a client is without a password or a token.
+_WITHOUT_SECRET = ("EXTERNAL", "ANONYMOUS")
 
 
 class ClientOptions(TypedDict, total=False):
@@ -56,6 +67,22 @@ class ClientOptions(TypedDict, total=False):
     """"normalise" bare CR and LF to CRLF, or be "strict" and refuse them."""
     transcript: Transcript | None
     """Gets the lines of the session."""
+    username: Secret | None
+    """Whom to authenticate as; without it, a token and `auth`, as nobody."""
+    password: Secret | None
+    """The password: a string is UTF-8, octets are sent as they are."""
+    token: Token | None
+    """An OAuth 2.0 access token in place of a password."""
+    authzid: Secret
+    """Whom to act as, if not as `username`."""
+    auth: Mechanism | Sequence[Mechanism] | None
+    """The mechanisms that may be used, in this order; by default all that fit the credentials,
+    strongest first. "EXTERNAL", for a TLS client certificate, and "ANONYMOUS", which leaves
+    `username` as its trace, are only used when they are named here."""
+    allow_cleartext_auth: bool | None
+    """Whether the password or token may be revealed without TLS; None: only to this machine."""
+    saslprep: bool | None
+    """Prepare name and password by SASLprep (RFC 4013); None: for SCRAM only."""
 
 
 @value
@@ -64,6 +91,7 @@ class ClientSettings:
 
     host: str
     port: int
+    path: str | None = field(default=None, kw_only=True)
     security: Security = "auto"
     local_name: str | None = None
     lmtp: bool = False
@@ -71,13 +99,55 @@ class ClientSettings:
     limits: Limits = DEFAULT_LIMITS
     line_endings: LineEndings = "normalise"
     transcript: Transcript | None = field(default=None, repr=False)
+    username: Secret | None = None
+    password: Secret | None = field(default=None, repr=False)
+    token: Token | None = field(default=None, repr=False)
+    authzid: Secret = ""
+    auth: Mechanism | Sequence[Mechanism] | None = field(default=None, repr=False)
+    allow_cleartext_auth: bool | None = None
+    saslprep: bool | None = None
 
     def __post_init__(self) -> None:
         if self.security not in _POLICIES:
-            raise LocalProtocolError(
-                f"security: one of {', '.join(_POLICIES)} expected, not {self.security!r}",
-                Violation.LOCAL_VALUE,
+            raise _wrong("security", f"one of {', '.join(_POLICIES)}", self.security)
+        if self.line_endings not in get_args(LineEndings):
+            raise _wrong(
+                "line_endings", f"one of {', '.join(get_args(LineEndings))}", self.line_endings
             )
+        if type(self.port) is not int or not 0 <= self.port <= 65535:
+            raise _wrong("port", "a number from 0 to 65535", self.port)
+        self._check_credentials()
+
+    def _check_credentials(self) -> None:
+        for name in ("username", "password", "authzid"):
+            if not isinstance(getattr(self, name) or "", str | bytes):
+                kind = type(getattr(self, name)).__name__  # never the value
+                raise _local(f"{name}: text or octets expected, not {kind}")
+        if not self.mechanisms:
+            raise _local("auth: at least one mechanism expected")
+        for mechanism in self.mechanisms:
+            if isinstance(mechanism, str) and mechanism not in DEFAULT_ORDER:
+                raise _wrong("auth", f"one of {', '.join(DEFAULT_ORDER)}", mechanism)
+        if self.password and not self.username:
+            raise _local("password: a username expected beside it")
+        is_shown = self.password or self.token or self.auth_without_secret
+        if (self.username or self.auth) and not is_shown:
+            raise _local("username, auth: a password or a token expected beside them")
+
+    @property
+    def mechanisms(self) -> tuple[Mechanism, ...]:
+        """The mechanisms allowed, their names in upper case; all that there are by default."""
+        if self.auth is None:
+            return DEFAULT_ORDER
+        given = self.auth if isinstance(self.auth, list | tuple) else (self.auth,)
+        return tuple(one.upper() if isinstance(one, str) else one for one in given)
+
+    @property
+    def auth_without_secret(self) -> bool:
+        """True when a mechanism was named that needs neither password nor token from here."""
+        return self.auth is not None and any(
+            not isinstance(one, str) or one in _WITHOUT_SECRET for one in self.mechanisms
+        )
 
     @property
     def is_implicit(self) -> bool:
@@ -87,8 +157,28 @@ class ClientSettings:
         )
 
     @property
-    def starttls(self) -> StartTLSPolicy:
-        """What to do about STARTTLS."""
+    def has_login(self) -> bool:
+        """True when we are to authenticate."""
+        return bool(self.password or self.token or self.auth)
+
+    def is_clear_allowed(self, address: Any) -> bool:
+        """Tell whether a password may be revealed without TLS.
+
+        Args:
+            address: what the socket says of the server's end; a name would prove nothing.
+        """
+        if self.allow_cleartext_auth is not None:
+            return self.allow_cleartext_auth
+        return self.path is not None or is_loopback(address)
+
+    def starttls(self, address: Any) -> StartTLSPolicy:
+        """Return what to do about STARTTLS: by default credentials need it, mail does not.
+
+        Args:
+            address: as for `is_clear_allowed`.
+        """
+        if self.security == "auto" and self.has_login and not self.is_clear_allowed(address):
+            return "required"
         return _POLICIES[self.security]
 
     @property
@@ -96,9 +186,10 @@ class ClientSettings:
         """True when a certificate must be right: not for opportunistic TLS (RFC 7435 3)."""
         return self.security != "opportunistic"
 
-    def endpoint(self, path: str | None) -> str:
-        """Return where the server is, for an error: host and port, or the path of a socket."""
-        return f"{self.host} port {self.port}" if path is None else path
+    @property
+    def endpoint(self) -> str:
+        """Where the server is, for an error: host and port, or the path of a socket."""
+        return f"{self.host} port {self.port}" if self.path is None else self.path
 
     @property
     def needs_context(self) -> bool:
@@ -109,6 +200,56 @@ class ClientSettings:
         """Return a new connection."""
         return ClientConnection(
             limits=self.limits, lmtp=self.lmtp, tls=tls, line_endings=self.line_endings
+        )
+
+    def opening(
+        self,
+        connection: ClientConnection,
+        own_name: str,
+        addresses: tuple[Any, Any],
+        random: Callable[[int], bytes],
+    ) -> Dialogue:
+        """Return the dialogue that opens the session.
+
+        Args:
+            connection: as `connection` made it.
+            own_name: what this machine calls itself.
+            addresses: what the socket says of our end and of the server's.
+            random: returns that many unpredictable octets.
+        """
+        ours, peers = addresses
+        name, literal = self.names(own_name, ours)
+        return open_session(
+            connection,
+            local_name=name,
+            literal=literal,
+            starttls=self.starttls(peers),
+            login=self._login(peers, random) if self.has_login else None,
+            timeout=self.timeout,
+            transcript=self.transcript,
+        )
+
+    def _login(self, address: Any, random: Callable[[int], bytes]) -> Login:
+        named = () if self.auth is None else self.mechanisms
+        username = self.username or ""
+        trace = username if isinstance(username, str) else ""
+        credentials = Credentials(
+            username=username,
+            password=self.password or "",
+            authzid=self.authzid,
+            external="EXTERNAL" in named,
+            trace=trace if "ANONYMOUS" in named else None,
+            host="" if self.path else self.host,
+            port=None if self.path else self.port,
+            saslprep=self.saslprep,
+        )
+        return Login(
+            credentials,
+            self.token or "",
+            self.mechanisms,
+            self.is_clear_allowed(address),
+            not self.verifies,
+            random=random,
         )
 
     def names(self, own_name: str, address: Any) -> tuple[str, str]:
@@ -123,6 +264,15 @@ class ClientSettings:
         return self.local_name or (own_name if is_full else literal), literal
 
 
+def is_loopback(address: Any) -> bool:
+    """Tell whether what a socket says of its peer's end is this machine."""
+    try:
+        host = ip_address(address[0])
+    except (TypeError, ValueError, LookupError):  # no address at all
+        return False
+    return (getattr(host, "ipv4_mapped", None) or host).is_loopback
+
+
 def address_literal(address: Any) -> str:
     """Return the address literal for what a socket says of its end; that of loopback without IP."""
     host = address[0] if isinstance(address, tuple) and address else ""
@@ -131,3 +281,11 @@ def address_literal(address: Any) -> str:
     else:
         literal = f"[{host}]"
     return literal if is_address_literal(literal) else "[127.0.0.1]"
+
+
+def _wrong(name: str, expected: str, got: object) -> LocalProtocolError:
+    return _local(f"{name}: {expected} expected, not {shown(repr(got))}")
+
+
+def _local(message: str) -> LocalProtocolError:
+    return LocalProtocolError(message, Violation.LOCAL_VALUE)

@@ -34,6 +34,23 @@ class ReplyError(SMTPError):
         self.is_transient = reply.is_transient  # by its first digit (RFC 5321 4.2.1)
 
 
+class AuthenticationError(ReplyError):
+    """The server did not let us in (RFC 4954 6): another password, or another mechanism, may.
+
+    Args:
+        reply: what it answered.
+        mechanism: the name of the mechanism that was tried last.
+        status: what it said about a token beside, such as "invalid_token" (RFC 7628 3.2.2).
+    """
+
+    def __init__(self, reply: Reply, mechanism: str, status: str = "") -> None:
+        super().__init__(reply, "AUTH")
+        told = f" ({status})" if status else ""
+        self.args = (f"AUTH {mechanism}: {reply}{told}",)
+        self.mechanism = mechanism
+        self.status = status
+
+
 class AllRefused(SMTPError):
     """No recipient was accepted.
 
@@ -74,7 +91,9 @@ class TimedOut(ConnectionLost, TimeoutError):
 
 
 class SecurityError(SMTPError):
-    """TLS was wanted and could not be had (RFC 8314 5.2); nothing was sent without it.
+    """TLS, or a safe way to authenticate, was wanted and could not be had (RFC 8314 5.2).
+
+    Nothing was sent without it.
 
     Args:
         message: what happened.

@@ -33,7 +33,9 @@ def command_line(command: Command, line: bytes) -> str:
 
 
 def reply_lines(reply: Reply) -> list[str]:
-    """Return a reply as lines of a transcript."""
+    """Return a reply as lines of a transcript; a challenge is not shown (RFC 4954 4)."""
+    if reply.code == 334:
+        return ["<- 334 ***" if reply.text else "<- 334"]
     status = f"{reply.enhanced} " if reply.enhanced else ""
     last = len(reply.lines) - 1
     return [
