@@ -325,6 +325,38 @@ def test_the_sender_is_refused(hello: bytes, replies: list[bytes], out: int) -> 
     assert again.result.is_complete
 
 
+@pytest.mark.parametrize("hello", [ALL, PLAIN])
+def test_a_refused_reset_ends_it(hello: bytes) -> None:
+    """RFC 5321 4.1.1.5: the message must not go out by the transaction before."""
+    connection = opened(hello)
+    sending(connection, [OK + NO + b"503 no\r\n"] if hello == ALL else [OK, NO])
+    inputs = [b"500 what\r\n" + OK + OK + GO_ON] if hello == ALL else [b"500 what\r\n"]
+    run = sending(connection, inputs)
+    assert isinstance(run.error, ReplyError)
+    assert run.error.stage == "RSET"
+    assert len(run.writes) == 1
+    assert is_reusable(connection) == (hello == PLAIN)
+
+
+TOO_MANY = b"552 5.5.3 too many recipients\r\n"
+
+
+def test_too_many_recipients_may_be_tried_again() -> None:
+    """RFC 5321 4.5.3.1.10."""
+    recipients = ["b@x.org", "c@x.org", "d@x.org"]
+    for refusal, transient in [
+        (TOO_MANY, ("c@x.org", "d@x.org")),
+        (b"552 too many\r\n", ("c@x.org", "d@x.org")),
+        (b"552 5.2.2 mailbox full\r\n", ()),
+    ]:
+        run = sending(opened(), [OK + OK + refusal * 2 + GO_ON, OK], recipients=recipients)
+        assert run.result.transient == transient
+    for refusal, is_transient in [(TOO_MANY, True), (b"552 full\r\n", False)]:
+        run = sending(opened(), [OK + refusal + b"503 no\r\n"])
+        assert isinstance(run.error, AllRefused)
+        assert run.error.is_transient == is_transient
+
+
 def test_data_is_refused() -> None:
     connection = opened()
     run = sending(connection, [OK + OK + b"451 4.3.0 no\r\n"])

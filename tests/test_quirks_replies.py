@@ -395,7 +395,7 @@ def test_quirk_24_rset_is_refused(refusal: bytes) -> None:
     run = sending(connection, refusal + b"503 nested MAIL\r\n503 no\r\n503 no\r\n")
     assert run.out.startswith(b"RSET\r\nMAIL FROM:")
     assert isinstance(run.error, ReplyError)
-    assert run.error.reply.code == 503
+    assert run.error.stage == "RSET"
 
 
 def test_quirk_25_an_enhanced_code_on_one_line_only() -> None:

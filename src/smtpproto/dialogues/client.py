@@ -183,6 +183,10 @@ class _Client(Exchange):
         if connection.state is not State.READY or connection.needs_reset:
             commands.insert(0, Rset())
         answers = yield from self.group(commands)
+        first = answers[0]
+        if isinstance(first.command, Rset) and not first.reply.is_positive:
+            # The old transaction may stand: it must not get this message, not even a lone dot.
+            raise ReplyError(first.reply, "RSET")
         replies = [a.reply for a in answers if isinstance(a.command, Rcpt)]
         if connection.transaction is None or not connection.transaction.recipients:
             yield from self._give_up()

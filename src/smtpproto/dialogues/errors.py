@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..grammar.replies import Reply
+from .result import may_retry
 
 
 class SMTPError(Exception):
@@ -63,7 +64,7 @@ class AllRefused(SMTPError):
         super().__init__(f"all {len(replies)} recipients refused, the first with: {replies[0]}")
         self.recipients = recipients
         self.replies = replies
-        self.is_transient = any(reply.is_transient for reply in replies)
+        self.is_transient = any(may_retry(replies))
 
     @property
     def refused(self) -> Mapping[str, Reply]:

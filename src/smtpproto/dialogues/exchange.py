@@ -12,7 +12,7 @@ from typing import Any
 
 from ..exceptions import LocalProtocolError
 from ..grammar.auth import EndOfMailData, Greeting
-from ..grammar.commands import Command, Data, Rcpt
+from ..grammar.commands import Command, Data, Mail, Rcpt
 from ..session.client import ClientConnection
 from ..session.events import ReplyReceived, Signal
 from ..session.timeouts import recommended_timeout
@@ -25,6 +25,7 @@ from .transcript import Transcript, command_line, reply_lines
 _WINDOW_COMMANDS = 100
 _WINDOW_OCTETS = 4096
 _NEEDS: Mapping[type[Command], tuple[State, ...]] = {
+    Mail: (State.READY,),
     Rcpt: (State.MAIL, State.RCPT),
     Data: (State.RCPT,),
 }

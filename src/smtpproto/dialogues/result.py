@@ -6,10 +6,25 @@ Decides how replies and recipients are put together: by index, since an address 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..grammar.replies import Reply
 from ..values import value
+
+
+def may_retry(replies: Sequence[Reply]) -> list[bool]:
+    """Tell for each reply whether it is a refusal that later may be none (RFC 5321 4.2.1).
+
+    A 552 for too many recipients is one, too (RFC 5321 4.5.3.1.10); without a status code it is
+    taken for that where another recipient was accepted before.
+    """
+    found = []
+    accepted = False
+    for reply in replies:
+        accepted = accepted or reply.is_positive
+        statuses = ("5.5.3", None) if accepted else ("5.5.3",)
+        found.append(reply.is_transient or (reply.code == 552 and reply.status in statuses))
+    return found
 
 
 @value
@@ -36,7 +51,8 @@ class SendResult:
     @property
     def transient(self) -> tuple[str, ...]:
         """The refused addresses that may be tried again later (RFC 5321 4.2.1)."""
-        return tuple(address for address, reply in self._pairs if reply.is_transient)
+        outcomes = zip(self.recipients, may_retry(self.replies), strict=True)
+        return tuple(address for address, transient in outcomes if transient)
 
     @property
     def is_complete(self) -> bool:
