@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -15,6 +17,18 @@ settings.register_profile(
 )
 settings.register_profile("deep", deadline=None, max_examples=10_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+@pytest.fixture(params=["asyncio", "blocking"])
+def world(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Give the test each adapter in turn, behind one plain interface."""
+    import adapter_drive
+
+    made = {"asyncio": adapter_drive.AsyncioWorld, "blocking": adapter_drive.BlockingWorld}
+    one = made[request.param]()
+    yield one
+    one.close()
+
 
 INTEROP = os.environ.get("SMTPPROTO_INTEROP") == "1"
 

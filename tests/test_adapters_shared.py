@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from adapter_drive import SECONDS, AsyncioWorld, BlockingWorld, Raw, Scripted, World, contexts
+from adapter_drive import SECONDS, AsyncioWorld, Raw, Scripted, World, contexts
 
 from smtpproto import LocalProtocolError, RemoteProtocolError, Reply
 from smtpproto.dialogues import (
@@ -50,13 +50,6 @@ TLS_MODES = {
         {"security": "implicit", "tls": CLIENT},
     ),
 }
-
-
-@pytest.fixture(params=[AsyncioWorld, BlockingWorld], ids=["asyncio", "blocking"])
-def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    made: World = request.param()
-    yield made
-    made.close()
 
 
 @pytest.fixture(params=TLS_MODES)

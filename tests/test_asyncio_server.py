@@ -18,6 +18,7 @@ from adapter_drive import SECONDS, contexts
 from smtpproto import Reply
 from smtpproto.asyncio import Client, Collect, Message, Peer, Reject, serve
 from smtpproto.asyncio import driver as drivers
+from smtpproto.asyncio import server as server_module
 from smtpproto.asyncio.clock import Clock
 from smtpproto.dialogues import Close, Handle, Read, SendResult
 
@@ -438,7 +439,9 @@ def test_a_client_that_never_closes_is_closed(
     run(test)
 
 
-def test_a_session_that_fails_is_logged_and_closed(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_session_that_fails_is_logged_and_closed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """What can only be a fault of a dialogue."""
 
     async def test() -> None:
@@ -448,12 +451,7 @@ def test_a_session_that_fails_is_logged_and_closed(caplog: pytest.LogCaptureFixt
                 yield Read(b"220 hi\r\n", 5.0)
                 raise ZeroDivisionError
 
-            class Settings:
-                @staticmethod
-                def session(*_: Any) -> Any:
-                    return broken()
-
-            server._settings = Settings  # type: ignore[assignment]
+            monkeypatch.setattr(server_module, "open_session", lambda *_: broken())
             client = await Streams.connect(server.port)
             client.writer.write(b"x")
             with pytest.raises((ConnectionResetError, AssertionError)):
@@ -461,7 +459,6 @@ def test_a_session_that_fails_is_logged_and_closed(caplog: pytest.LogCaptureFixt
             client.writer.close()
             while server.sessions:
                 await asyncio.sleep(0.01)
-            server._settings = type("S", (), {"session": Settings.session, "handler": None})  # type: ignore[assignment]
 
     run(test)
     assert any("a session failed" in record.message for record in caplog.records)

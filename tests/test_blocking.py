@@ -13,6 +13,7 @@ from adapter_drive import SECONDS, Raw
 
 from smtpproto.blocking import Client, Collect, ConnectionLost, Message, Peer, Reject, serve
 from smtpproto.blocking import driver as drivers
+from smtpproto.blocking import server as server_module
 from smtpproto.dialogues import Read, TimedOut
 
 TEXT = b"Subject: x\r\n\r\ntext\r\n"
@@ -158,7 +159,9 @@ def test_a_client_that_does_not_read() -> None:
         wait_for(lambda: server.sessions == 0)
 
 
-def test_a_session_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_session_that_fails_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """What can only be a fault of a dialogue."""
     with serve(Collect()) as server:
 
@@ -166,21 +169,10 @@ def test_a_session_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> Non
             yield Read(b"220 hi\r\n", 5.0)
             raise ZeroDivisionError
 
-        settings = server._settings
-
-        class Settings:
-            timeout = None
-            connections = None
-
-            @staticmethod
-            def session(*_: Any) -> Any:
-                return broken()
-
-        server._settings = Settings  # type: ignore[assignment]
+        monkeypatch.setattr(server_module, "open_session", lambda *_: broken())
         with Raw(server.port) as raw:
             raw.sock.sendall(b"x")
             assert raw.rest() == b""
-        server._settings = settings
     assert any("a session failed" in record.message for record in caplog.records)
 
 

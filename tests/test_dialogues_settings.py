@@ -245,7 +245,7 @@ def test_no_challenge_in_a_transcript() -> None:
 @pytest.mark.parametrize(
     ("options", "settings", "completed"),
     [
-        (ServerOptions, ServerSettings, {"handler"}),
+        (ServerOptions, ServerSettings, {"handler", "is_implicit"}),
         (ClientOptions, ClientSettings, {"host", "port", "path"}),
     ],
 )

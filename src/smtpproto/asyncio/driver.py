@@ -98,7 +98,7 @@ class Driver(asyncio.BufferedProtocol):
         view = _buffers.get(self._loop)
         if view is None:
             view = _buffers[self._loop] = memoryview(bytearray(BUFFER))
-        self._view = view
+        self._whole = self._view = view
         self.deadline = _NEVER
         self.transport: Any = None
         self.closed: asyncio.Future[None] = self._loop.create_future()
@@ -124,7 +124,7 @@ class Driver(asyncio.BufferedProtocol):
         self._clock.add(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Return the loop's buffer."""
+        """Return the loop's buffer, or as much of it as may be filled."""
         return self._view
 
     def buffer_updated(self, nbytes: int) -> None:
@@ -311,6 +311,7 @@ class Driver(asyncio.BufferedProtocol):
         if not step.timeout:
             self._resume()
             return self._sent(None)
+        self._view = self._whole[: step.limit] if step.limit else self._whole
         if not step.goes_on:
             self.deadline = self._clock.deadline(step.timeout)
         self._wait = _Wait.INPUT

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Unpack
 
+from ..dialogues.opening import open_session
 from ..dialogues.server_settings import (
     ServerOptions,
     ServerSettings,
@@ -23,7 +24,6 @@ from ..dialogues.server_settings import (
 )
 from ..listening import forget, listen
 from ..observing import Counters, Observer
-from ..tlstools import tls_info
 from .clock import Clock
 from .driver import Driver, logger
 
@@ -46,7 +46,6 @@ class Server:
         path: str | None,
         sockets: Sequence[socket.socket] | None,
         tls: ssl.SSLContext | None,
-        tls_mode: TLSMode,
         threads: bool,
     ) -> None:
         self._settings = settings
@@ -55,7 +54,6 @@ class Server:
         self._path = path
         self._given = sockets
         self._tls = tls
-        self._implicit = tls is not None and tls_mode == "implicit"
         self._threads = threads
         self._executor: ThreadPoolExecutor | None = None
         self._clock: Clock | None = None
@@ -96,15 +94,11 @@ class Server:
         self._clock = Clock(loop, self._settings.timeout)
         if self._threads:
             self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="smtpproto")
-        timeout = self._settings.timeout
-        secured: dict[str, Any] = {}
-        if self._implicit:
-            secured = {"ssl": self._tls, "ssl_handshake_timeout": timeout}
         given = self._given
         if given is None:
             given = [await asyncio.to_thread(listen, self._host, self._port, self._path)]
         for sock in given:
-            self._listeners.append(await loop.create_server(self._protocol, sock=sock, **secured))
+            self._listeners.append(await loop.create_server(self._protocol, sock=sock))
         self.addresses = [at.getsockname() for one in self._listeners for at in one.sockets]
         return self
 
@@ -158,21 +152,9 @@ class Server:
     def begin(self, driver: _ServerDriver) -> None:
         """Begin the session of a new connection."""
         self._drivers.add(driver)
-        transport = driver.transport
-        layer = transport.get_extra_info("ssl_object")
-        address = transport.get_extra_info("peername")
-        try:
-            dialogue = self._settings.session(
-                address,
-                tls_info(layer) if layer is not None else None,
-                len(self._drivers),
-                self._observer,
-            )
-        except Exception:  # a factory that failed
-            logger.exception("no session could be made")
-            transport.abort()
-            return
-        driver.start(dialogue, driver.ended)
+        address = driver.transport.get_extra_info("peername")
+        count = len(self._drivers)
+        driver.start(open_session(self._settings, address, count, self._observer), driver.ended)
 
     def forget(self, driver: _ServerDriver) -> None:
         """Take note that a connection is gone."""
@@ -247,4 +229,4 @@ def serve(
         tls_mode=tls_mode,
         **options,
     )
-    return Server(settings, host, port, path, sockets, tls, tls_mode, threads)
+    return Server(settings, host, port, path, sockets, tls, threads)

@@ -116,7 +116,7 @@ class Driver:
             raise Cancelled
         # The whole time for the first read: mostly it brings all, and setting costs a call.
         self._allow(step.timeout if not step.goes_on else self._deadline - time.monotonic())
-        data = self.sock.recv(_READ)
+        data = self.sock.recv(step.limit or _READ)
         if not data:
             if self._stopping:
                 raise Cancelled

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Unpack
 
+from ..dialogues.opening import open_session
 from ..dialogues.server_settings import (
     ServerOptions,
     ServerSettings,
@@ -28,7 +29,6 @@ from .driver import Driver, logger
 
 _GRACE = 5.0
 """Seconds for sessions to end by themselves when the server closes."""
-_HANDSHAKE = 60.0
 
 
 class Server:
@@ -45,7 +45,6 @@ class Server:
         path: str | None,
         sockets: Sequence[socket.socket] | None,
         tls: ssl.SSLContext | None,
-        tls_mode: TLSMode,
     ) -> None:
         self._settings = settings
         self._host = host
@@ -53,7 +52,6 @@ class Server:
         self._path = path
         self._given = sockets
         self._tls = tls
-        self._implicit = tls is not None and tls_mode == "implicit"
         self._listeners: list[socket.socket] = []
         self._wake: tuple[socket.socket, socket.socket] | None = None
         self._acceptor: threading.Thread | None = None
@@ -189,11 +187,8 @@ class Server:
             sock = driver.sock
             if sock.family != getattr(socket, "AF_UNIX", None):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            tls = None
-            if self._implicit:
-                sock.settimeout(self._settings.timeout or _HANDSHAKE)
-                tls = driver.secure()
-            driver.run(self._settings.session(address, tls, len(self._sessions), self._observer))
+            count = len(self._sessions)
+            driver.run(open_session(self._settings, address, count, self._observer))
         except OSError as error:
             logger.debug("no session: %s", error)
         except Exception:
@@ -239,4 +234,4 @@ def serve(
         tls_mode=tls_mode,
         **options,
     )
-    return Server(settings, host, port, path, sockets, tls, tls_mode)
+    return Server(settings, host, port, path, sockets, tls)

@@ -15,6 +15,7 @@ from ..extensions.declaration import Transaction
 from ..grammar.addresses import Path
 from ..grammar.commands import Ehlo, Expn, Helo, Help, Lhlo, Mail, Rcpt, Vrfy
 from ..grammar.replies import Reply
+from ..proxy import ProxyHeader
 from ..session.server import ServerConnection
 from ..tlsinfo import TLSInfo
 from ..values import value
@@ -56,11 +57,13 @@ class Peer:
             Unix socket, None where it is not known.
     """
 
-    __slots__ = ("_connection", "address", "state", "transaction")
+    __slots__ = ("_connection", "address", "proxy", "state", "transaction")
 
     def __init__(self, address: Any = None) -> None:
         self.address = address
-        """What the socket says of the peer: host and port first for TCP."""
+        """Where the client is: host and port first for TCP. Behind a proxy, what the proxy says."""
+        self.proxy: ProxyHeader | None = None
+        """What the proxy said of the client, where there is one (see ``serve(proxy=...)``)."""
         self.state: Any = None
         """Free for the application."""
         self.transaction: Transaction | None = None

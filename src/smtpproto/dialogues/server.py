@@ -77,6 +77,7 @@ def serve_session(
     timeout: float | None = None,
     transcript: Transcript | None = None,
     observe: Observe | None = None,
+    unread: bytes = b"",
 ) -> Dialogue:
     """Hold a whole session.
 
@@ -88,9 +89,10 @@ def serve_session(
             4.5.3.2.7 asks for.
         transcript: gets the lines of the session.
         observe: gets a record of each message, and one of the session.
+        unread: octets of the client's that came before the session began.
     """
     peer.attach(connection)
-    return _Server(connection, handler, peer, timeout, transcript, observe).run()
+    return _Server(connection, handler, peer, timeout, transcript, observe).run(unread)
 
 
 def refuse_session(connection: ServerConnection) -> Dialogue:
@@ -119,10 +121,10 @@ class _Server(Taking):
         self._decided = frozenset((*self._hooks, *_ENDING, *streams))
         self._commands = self._errors = 0
 
-    def run(self) -> Dialogue:
+    def run(self, unread: bytes) -> Dialogue:
         """Hold the session, and clean up however it ended."""
         try:
-            lingers = yield from self._hold()
+            lingers = yield from self._hold(unread)
             yield from self._abort()
             on_close = getattr(self._handler, "on_close", None)
             if on_close is not None:
@@ -140,10 +142,12 @@ class _Server(Taking):
                     )
                 )
 
-    def _hold(self) -> Generator[Step, Any, bool]:
+    def _hold(self, unread: bytes) -> Generator[Step, Any, bool]:
         """Greet and converse; return True if input may still come."""
         try:
             yield from self._greet()
+            if unread:
+                self._connection.receive_data(unread)
             return (yield from self._converse())
         except TimeoutError:
             self._say_goodbye(_TIMED_OUT)

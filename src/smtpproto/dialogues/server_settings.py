@@ -26,12 +26,11 @@ from ..grammar.addresses import is_domain
 from ..grammar.leniency import DEFAULT_LENIENCY, Leniency
 from ..limits import DEFAULT_LIMITS, Limits
 from ..session.server import ServerConnection
+from ..session.timeouts import recommended_timeout
+from ..states import State
 from ..tlsinfo import TLSInfo
 from ..values import value
-from .handlers import Peer
-from .records import Observe
-from .server import refuse_session, serve_session
-from .steps import Dialogue
+from .networks import Networks
 from .transcript import Transcript
 
 TLSMode = Literal["starttls", "implicit"]
@@ -67,6 +66,9 @@ class ServerOptions(TypedDict, total=False):
     """More than these at once get 421; None is no limit."""
     transcript: Transcript | None
     """Gets the lines of each session."""
+    proxy: Iterable[str] | None
+    """Who the proxies are that all clients come through: IP addresses, networks, "unix". Each
+    connection must begin with a PROXY header then, and others are closed without a greeting."""
 
 
 def default_extensions(limits: Limits) -> tuple[Extension, ...]:
@@ -98,19 +100,24 @@ class ServerSettings:
     factory: bool = False
     connections: int | None = DEFAULT_CONNECTIONS
     transcript: Transcript | None = None
+    proxy: Networks | None = None
+    is_implicit: bool = False
+    """True when TLS comes first."""
 
-    def session(
-        self, address: Any, tls: TLSInfo | None, count: int, observe: Observe | None = None
-    ) -> Dialogue:
-        """Return the dialogue for a new connection.
+    @property
+    def patience(self) -> float:
+        """Seconds to wait for a client at most, whatever it is to do."""
+        if self.timeout is not None:
+            return self.timeout
+        return recommended_timeout("server", State.CONNECTED)
+
+    def connection(self, tls: TLSInfo | None = None) -> ServerConnection:
+        """Return the connection for a new session.
 
         Args:
-            address: what the socket says of the peer.
             tls: the TLS layer that is there already.
-            count: how many connections there are, this one included.
-            observe: gets the records of the session.
         """
-        connection = ServerConnection(
+        return ServerConnection(
             self.hostname,
             extensions=self.extensions,
             limits=self.limits,
@@ -121,17 +128,10 @@ class ServerSettings:
             disabled=self.disabled,
             received=self.received,
         )
-        if self.connections is not None and count > self.connections:
-            return refuse_session(connection)
-        handler = self.handler() if self.factory else self.handler
-        return serve_session(
-            connection,
-            handler,
-            Peer(address),
-            timeout=self.timeout,
-            transcript=self.transcript,
-            observe=observe,
-        )
+
+    def new_handler(self) -> Any:
+        """Return the handler for a new session."""
+        return self.handler() if self.factory else self.handler
 
 
 def server_settings(
@@ -179,9 +179,13 @@ def server_settings(
         **options,
         "hostname": options.get("hostname") or (own_name if is_domain(own_name) else "localhost"),
         "extensions": tuple(offered),
+        "is_implicit": has_tls and tls_mode == "implicit",
     }
+    proxies = options.get("proxy")
+    if proxies is not None:
+        completed["proxy"] = Networks(proxies, "proxy")
     settings = ServerSettings(handler, **completed)
-    ServerConnection(settings.hostname, extensions=offered)  # fails now rather than at each session
+    settings.connection()  # fails now rather than at each session
     return settings
 
 

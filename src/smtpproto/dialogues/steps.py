@@ -31,6 +31,8 @@ class Read:
     """Seconds to wait at most."""
     goes_on: bool = False
     """True when the time of the `Read` before goes on: nothing whole has come since."""
+    limit: int = 0
+    """Octets to take at most, where what is behind them is for a TLS layer; 0 for no such limit."""
 
 
 @value
