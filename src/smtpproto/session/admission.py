@@ -118,7 +118,9 @@ class Admission(Session):
 
     def usable_verbs(self) -> list[str]:
         """Return the verbs that are not switched off and, if an extension's, in force."""
-        return sorted({verb.verb for verb in set(self._verbs) - self._not_in_force} - {""})
+        return sorted(
+            name for name, verb in self._vocabulary.names.items() if verb not in self._not_in_force
+        )
 
     def _admit(self, command: Command, kind: type[Command]) -> Step:
         """Return the step that `command` takes in the table.
@@ -217,9 +219,9 @@ def _at_idle(_command: Command, session: Admission) -> None:
         raise error_of(TOO_MANY_COMMANDS)
 
 
-Admission._conditions = {
-    Rcpt: _at_rcpt,
-    StartTLS: _at_starttls,
-    Auth: _at_auth,
-    **dict.fromkeys(_IDLE, _at_idle),
-}
+Admission._conditions = (
+    (Rcpt, _at_rcpt),
+    (StartTLS, _at_starttls),
+    (Auth, _at_auth),
+    *((command, _at_idle) for command in _IDLE),
+)

@@ -459,7 +459,6 @@ class ClientConnection(Session):
             self._refused_since = True
             self.needs_reset |= isinstance(command, EndOfMailData) and self._chunks is not None
         step = self._row.get(type(command))
-        before = self.state
         if step is None:
             self._match_unadmitted(command, reply)
         else:
@@ -468,8 +467,8 @@ class ClientConnection(Session):
             more = outstanding and isinstance(outstanding[0], EndOfMailData)
             if not (more and isinstance(command, EndOfMailData)):
                 self._apply(command, step, reply)
-        if self.state is not before:
-            self._settle()
+        if self.state is State.TLS and self._is_unread:
+            self._check_unasked()
         challenge = _challenge(reply) if self.state is State.AUTH else None
         return ReplyReceived(command, reply, challenge)
 
@@ -507,21 +506,18 @@ class ClientConnection(Session):
                 Violation.REPLY_CODE,
             )
 
-    def _settle(self) -> None:
-        """Set up what follows from the state that was entered."""
-        state = self.state
+    def _enter(self, state: State) -> None:
+        super()._enter(state)
         if state is State.DATA:
             self._mail_data = MailDataWriter(self._line_endings)
         elif state is State.CLOSED:
-            self._close(clean=True)
-        elif state is State.TLS and self._is_unread:
-            self._check_unasked()
+            self._closed = self._closed or ConnectionClosed(True, tuple(self._outstanding))
+            self._outstanding.clear()
+            self._buffer.take_all()
+            self._mail_data = None
 
     def _close(self, clean: bool) -> ConnectionClosed:
         self._closed = ConnectionClosed(clean, tuple(self._outstanding))
-        self._outstanding.clear()
-        self._buffer.take_all()
-        self._mail_data = None
         self._enter(State.CLOSED)
         return self._closed
 

@@ -3,7 +3,7 @@
 
 Decides what of the input is read next, and what becomes of each unit: received, or rejected with
 the reply that says so. One thing at a time: while a reply is due nothing more is read, since the
-reply may change how the rest is framed. Speaks never by itself.
+reply may change how the rest is framed. What replies do is not its business.
 """
 
 from __future__ import annotations
@@ -22,24 +22,16 @@ from ..framing import (
     MailDataReader,
     ReceivedPolicy,
 )
-from ..grammar.auth import Auth, AuthResponse, EndOfMailData, Greeting
-from ..grammar.commands import (
-    TLS_RECORD,
-    Bdat,
-    Command,
-    Expn,
-    Quit,
-    Rcpt,
-    Vrfy,
-    parse_command,
-)
+from ..grammar.auth import AuthResponse, EndOfMailData, Greeting
+from ..grammar.commands import TLS_RECORD, Bdat, Command, parse_command
 from ..grammar.leniency import DEFAULT_LENIENCY, Leniency
-from ..grammar.replies import DEFAULT_STATUS, Reply
+from ..grammar.replies import Reply
 from ..limits import DEFAULT_LIMITS, Limits
 from ..states import State
 from ..tlsinfo import TLSInfo
 from ..values import value
-from .admission import HELLOS, Admission, exceeds
+from .admission import HELLOS, exceeds
+from .answering import Answering
 from .defaults import DEFAULTS, check_hostname
 from .events import (
     AuthResponseReceived,
@@ -66,12 +58,10 @@ from .refusals import (
     WRONG_PROTOCOL,
     Refusal,
     ends_session,
-    forbidden,
     refusal_by_first_word,
     refusal_of,
-    reply_octets,
 )
-from .session import NO_TRANSACTION, NOTES, check_utf8
+from .session import check_utf8
 from .table import Step
 
 ServerEvent = (
@@ -113,7 +103,7 @@ class _Chunk:
     rejected: CommandRejected | None
 
 
-class ServerConnection(Admission):
+class ServerConnection(Answering):
     """One session, seen from the server.
 
     Args:
@@ -137,21 +127,13 @@ class ServerConnection(Admission):
     __slots__ = (
         "_check",
         "_chunk",
-        "_closed",
-        "_closes",
-        "_due",
-        "_due_after",
-        "_enhanced",
         "_errors",
-        "_is_deaf",
         "_lines",
         "_lost_at",
         "_mail_data",
         "_mail_data_limit",
         "_read",
         "_received",
-        "_refusal",
-        "_step",
         "hostname",
     )
 
@@ -175,7 +157,6 @@ class ServerConnection(Admission):
         check_hostname(hostname)
         self.hostname = hostname
         self._received = received
-        self._enhanced = any(extension.enhanced_status for extension in self._extensions)
         offered = (extension.mail_data_limit for extension in self._extensions)
         self._mail_data_limit = next(
             (limit for limit in offered if limit is not None), limits.mail_data
@@ -184,20 +165,10 @@ class ServerConnection(Admission):
         most = sys.maxsize if self._mail_data_limit is None else self._mail_data_limit
         self._lost_at = most + limits.discarded_mail_data
         self._lines = LineReader(max(self._command_line, limits.auth_line), limits.discarded_line)
-        # What a reply is due to, the rest of what is due for the same mail data, and whether that
-        # reply must be a refusal, and ends the session.
-        self._due: Command | None = Greeting()
-        self._due_after: list[Command] = []
-        self._step: Step | None = self._row[Greeting]
-        self._refusal = False
-        self._closes = False
-        # No input is expected, or none is taken any more.
-        self._is_deaf = False
         self._errors = 0
         self._check: ContentCheck | None = None
         self._mail_data: MailDataReader | None = None
         self._chunk: _Chunk | None = None
-        self._closed: ConnectionClosed | None = None
         self._read: Callable[[], ServerEvent] = self._read_command
 
     # --- input -----------------------------------------------------------------------------
@@ -365,15 +336,20 @@ class ServerConnection(Admission):
         started = self._chunk is not None or self._lines.started
         return self._close(between and self._buffer.is_empty and not started)
 
-    def _close(self, clean: bool) -> ConnectionClosed:
-        self._closed = ConnectionClosed(clean)
-        self._due = self._chunk = self._check = self._mail_data = None
-        self._due_after = []
-        self._is_deaf = True
-        self._buffer.take_all()
-        self._enter(State.CLOSED)
-        self._read = self._read_closed
-        return self._closed
+    def _enter(self, state: State) -> None:
+        super()._enter(state)
+        self._read = _READERS.get(state, ServerConnection._read_command).__get__(self)
+        if state is State.DATA:
+            self._check = self._new_check()
+            self._mail_data = MailDataReader(self._check)
+        elif state is State.TLS:
+            self._is_deaf = True
+        elif state is State.CLOSED:
+            self._closed = self._closed or ConnectionClosed(clean=True)
+            self._due = self._chunk = self._check = self._mail_data = None
+            self._due_after = []
+            self._is_deaf = True
+            self._buffer.take_all()
 
     # --- chunks and the end of mail data -----------------------------------------------------
 
@@ -469,110 +445,6 @@ class ServerConnection(Admission):
             if kind.announces_octets
         )
 
-    # --- output ------------------------------------------------------------------------------
-
-    def send(self, reply: Reply) -> bytes:
-        """Answer what is due, and return the octets to write.
-
-        A 421 may be sent at any time, due or not, and ends the session.
-
-        Raises:
-            LocalProtocolError: no reply is due, or this one is not allowed here. Nothing has
-                changed.
-        """
-        due = self._due
-        step = self._step
-        code = reply.code
-        if due is None or code >= 400:
-            return self._send_refusal(reply, due, step)
-        if self._refusal or step is None:
-            raise forbidden("4yz or 5yz to what was refused", reply)
-        target = step.success if code < 300 else step.intermediate
-        exact = step.exact
-        if target is None or (exact is not None and code != exact and code // 100 == exact // 100):
-            raise forbidden(_allowed(step), reply)
-        octets = reply.plain
-        if octets is None or not step.has_status:
-            octets = self._encode(reply, due)
-        if self._due_after:
-            self._due = self._due_after.pop()
-            return octets
-        self._due = None
-        before = self.state
-        kind = type(due)
-        if target is not before:
-            # As _enter() does, in fewer calls: this is where time goes.
-            self.state = target
-            self._row = self._table[target]
-            if target in _SETTLED or before in _READERS:
-                self._settle(kind)
-        if kind in NOTES:
-            NOTES[kind](self, due, reply)
-        return octets
-
-    def _send_refusal(self, reply: Reply, due: Command | None, step: Step | None) -> bytes:
-        """Send a 4yz or 5yz, or a 421 that nothing had asked for."""
-        if due is None or reply.code == 421:
-            return self._send_421(reply)
-        octets = self._encode(reply, due)
-        if self._due_after:
-            self._due = self._due_after.pop()
-            return octets
-        kind = type(due)
-        before = self.state
-        closes = self._closes
-        self._due = None
-        self._refusal = self._closes = self._tls_due = False
-        self._failed_auth += kind is Auth or before is State.AUTH
-        if closes:
-            self._close(clean=False)
-        elif step is not None and step.failure is not before:
-            self._enter(step.failure)
-            self._settle(kind)
-        return octets
-
-    def _settle(self, kind: type[Command]) -> None:
-        """Set up what follows from the state that was entered."""
-        state = self.state
-        if state in NO_TRANSACTION:
-            self.transaction = None
-        if state is State.DATA:
-            self._check = self._new_check()
-            self._mail_data = MailDataReader(self._check)
-        elif state is State.CLOSED:
-            self._close(clean=kind is Quit)
-            return
-        elif state is State.TLS:
-            self._is_deaf = True
-        elif state is State.GREETED and kind is not Greeting:  # a reset of the session (XCLIENT)
-            self._forget()
-        self._read = _READERS.get(state, ServerConnection._read_command).__get__(self)
-
-    def _send_421(self, reply: Reply) -> bytes:
-        if reply.code != 421 or self.state in (State.TLS, State.CLOSED):
-            raise forbidden("no reply: none is due, and only a 421 comes unasked", reply)
-        octets = self._encode(reply, self._due)
-        self._close(clean=False)
-        return octets
-
-    def _encode(self, reply: Reply, due: Command | None) -> bytes:
-        enhanced = reply.enhanced
-        code = reply.code
-        hello = isinstance(due, (*HELLOS, Greeting))
-        if hello:  # RFC 2034 4: none in the greeting, nor in any reply to a session command
-            enhanced = None
-        elif enhanced is None and self._enhanced and not 300 <= code < 400:
-            enhanced = DEFAULT_STATUS.get(code) or f"{code // 100}.0.0"
-        return reply_octets(code, reply.lines, enhanced, self._may_be_utf8(due), hello)
-
-    def _may_be_utf8(self, due: Command | None) -> bool:
-        """Tell whether the reply to `due` may hold UTF-8 (RFC 6531 3.7.4.2)."""
-        if isinstance(due, (Vrfy, Expn)):
-            return due.smtputf8
-        return (
-            isinstance(due, Rcpt) and self.transaction is not None and self.transaction.allows_utf8
-        )
-
     # --- the rest ----------------------------------------------------------------------------
 
     def tls_established(self, info: TLSInfo | None = None) -> None:
@@ -580,21 +452,12 @@ class ServerConnection(Admission):
         super().tls_established(info)
         self._tls_due = False
         self._is_deaf = self._eof
-        self._read = self._read_command
 
 
-def _allowed(step: Step) -> str:
-    """Say which replies a step allows."""
-    allowed = [str(step.exact)] if step.exact else []
-    allowed += ["2yz"] if step.success is not None and (step.exact or 0) // 100 != 2 else []
-    return " or ".join([*allowed, "4yz", "5yz"])
-
-
+# Where no commands are read.
 _READERS: Mapping[State, Callable[[ServerConnection], ServerEvent]] = {
     State.DATA: ServerConnection._read_mail_data,
     State.AUTH: ServerConnection._read_auth_response,
     State.TLS: ServerConnection._read_tls,
     State.CLOSED: ServerConnection._read_closed,
 }
-# To enter these takes more than a new row.
-_SETTLED = NO_TRANSACTION.union(_READERS)

@@ -8,6 +8,7 @@ and writes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -32,7 +33,8 @@ from ..grammar.replies import Reply
 from ..limits import Limits
 from ..states import State
 from ..tlsinfo import TLSInfo
-from .table import Step, build_table
+from ..values import value
+from .table import Step, Table, build_table
 
 _NO_FACTS: Mapping[str, Any] = MappingProxyType({})
 COMMAND_LINE = 512
@@ -43,17 +45,26 @@ Check = Callable[[Any, Any], None]
 """Refuses a command, its first argument, by what it finds in the session, its second."""
 
 
+@value
+class _Facilities:
+    """What a set of extensions in force brings with it: made once for all connections."""
+
+    vocabulary: Vocabulary
+    table: Table
+    checks: Mapping[type[Command], tuple[Check, ...]]
+    not_in_force: frozenset[type[Command]]
+
+
 class Session:
     """The base of both connections."""
 
     # What a side holds against commands beside the table and the extensions' checks.
-    _conditions: ClassVar[Mapping[type[Command], Check]] = MappingProxyType({})
+    _conditions: ClassVar[tuple[tuple[type[Command], Check], ...]] = ()
 
     __slots__ = (
         "_buffer",
         "_checks",
         "_eof",
-        "_extension_verbs",
         "_extensions",
         "_in_force",
         "_leniency",
@@ -62,7 +73,6 @@ class Session:
         "_refused",
         "_row",
         "_table",
-        "_verbs",
         "_vocabulary",
         "announced",
         "hello",
@@ -106,10 +116,6 @@ class Session:
         """What the last EHLO reply announced, unknown keywords too: keyword to its texts."""
         self.announced: Mapping[str, Any] = _NO_FACTS
         """The known extensions in force: keyword to the typed value of its EHLO parameters."""
-        verbs = tuple(verb for extension in self._extensions for verb in extension.verbs)
-        hellos = (Lhlo,) if lmtp else (Ehlo, Helo)
-        self._verbs: tuple[type[Command], ...] = (*BASE_VERBS, *hellos, *verbs, *refused)
-        self._extension_verbs = frozenset(verbs)
         self.state = State.CONNECTED
         """Where the session stands. Not to be set."""
         self._use(())
@@ -124,18 +130,19 @@ class Session:
         self._eof = True
 
     def _enter(self, state: State) -> None:
+        before = self.state
         self.state = state
         self._row: Mapping[type[Command], Step] = self._table[state]
         if state in NO_TRANSACTION:
             self.transaction = None
+        if state is State.GREETED and before is not State.CONNECTED:  # TLS, or XCLIENT
+            self._forget()
 
     def _accepted(self, command: Command, reply: Reply) -> None:
         """Take note of a 2yz or 3yz reply, after the state has changed."""
         note = NOTES.get(type(command))
         if note is not None:
             note(self, command, reply)
-        elif self.state is State.GREETED:  # a reset of the session that is no greeting (XCLIENT)
-            self._forget()
 
     # NOTES has one of these for each command that changes more than the state; each is called with
     # a command of its own class.
@@ -175,22 +182,19 @@ class Session:
                 for extension in extensions
             }
         )
-        mail: dict[str, Parameter] = {}
-        rcpt: dict[str, Parameter] = {}
-        checks: dict[type[Command], tuple[Check, ...]] = {
-            command: (condition,) for command, condition in self._conditions.items()
-        }
-        for extension in extensions:
-            mail.update((parameter.keyword, parameter) for parameter in extension.mail_parameters)
-            rcpt.update((parameter.keyword, parameter) for parameter in extension.rcpt_parameters)
-            for command in extension.checks:
-                checks[command] = (extension.check, *checks.get(command, ()))
-        self._checks: Mapping[type[Command], tuple[Check, ...]] = checks
-        self._vocabulary = Vocabulary(self._verbs, mail, rcpt, self._leniency, self._limits)
-        usable = {verb for extension in extensions for verb in extension.verbs}
-        self._not_in_force = (self._extension_verbs - usable) | self._refused
-        rows = tuple(row for extension in extensions for row in extension.rows)
-        self._table = build_table(rows, self.lmtp, self._refused)
+        facilities = _facilities(
+            self._conditions,
+            self._extensions,
+            extensions,
+            self._refused,
+            self.lmtp,
+            self._leniency,
+            self._limits,
+        )
+        self._vocabulary = facilities.vocabulary
+        self._checks = facilities.checks
+        self._not_in_force = facilities.not_in_force
+        self._table = facilities.table
         self._row = self._table[self.state]
 
     def _forget(self) -> None:
@@ -222,9 +226,48 @@ class Session:
         self.tls = info or TLSInfo()
         self.identity = None
         self.is_authenticated = False
-        self._forget()
         if self.state is State.TLS:
             self._enter(State.GREETED)
+
+
+@lru_cache(maxsize=128)
+def _facilities(
+    conditions: tuple[tuple[type[Command], Check], ...],
+    known: tuple[Extension, ...],
+    in_force: tuple[Extension, ...],
+    refused: frozenset[type[Command]],
+    lmtp: bool,
+    leniency: Leniency,
+    limits: Limits,
+) -> _Facilities:
+    """Put together what connections of one kind need while `in_force` are in force.
+
+    Args:
+        conditions: what a side holds against commands of its own accord.
+        known: all its extensions: their verbs are parsed whether in force or not.
+        in_force: those that were announced.
+        refused: verbs that are never in force.
+        lmtp: True in LMTP mode.
+        leniency: as for the connection.
+        limits: as for the connection.
+    """
+    mail: dict[str, Parameter] = {}
+    rcpt: dict[str, Parameter] = {}
+    checks: dict[type[Command], tuple[Check, ...]] = {
+        command: (condition,) for command, condition in conditions
+    }
+    for extension in in_force:
+        mail.update((parameter.keyword, parameter) for parameter in extension.mail_parameters)
+        rcpt.update((parameter.keyword, parameter) for parameter in extension.rcpt_parameters)
+        for command in extension.checks:
+            checks[command] = (extension.check, *checks.get(command, ()))
+    verbs = tuple(verb for extension in known for verb in extension.verbs)
+    hellos = (Lhlo,) if lmtp else (Ehlo, Helo)
+    vocabulary = Vocabulary((*BASE_VERBS, *hellos, *verbs, *refused), mail, rcpt, leniency, limits)
+    usable = {verb for extension in in_force for verb in extension.verbs}
+    rows = tuple(row for extension in in_force for row in extension.rows)
+    table = build_table(rows, lmtp, refused)
+    return _Facilities(vocabulary, table, checks, (frozenset(verbs) - usable) | refused)
 
 
 NO_TRANSACTION = frozenset((State.GREETED, State.READY, State.CLOSED, State.ERROR))

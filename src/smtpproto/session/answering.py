@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+"""The replies of a server: which one may be sent now, and what it changes.
+
+Decides what is due, and where each reply leads. Reads nothing: what was read says what is due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from ..extensions.declaration import Extension
+from ..grammar.auth import Auth, Greeting
+from ..grammar.commands import Command, Expn, Rcpt, Vrfy
+from ..grammar.leniency import Leniency
+from ..grammar.replies import DEFAULT_STATUS, Reply
+from ..limits import Limits
+from ..states import State
+from ..tlsinfo import TLSInfo
+from .admission import HELLOS, Admission
+from .events import ConnectionClosed
+from .refusals import forbidden, reply_octets
+from .session import NO_TRANSACTION, NOTES
+from .table import Step
+
+_READS_NO_COMMANDS = frozenset((State.DATA, State.AUTH, State.TLS, State.CLOSED))
+# To enter these, or to leave those above, takes more than a new row.
+_SETTLED = NO_TRANSACTION | _READS_NO_COMMANDS
+
+
+class Answering(Admission):
+    """What the server's side does with replies."""
+
+    __slots__ = (
+        "_closed",
+        "_closes",
+        "_due",
+        "_due_after",
+        "_enhanced",
+        "_is_deaf",
+        "_refusal",
+        "_step",
+    )
+
+    def __init__(
+        self,
+        extensions: Iterable[Extension],
+        limits: Limits,
+        leniency: Leniency,
+        lmtp: bool,
+        tls: TLSInfo | None,
+        require_tls: bool,
+        require_auth: bool,
+        disabled: Collection[str],
+    ) -> None:
+        super().__init__(
+            extensions, limits, leniency, lmtp, tls, require_tls, require_auth, disabled
+        )
+        self._enhanced = any(extension.enhanced_status for extension in self._extensions)
+        # What a reply is due to, the rest of what is due for the same mail data, and whether that
+        # reply must be a refusal, and ends the session.
+        self._due: Command | None = Greeting()
+        self._due_after: list[Command] = []
+        self._step: Step | None = self._row[Greeting]
+        self._refusal = False
+        self._closes = False
+        # No input is expected, or none is taken any more.
+        self._is_deaf = False
+        self._closed: ConnectionClosed | None = None
+
+    def send(self, reply: Reply) -> bytes:
+        """Answer what is due, and return the octets to write.
+
+        A 421 may be sent at any time, due or not, and ends the session.
+
+        Raises:
+            LocalProtocolError: no reply is due, or this one is not allowed here. Nothing has
+                changed.
+        """
+        due = self._due
+        step = self._step
+        code = reply.code
+        if due is None or code >= 400:
+            return self._send_refusal(reply, due, step)
+        if self._refusal or step is None:
+            raise forbidden("4yz or 5yz to what was refused", reply)
+        target = step.success if code < 300 else step.intermediate
+        exact = step.exact
+        if target is None or (exact is not None and code != exact and code // 100 == exact // 100):
+            raise forbidden(_allowed(step), reply)
+        octets = reply.plain
+        if octets is None or not step.has_status:
+            octets = self._encode(reply, due)
+        if self._due_after:
+            self._due = self._due_after.pop()
+            return octets
+        self._due = None
+        before = self.state
+        if target is not before:
+            if target in _SETTLED or before in _READS_NO_COMMANDS:
+                self._enter(target)
+            else:  # as _enter() does, in one call less: this is where time goes
+                self.state = target
+                self._row = self._table[target]
+        kind = type(due)
+        if kind in NOTES:
+            NOTES[kind](self, due, reply)
+        return octets
+
+    def _send_refusal(self, reply: Reply, due: Command | None, step: Step | None) -> bytes:
+        """Send a 4yz or 5yz, or a 421 that nothing had asked for."""
+        if due is None or reply.code == 421:
+            return self._send_421(reply)
+        octets = self._encode(reply, due)
+        if self._due_after:
+            self._due = self._due_after.pop()
+            return octets
+        before = self.state
+        closes = self._closes
+        self._due = None
+        self._refusal = self._closes = self._tls_due = False
+        self._failed_auth += type(due) is Auth or before is State.AUTH
+        if closes:
+            self._close(clean=False)
+        elif step is not None and step.failure is not before:
+            self._enter(step.failure)
+        return octets
+
+    def _send_421(self, reply: Reply) -> bytes:
+        if reply.code != 421 or self.state in (State.TLS, State.CLOSED):
+            raise forbidden("no reply: none is due, and only a 421 comes unasked", reply)
+        octets = self._encode(reply, self._due)
+        self._close(clean=False)
+        return octets
+
+    def _encode(self, reply: Reply, due: Command | None) -> bytes:
+        enhanced = reply.enhanced
+        code = reply.code
+        hello = isinstance(due, (*HELLOS, Greeting))
+        if hello:  # RFC 2034 4: none in the greeting, nor in any reply to a session command
+            enhanced = None
+        elif enhanced is None and self._enhanced and not 300 <= code < 400:
+            enhanced = DEFAULT_STATUS.get(code) or f"{code // 100}.0.0"
+        return reply_octets(code, reply.lines, enhanced, self._may_be_utf8(due), hello)
+
+    def _may_be_utf8(self, due: Command | None) -> bool:
+        """Tell whether the reply to `due` may hold UTF-8 (RFC 6531 3.7.4.2)."""
+        if isinstance(due, (Vrfy, Expn)):
+            return due.smtputf8
+        return (
+            isinstance(due, Rcpt) and self.transaction is not None and self.transaction.allows_utf8
+        )
+
+    def _close(self, clean: bool) -> ConnectionClosed:
+        """End the session, which is `clean` where it ends as it should."""
+        self._closed = ConnectionClosed(clean)
+        self._enter(State.CLOSED)
+        return self._closed
+
+
+def _allowed(step: Step) -> str:
+    """Say which replies a step allows."""
+    allowed = [str(step.exact)] if step.exact else []
+    allowed += ["2yz"] if step.success is not None and (step.exact or 0) // 100 != 2 else []
+    return " or ".join([*allowed, "4yz", "5yz"])
