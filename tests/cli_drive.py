@@ -107,11 +107,18 @@ class Running:
 
     def take(self) -> list[tuple[dict[str, Any], bytes]]:
         """Return what came since the last time: what was said of each message, and its octets."""
-        with self.output.open("rb") as output:
-            output.seek(self._read)
-            records = [json.loads(line) for line in output]
-            self._read = output.tell()
         contents = messages(self.maildir)
+        records: list[dict[str, Any]] = []
+
+        def read() -> bool | None:  # what is kept is shown only afterwards
+            with self.output.open("rb") as output:
+                output.seek(self._read)
+                lines = output.read().rpartition(b"\n")[0]
+            self._read += len(lines) + bool(lines)
+            records.extend(json.loads(line) for line in lines.splitlines())
+            return len(records) >= len(contents) or None
+
+        wait_for(read)
         for path in (self.maildir / "new").iterdir():
             path.unlink()
         return list(zip(records, contents, strict=True))

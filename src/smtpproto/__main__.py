@@ -30,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     prepare_streams(sys.stdout, sys.stderr)
     args = _parser().parse_args(argv)
+    args.argv = sys.argv[1:] if argv is None else list(argv)
     try:
         result: int = args.run(args)
         sys.stdout.flush()

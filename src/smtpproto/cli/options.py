@@ -69,6 +69,13 @@ def size(text: str) -> int:
     return int(found[1]) * _UNITS[found[2].lower()]
 
 
+def count(text: str) -> int:
+    """Read a number from 1 to 1000."""
+    if not re.fullmatch(r"[0-9]{1,4}", text, re.ASCII) or not 1 <= int(text) <= 1000:
+        raise ArgumentTypeError(f"a number from 1 to 1000 expected, not {text!r}")
+    return int(text)
+
+
 def seconds(text: str) -> float:
     """Read a time of more than nothing."""
     if not re.fullmatch(r"[0-9]{1,6}(?:\.[0-9]{1,3})?", text, re.ASCII) or not float(text):

@@ -13,10 +13,13 @@ import errno
 import ipaddress
 import os
 import signal
+import socket
 import ssl
 import sys
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, ExitStack, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from .. import Limits
@@ -47,6 +50,10 @@ def add_command(commands: Any) -> None:
     )
     where.add_argument("--port-file", metavar="FILE", help="write the port there once listening")
     where.add_argument("--unix", metavar="PATH", help="listen on a Unix socket instead")
+    where.add_argument(
+        "--workers", type=options.count, default=1, metavar="N", help="processes (default: 1)"
+    )
+    where.add_argument("--inherited", type=_descriptors, help=argparse.SUPPRESS)  # by a worker
     speech = parser.add_argument_group("what to speak")
     speech.add_argument("--lmtp", action="store_true", help="LMTP instead of SMTP")
     speech.add_argument(
@@ -76,8 +83,41 @@ def add_command(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serve until a signal comes."""
     _check(args)
-    asyncio.run(_serve(args, _taker(args)))
+    if args.workers == 1 or args.inherited is not None:
+        asyncio.run(_serve(args))
+    else:
+        _serve_with_workers(args)
     return status.OK
+
+
+def _serve_with_workers(args: argparse.Namespace) -> None:
+    try:
+        from .workers import Workers, bind
+    except ImportError:  # Windows has no fcntl
+        raise status.CommandError("--workers: a POSIX system expected") from None
+    _server(args, _taker(args), [])  # fails now rather than in each worker
+    try:
+        listeners = bind(args.host, args.port, args.workers)
+    except OSError as error:
+        raise _cannot_listen(args, error) from None
+    host, port = listeners[0].getsockname()[:2]
+    with ExitStack() as stack, TemporaryFile() as lock:
+        for listener in listeners:
+            stack.enter_context(listener)
+
+        def announce() -> None:
+            if args.port_file is not None:
+                _write_port(args.port_file, port)
+                stack.callback(_remove, args.port_file)
+            _announce_address(host, port, f", {args.workers} workers")
+
+        Workers(args.argv, listeners, lock.fileno()).run(announce)
+
+
+def _descriptors(text: str) -> tuple[int, int, int]:
+    """Read what a worker inherits: its listener, the lock for output, and its parent's pipe."""
+    listener, lock, parent = map(int, text.split(","))
+    return listener, lock, parent
 
 
 def _taker(args: argparse.Namespace) -> Taker:
@@ -89,7 +129,12 @@ def _taker(args: argparse.Namespace) -> Taker:
             raise status.CommandError(
                 f"--maildir: a folder that can be written expected: {error}"
             ) from None
-    shown = None if args.quiet else JsonLines() if args.json else Print()
+    writing: AbstractContextManager[Any] | None = None
+    if args.inherited is not None:
+        from .workers import FileLock
+
+        writing = FileLock(args.inherited[1])
+    shown = None if args.quiet else JsonLines(lock=writing) if args.json else Print(lock=writing)
     return Taker(kept, shown, args.reject)
 
 
@@ -100,14 +145,18 @@ def _check(args: argparse.Namespace) -> None:
         (args.tls_key, args.tls_cert, "--tls-key: --tls-cert expected too"),
         (args.quiet, args.maildir, "--quiet: --maildir expected too, or all mail would be lost"),
         (args.port_file, args.unix is None, "--port-file: a TCP port expected, not --unix"),
+        (args.workers > 1, args.unix is None, "--workers: a TCP port expected, not --unix"),
     ):
         if given and not wanted:
             raise status.CommandError(message)
 
 
-async def _serve(args: argparse.Namespace, taker: Taker) -> None:
+async def _serve(args: argparse.Namespace) -> None:
+    """Serve until told to end."""
     told = asyncio.Event()
-    server = _server(args, taker)
+    taker = _taker(args)
+    is_worker = args.inherited is not None
+    server = _server(args, taker, [socket.socket(fileno=args.inherited[0])] if is_worker else None)
     async with AsyncExitStack() as stack:
         for number in (signal.SIGINT, signal.SIGTERM):
             with suppress(NotImplementedError):  # Windows: Ctrl-C raises KeyboardInterrupt
@@ -116,24 +165,50 @@ async def _serve(args: argparse.Namespace, taker: Taker) -> None:
             await stack.enter_async_context(server)
         except OSError as error:
             raise _cannot_listen(args, error) from None
-        if args.unix is not None:
-            stack.callback(_remove, args.unix)
-        if args.port_file is not None:
-            _write_port(args.port_file, server.port)
-            stack.callback(_remove, args.port_file)
-        _announce(args, server)
+        if is_worker:
+            _end_with_parent(args.inherited[2], told, stack)
+        else:
+            _tell_listening(args, server, stack)
         await told.wait()
-        note("ending")
+        if not is_worker:
+            note("ending")
         await taker.finish()
     await asyncio.to_thread(taker.close)
 
 
-def _server(args: argparse.Namespace, taker: Taker) -> Server:
+def _tell_listening(args: argparse.Namespace, server: Server, stack: AsyncExitStack) -> None:
+    if args.unix is not None:
+        stack.callback(_remove, args.unix)
+        note(f"listening on {args.unix}")
+        return
+    if args.port_file is not None:
+        _write_port(args.port_file, server.port)
+        stack.callback(_remove, args.port_file)
+    for address in server.addresses:
+        _announce_address(*address[:2])
+
+
+def _end_with_parent(pipe: int, told: asyncio.Event, stack: AsyncExitStack) -> None:
+    """Let a worker end when its parent does."""
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        loop.remove_reader(pipe)
+        told.set()
+
+    loop.add_reader(pipe, end)
+    stack.callback(loop.remove_reader, pipe)
+
+
+def _server(
+    args: argparse.Namespace, taker: Taker, sockets: Sequence[socket.socket] | None
+) -> Server:
     return serve(
         taker,
         args.host,
         args.port,
         path=args.unix,
+        sockets=sockets,
         tls=_tls(args),
         tls_mode="implicit" if args.implicit_tls else "starttls",
         hostname=args.hostname,
@@ -178,11 +253,7 @@ def _remove(file: str) -> None:
     Path(file).unlink(missing_ok=True)
 
 
-def _announce(args: argparse.Namespace, server: Server) -> None:
-    for address in server.addresses:
-        if isinstance(address, tuple):
-            note(f"listening on {address[0]} port {address[1]}")
-            if not ipaddress.ip_address(address[0].partition("%")[0]).is_loopback:
-                note(f"warning: {address[0]} is open to other machines: anybody may send here")
-        else:
-            note(f"listening on {address}")
+def _announce_address(host: str, port: int, more: str = "") -> None:
+    note(f"listening on {host} port {port}{more}")
+    if not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+        note(f"warning: {host} is open to other machines: anybody may send here")

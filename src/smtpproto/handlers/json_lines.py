@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import sys
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Any, TextIO
@@ -21,11 +22,14 @@ class JsonLines:
 
     Args:
         stream: where to; standard output by default.
+        lock: held while it is written to; by default one for the threads of this process.
     """
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(
+        self, stream: TextIO | None = None, lock: AbstractContextManager[Any] | None = None
+    ) -> None:
         self._stream = sys.stdout if stream is None else stream
-        self._lock = Lock()
+        self._lock: AbstractContextManager[Any] = lock or Lock()
 
     def on_message(self, peer: Peer, message: Message) -> None:
         """Write a message.

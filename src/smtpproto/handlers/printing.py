@@ -9,12 +9,13 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from email import message_from_bytes
 from email.header import decode_header, make_header
 from email.message import Message as Mime
 from email.policy import Compat32
 from threading import Lock
-from typing import TextIO
+from typing import Any, TextIO
 
 from ..dialogues import Message, Peer
 from ..grammar.parameters import Parameters
@@ -33,13 +34,16 @@ class Print:
 
     Args:
         stream: where to; standard output by default.
+        lock: held while it is written to; by default one for the threads of this process.
     """
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(
+        self, stream: TextIO | None = None, lock: AbstractContextManager[Any] | None = None
+    ) -> None:
         self._stream = sys.stdout if stream is None else stream
         self._paint = painter(self._stream)
         self._count = itertools.count(1)
-        self._lock = Lock()
+        self._lock: AbstractContextManager[Any] = lock or Lock()
 
     def on_message(self, peer: Peer, message: Message) -> None:
         """Show a message.

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: MIT
+"""``smtpproto serve --workers``: several processes behind one port (SO_REUSEPORT).
+
+Decides how they are begun, watched over and ended. Each has a listening socket that its parent
+keeps open: when a worker dies, its successor accepts the connections that were waiting. They end
+with their parent, however that ends. What a worker does is not decided here.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from types import TracebackType
+
+from .taking import note
+
+_YOUNG = 1.0
+"""Seconds: a worker that dies younger is not begun anew before."""
+_GRACE = 30.0
+"""Seconds for the workers to end, more than their own grace."""
+
+
+def bind(host: str, port: int, count: int) -> list[socket.socket]:
+    """Return listening sockets for several processes, all on one port.
+
+    Args:
+        host: a name or an IP address.
+        port: 0 for one that is free.
+        count: how many sockets.
+
+    Raises:
+        OSError: the address cannot be had, or there is no SO_REUSEPORT here.
+    """
+    if not hasattr(socket, "SO_REUSEPORT"):
+        raise OSError("this system has no SO_REUSEPORT")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sockets: list[socket.socket] = []
+    try:
+        for _ in range(count):
+            sockets.append(socket.create_server((host, port), family=family, reuse_port=True))
+            port = sockets[0].getsockname()[1]
+    except OSError:
+        for one in sockets:
+            one.close()
+        raise
+    return sockets
+
+
+class Workers:
+    """The processes, from their parent's side.
+
+    Args:
+        argv: the arguments of a worker's ``smtpproto``, without what it inherits.
+        listeners: one for each worker.
+        lock: the descriptor of a file for `FileLock`.
+    """
+
+    def __init__(self, argv: Sequence[str], listeners: Sequence[socket.socket], lock: int) -> None:
+        self._argv = argv
+        self._listeners = listeners
+        self._lock = lock
+        self._pipe = os.pipe()
+        self._over: SimpleQueue[int | None] = SimpleQueue()
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+        self._begun: dict[int, float] = {}
+
+    def run(self, announce: Callable[[], None]) -> None:
+        """Begin the workers, and watch over them until SIGINT or SIGTERM.
+
+        Args:
+            announce: called once all have begun.
+        """
+        before = {
+            number: signal.signal(number, lambda *_: self._over.put(None))
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            for number in range(len(self._listeners)):
+                self._begin(number)
+            announce()
+            self._watch()
+            note("ending")
+        finally:
+            self._end()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _begin(self, number: int) -> None:
+        """Begin a worker; it inherits the end of a pipe that this process holds open."""
+        inherited = (self._listeners[number].fileno(), self._lock, self._pipe[0])
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "smtpproto",
+                *self._argv,
+                f"--inherited={','.join(map(str, inherited))}",
+            ],
+            pass_fds=inherited,
+        )
+        self._processes[number] = process
+        self._begun[number] = time.monotonic()
+
+        def wait() -> None:
+            process.wait()
+            self._over.put(number)
+
+        threading.Thread(target=wait, name="smtpproto worker", daemon=True).start()
+
+    def _watch(self) -> None:
+        """Begin a successor for each worker that dies."""
+        while (number := self._over.get()) is not None:
+            process = self._processes.pop(number)
+            note(f"worker {process.pid} died (status {process.returncode}): another one begins")
+            young = _YOUNG - (time.monotonic() - self._begun[number])
+            if young > 0 and self._is_told_within(young):
+                return
+            self._begin(number)
+
+    def _is_told_within(self, seconds: float) -> bool:
+        """Wait; return True if this process is to end."""
+        deadline = time.monotonic() + seconds
+        later: list[int] = []
+        try:
+            while True:
+                number = self._over.get(timeout=max(0.0, deadline - time.monotonic()))
+                if number is None:
+                    return True
+                later.append(number)
+        except Empty:
+            for number in later:
+                self._over.put(number)
+            return False
+
+    def _end(self) -> None:
+        for process in self._processes.values():
+            process.terminate()
+        deadline = time.monotonic() + _GRACE
+        for process in self._processes.values():
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        for end in self._pipe:
+            os.close(end)
+
+
+class FileLock:
+    """Held while standard output is written to, which several processes share.
+
+    Args:
+        descriptor: of any file that they inherited.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._threads = threading.Lock()  # the other one is the whole process's
+
+    def __enter__(self) -> None:
+        """Wait until nobody else has it."""
+        self._threads.acquire()
+        fcntl.lockf(self._descriptor, fcntl.LOCK_EX)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Let others have it."""
+        fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
+        self._threads.release()

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: MIT
+"""``serve --workers``: several processes, one port, and nothing lost when one of them dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import smtplib
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from tempfile import TemporaryFile
+
+import pytest
+from cli_drive import environment, messages, read_port, serve_for, wait_for
+
+from smtpproto.__main__ import main
+from smtpproto.cli import workers
+from smtpproto.cli.workers import FileLock, Workers, bind
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs SO_REUSEPORT and /proc")
+TEXT = b"Subject: x\r\n\r\ntext\r\n"
+Capture = pytest.CaptureFixture[str]
+
+
+def deliver(port: int) -> None:
+    with smtplib.SMTP("127.0.0.1", port) as client:
+        client.sendmail("a@example.org", ["b@example.org"], TEXT)
+
+
+def children(of: int | None = None) -> list[int]:
+    """List the processes that a process has begun."""
+    tasks = Path(f"/proc/{of or os.getpid()}/task").glob("*/children")
+    return sorted(int(number) for file in tasks for number in file.read_text().split())
+
+
+def test_several_processes_take_mail(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    seen: list[list[int]] = []
+    before = children()
+
+    def client(port: int) -> None:
+        seen.append([number for number in children() if number not in before])
+        for _ in range(8):
+            deliver(port)
+
+    serve_for(client, "--workers", "2", "--maildir", str(tmp_path), "--json")
+    assert len(seen[0]) == 2
+    assert messages(tmp_path) == [TEXT] * 8
+    out, notes = capfd.readouterr()
+    assert [json.loads(line)["size"] for line in out.splitlines()] == [len(TEXT)] * 8
+    assert ", 2 workers\n" in notes
+    assert notes.endswith("smtpproto serve: ending\n")
+    assert children() == before
+
+
+def test_a_worker_that_dies_is_succeeded_and_loses_no_connection(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = children()
+
+    def client(port: int) -> None:
+        first, second = [number for number in children() if number not in before]
+        os.kill(first, signal.SIGSTOP)
+        os.kill(second, signal.SIGSTOP)
+        waiting = [socket.create_connection(("127.0.0.1", port)) for _ in range(8)]
+        for number in (first, second):
+            os.kill(number, signal.SIGKILL)
+        for one in waiting:  # each is greeted by a successor
+            with one:
+                one.settimeout(30)
+                assert one.recv(100)[:3] == b"220"
+        deliver(port)
+
+    serve_for(client, "--workers", "2", "--maildir", str(tmp_path), "--quiet")
+    assert messages(tmp_path) == [TEXT]
+    assert capfd.readouterr().err.count("died (status -9): another one begins") == 2
+
+
+def test_workers_end_with_their_parent(tmp_path: Path) -> None:
+    file = tmp_path / "port"
+    argv = ["serve", "--port=0", f"--port-file={file}", "--workers=2", "--json"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "smtpproto", *argv],
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    port = wait_for(lambda: read_port(file))
+    deliver(port)
+    begun = children(process.pid)
+    assert len(begun) == 2
+    process.kill()
+    process.wait()
+    wait_for(lambda: all(is_over(number) for number in begun) or None)
+
+
+def is_over(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def test_what_a_worker_does(tmp_path: Path, capsys: Capture) -> None:
+    """It listens on what it inherits, and ends when its parent does."""
+    read, write = os.pipe()
+    [listener] = bind("127.0.0.1", 0, 1)
+    port = listener.getsockname()[1]
+
+    def client() -> None:
+        deliver(port)
+        os.close(write)
+
+    thread = threading.Thread(target=client)
+    with TemporaryFile() as lock:
+        thread.start()
+        inherited = f"--inherited={listener.detach()},{lock.fileno()},{read}"
+        assert main(["serve", "--workers=2", "--json", inherited]) == 0
+        thread.join()
+    os.close(read)
+    shown, notes = capsys.readouterr()
+    assert json.loads(shown)["content"] == TEXT.decode()
+    assert notes == "", "the parent has said it"
+
+
+def test_a_lock_between_processes() -> None:
+    with TemporaryFile() as file:
+        lock = FileLock(file.fileno())
+        asks = (
+            "import fcntl, sys\n"
+            "try: fcntl.lockf(0, fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
+            "except OSError: sys.exit(3)\n"
+        )
+        with lock:
+            assert subprocess.run([sys.executable, "-c", asks], stdin=file).returncode == 3
+        assert subprocess.run([sys.executable, "-c", asks], stdin=file).returncode == 0
+
+
+def test_workers_that_cannot_live_are_not_begun_without_end(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "_YOUNG", 0.2)
+    [listener] = bind("127.0.0.1", 0, 1)
+    with TemporaryFile() as lock, listener:
+        told = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGTERM))
+        Workers(["--version"], [listener], lock.fileno()).run(told.start)
+    notes = capsys.readouterr().err.splitlines()
+    assert notes[-1] == "smtpproto serve: ending"
+    assert 1 <= len(notes) - 1 <= 8, "each lives for 0.2 s at least"
+    assert all("died (status 0): another one begins" in note for note in notes[:-1])
+
+
+def test_a_worker_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_GRACE", 0.1)
+    [listener] = bind("127.0.0.1", 0, 1)
+    before = children()
+
+    def announce() -> None:
+        [begun] = [number for number in children() if number not in before]
+        os.kill(begun, signal.SIGSTOP)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with TemporaryFile() as lock, listener:
+        Workers(["serve", "--port=0"], [listener], lock.fileno()).run(announce)
+    assert children() == before
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--unix", "/tmp/x"], "--workers: a TCP port expected, not --unix"),
+        (["--tls-cert", "/nowhere"], "--tls-cert: a certificate and its key in PEM expected"),
+        (["--host", "192.0.2.1"], "cannot listen on 192.0.2.1 port 0"),
+    ],
+)
+def test_mistakes_are_told_by_the_parent(argv: list[str], message: str, capsys: Capture) -> None:
+    assert main(["serve", "--port", "0", "--workers", "2", *argv]) != 0
+    assert message in capsys.readouterr().err
+
+
+def test_a_port_of_somebody_else(capsys: Capture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["serve", "--port", str(port), "--workers", "2"]) == 69
+    assert "another program listens there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["0", "x", "1001", "-1", "٣"])
+def test_no_number_of_workers(text: str, capsys: Capture) -> None:
+    with pytest.raises(SystemExit):
+        main(["serve", f"--workers={text}"])
+    assert "a number from 1 to 1000 expected" in capsys.readouterr().err
