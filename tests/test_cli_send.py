@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import getpass
 import io
+import os
 import socket
+import ssl
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -222,8 +226,9 @@ def test_refusals(
 
 
 @contextmanager
-def scripted(*replies: bytes) -> Iterator[str]:
+def scripted(*replies: bytes, heard: list[bytes] | None = None) -> Iterator[str]:
     """Listen, and answer each line of one client with the next of `replies`; then hang up."""
+    lines_read = [] if heard is None else heard
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(30)
 
@@ -232,7 +237,7 @@ def scripted(*replies: bytes) -> Iterator[str]:
         with client, client.makefile("rb") as lines:
             for number, reply in enumerate(replies):
                 if number:
-                    lines.readline()
+                    lines_read.append(lines.readline())
                 client.sendall(reply)
 
     thread = threading.Thread(target=answer)
@@ -286,6 +291,129 @@ def test_a_message_that_the_server_cannot_take_is_not_tried(
     assert "8BITMIME" in capsys.readouterr().err
 
 
+# --- who we are ---
+
+PASSWORD = "tanstaaftanstaaf"
+HELLO = [b"220 hi\r\n", b"250-hi\r\n250 AUTH PLAIN XOAUTH2 EXTERNAL\r\n"]
+AUTH_PLAIN = b"AUTH PLAIN AHRpbQB0YW5zdGFhZnRhbnN0YWFm\r\n"
+
+
+def authenticates(replies: list[bytes], *argv: str) -> tuple[int, list[bytes]]:
+    """Send to a server that gives these replies; return the exit status and what it heard."""
+    heard: list[bytes] = []
+    with scripted(*HELLO, *replies, heard=heard) as server:
+        argv = ("send", "--server", server, *ENVELOPE, "--body", "x", *argv)
+        return main([*argv, "--local-name", "c.example"]), heard
+
+
+@pytest.fixture
+def unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask(prompt: str) -> str:
+        raise AssertionError("nobody is to be asked")
+
+    monkeypatch.setattr("getpass.getpass", ask)
+    monkeypatch.delenv("SMTPPROTO_PASSWORD", raising=False)
+
+
+NOT_IN = b"535 5.7.8 no\r\n"
+
+
+@pytest.mark.usefixtures("unasked")
+@pytest.mark.parametrize("content", [b"tanstaaftanstaaf", b"tanstaaftanstaaf\r\nmore\n"])
+def test_a_password_from_a_file(tmp_path: Path, content: bytes, capsys: Capture) -> None:
+    (tmp_path / "p").write_bytes(content)
+    argv = ["--user", "tim", "--password-file", str(tmp_path / "p")]
+    status, heard = authenticates([NOT_IN], *argv)
+    assert (status, heard[1]) == (69, AUTH_PLAIN)
+    told = capsys.readouterr().err
+    assert told.splitlines()[-1] == "smtpproto send: AUTH PLAIN: 535 5.7.8 no"
+    assert "-> AUTH PLAIN ***" in told
+    assert "tanstaaf" not in told
+    assert "AHRpb" not in told
+
+
+@pytest.mark.usefixtures("unasked")
+def test_a_password_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMTPPROTO_PASSWORD", PASSWORD)
+    status, heard = authenticates([b"454 4.7.0 not now\r\n"], "--user", "tim", "--quiet")
+    assert (status, heard[1]) == (75, AUTH_PLAIN)
+    monkeypatch.setitem(os.environb, b"SMTPPROTO_PASSWORD", b"\xff")
+    status, heard = authenticates([NOT_IN], "--user", "tim", "--auth", "plain", "--quiet")
+    assert heard[1] == b"AUTH PLAIN AHRpbQD/\r\n"
+
+
+def test_a_password_from_a_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    prompts = []
+
+    def ask(prompt: str) -> str:
+        prompts.append(prompt)
+        return PASSWORD
+
+    monkeypatch.setattr("getpass.getpass", ask)
+    monkeypatch.delenv("SMTPPROTO_PASSWORD", raising=False)
+    status, heard = authenticates([NOT_IN], "--user", "tim", "--quiet")
+    assert (status, heard[1]) == (69, AUTH_PLAIN)
+    assert prompts == ["password of tim: "]
+
+
+@pytest.mark.parametrize("failure", [EOFError(), getpass.GetPassWarning("echo"), OSError()])
+def test_a_password_is_not_asked_for_where_it_would_be_seen(
+    failure: Exception, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def ask(prompt: str) -> str:
+        if isinstance(failure, Warning):
+            warnings.warn(failure, stacklevel=1)
+        raise failure
+
+    monkeypatch.setattr("getpass.getpass", ask)
+    monkeypatch.delenv("SMTPPROTO_PASSWORD", raising=False)
+    assert main(["send", *ENVELOPE, "--body", "x", "--user", "tim"]) == 2
+    assert "no terminal to ask for the password" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("unasked")
+def test_a_token(tmp_path: Path) -> None:
+    (tmp_path / "t").write_bytes(b"token\n")
+    argv = ["--user", "tim", "--token-file", str(tmp_path / "t"), "--quiet"]
+    _, heard = authenticates([NOT_IN], *argv)
+    assert heard[1].startswith(b"AUTH XOAUTH2 ")
+
+
+@pytest.mark.usefixtures("unasked")
+def test_a_certificate_in_place_of_a_password() -> None:
+    argv = ["--user", "tim", "--auth", "external", "--cert", certificates()[1], "--quiet"]
+    _, heard = authenticates([NOT_IN], *argv)
+    assert heard[1] == b"AUTH EXTERNAL =\r\n"
+
+
+@pytest.mark.usefixtures("unasked")
+def test_our_certificate_is_shown(tmp_path: Path) -> None:
+    ca, own = certificates()
+    context = server_context(own)
+    context.load_verify_locations(ca)
+    context.verify_mode = ssl.CERT_REQUIRED
+    inbox = Inbox()
+    with serve(inbox, tls=context, tls_mode="implicit", hostname="mx.example.org") as server:
+        argv = ["--body", "x", "--security", "implicit", "--ca", ca, "--quiet"]
+        assert send(server, *argv) != 0
+        assert send(server, *argv, "--cert", own) == 0
+    assert len(inbox.messages) == 1
+
+
+def test_the_password_goes_nowhere_without_tls(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setenv("SMTPPROTO_PASSWORD", PASSWORD)
+    monkeypatch.setattr("smtpproto.dialogues.client_settings.is_loopback", lambda address: False)
+    status, heard = authenticates([], "--user", "tim", "--security", "none", "--quiet")
+    assert status == 76
+    assert len(heard) == 1
+    assert "without TLS" in capsys.readouterr().err
+    argv = ["--user", "tim", "--security", "none", "--cleartext-auth", "--quiet"]
+    _, heard = authenticates([NOT_IN], *argv)
+    assert heard[1] == AUTH_PLAIN
+
+
 def closed_port() -> str:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return f"127.0.0.1:{listener.getsockname()[1]}"
@@ -308,6 +436,11 @@ def closed_port() -> str:
         (["--body", "x", "--ca", __file__], 2, "--ca: certificates in PEM expected"),
         (["--body", "x", "--from", "<>"], 2, "--subject, --body: an address in --from"),
         (["--subject", "a\r\nBcc: x"], 2, "--subject, --body: text expected: "),
+        (["--body", "x", "--password-file", "f"], 2, "--password-file, --auth: --user expected"),
+        (["--body", "x", "--user", "u", "--password-file", "/no/f"], 2, "--password-file: a file"),
+        (["--body", "x", "--user", "u", "--token-file", "/dev/null"], 2, "--token-file: something"),
+        (["--body", "x", "--auth", "plain"], 2, "--password-file, --auth: --user expected"),
+        (["--body", "x", "--cert", __file__], 2, "--cert: a certificate and its key in PEM"),
     ],
 )
 def test_a_mistake_is_one_sentence(

@@ -19,10 +19,10 @@ from typing import Any, get_args
 
 from .. import ProtocolError, RemoteProtocolError, Reply
 from ..blocking import AllRefused, Client, SecurityError, SMTPError
-from ..dialogues.client_settings import Security
+from ..dialogues.client_settings import ClientOptions, Security
 from ..handlers.terminal import safe
 from ..tlstools import client_context
-from . import options, status
+from . import credentials, options, status
 from .show import transcript
 
 _SMTP, _LMTP, _SUBMISSIONS = 25, 24, 465
@@ -100,6 +100,7 @@ def add_command(commands: Any) -> None:
     secure.add_argument(
         "--insecure", action="store_true", help="take any certificate: for tests only"
     )
+    credentials.add_options(parser.add_argument_group("who we are"))
     how = parser.add_argument_group("how").add_mutually_exclusive_group()
     how.add_argument(
         "--data",
@@ -121,17 +122,7 @@ def run(args: argparse.Namespace) -> int:
     context = _tls(args)
     message = _message(args)
     try:
-        client = Client(
-            host,
-            port,
-            path=args.unix,
-            security=args.security,
-            tls=context,
-            local_name=args.local_name,
-            lmtp=args.lmtp,
-            timeout=args.timeout,
-            transcript=None if args.quiet else transcript(sys.stderr),
-        )
+        client = Client(host, port, path=args.unix, tls=context, **_settings(args))
         with client:
             result = client.send(message, args.sender, args.recipients, transfer=args.transfer)
     except AllRefused as error:
@@ -153,6 +144,17 @@ def _status(error: SMTPError | ProtocolError) -> int:
     return status.TEMPORARY if is_transient else status.UNAVAILABLE
 
 
+def _settings(args: argparse.Namespace) -> ClientOptions:
+    return {
+        **credentials.of(args),
+        "security": args.security,
+        "local_name": args.local_name,
+        "lmtp": args.lmtp,
+        "timeout": args.timeout,
+        "transcript": None if args.quiet else transcript(sys.stderr),
+    }
+
+
 def _endpoint(args: argparse.Namespace) -> tuple[str, int]:
     if args.unix is not None and args.server is not None:
         raise status.CommandError("one of --server and --unix expected, not both")
@@ -166,14 +168,17 @@ def _endpoint(args: argparse.Namespace) -> tuple[str, int]:
 def _tls(args: argparse.Namespace) -> ssl.SSLContext | None:
     """Return the context that the options mean, None for the default one."""
     if args.insecure:
-        _note("warning: --insecure: whoever answers is believed, and may read and change the mail")
-        return client_context(verify=False)
-    if args.ca is None:
+        _note("warning: --insecure: whoever answers is believed, and may read and change all of it")
+    elif args.ca is None and args.cert is None:
         return None
     try:
-        return ssl.create_default_context(cafile=args.ca)
+        if args.insecure or args.ca is None:
+            context = client_context(verify=not args.insecure)
+        else:
+            context = ssl.create_default_context(cafile=args.ca)
     except OSError as error:
         raise status.CommandError(f"--ca: certificates in PEM expected: {error}") from None
+    return credentials.show_certificate(context, args.cert)
 
 
 def _message(args: argparse.Namespace) -> bytes | EmailMessage:
