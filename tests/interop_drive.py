@@ -3,24 +3,15 @@
 
 from __future__ import annotations
 
-import secrets
 import socket
+import subprocess
 from functools import cache
 from typing import Self
 
 import pytest
-from cli_drive import PATIENCE
+from cli_drive import PATIENCE, certificates
 
-from smtpproto import (
-    Auth,
-    AuthResponse,
-    ClientConnection,
-    Command,
-    Reply,
-    ReplyReceived,
-    Signal,
-)
-from smtpproto.sasl import Credentials, make_client
+from smtpproto import ClientConnection, Command, Reply, ReplyReceived, Signal
 
 HEADER = b"From: a@example.org\r\nSubject: interop\r\n\r\n"
 CONTENTS = {
@@ -29,6 +20,7 @@ CONTENTS = {
     "dots": HEADER + b".\r\n..\r\n.x\r\n" * 50 + b".\r\n",
     "8 bit": HEADER + "Grüße\r\n".encode() + bytes(range(128, 256)) + b"\r\n",
 }
+SENDER = "sender@example.org"
 RECIPIENTS_500 = [f"r{number}@example.org" for number in range(500)]
 
 each_content = pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
@@ -43,6 +35,25 @@ def big() -> bytes:
 def whole(content: bytes) -> bytes:
     """Return what is sent of a message: its last line ends with CRLF (RFC 5321 4.1.1.4)."""
     return content if not content or content.endswith(b"\r\n") else content + b"\r\n"
+
+
+def run(*argv: object, given: bytes = b"") -> str:
+    """Run another client; return what it said if it succeeded."""
+    done = subprocess.run(
+        [str(word) for word in argv],
+        input=given,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=PATIENCE * 2,
+        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"},
+    )
+    said = done.stdout.decode("utf-8", "replace")
+    assert done.returncode == 0, said
+    return said
+
+
+def ca() -> str:
+    return certificates()[0]
 
 
 class Session:
@@ -86,15 +97,3 @@ class Session:
         """Send the mail data behind DATA, and read the reply."""
         self.write(self.connection.send_mail_data(content) + self.connection.end_mail_data())
         return self.reply()
-
-    def authenticate(self, mechanism: str, username: str, password: str) -> Reply:
-        """Go through an exchange, and return its last reply; the server must have proved itself."""
-        made = make_client(
-            mechanism, Credentials(username, password), secrets.token_urlsafe(18).encode()
-        )
-        self.write(self.connection.send(Auth(mechanism, made.initial_response())))
-        while (event := self.event()).reply.code == 334:
-            assert event.challenge is not None
-            self.write(self.connection.send(AuthResponse(made.step(event.challenge))))
-        assert made.done or not event.reply.is_positive
-        return event.reply

@@ -148,3 +148,30 @@ def dovecot(base: Path, socket_folder: Path, users: dict[str, str]) -> Iterator[
     argv = [program("dovecot"), "-F", "-c", str(base / "dovecot.conf")]
     with running(argv, socket_folder / "auth", log=base / "log"):
         yield
+
+
+HAPROXY_PORTS = ("v1", "v2", "tls", "implicit", "several")
+
+
+@contextmanager
+def haproxy(base: Path, one: int, secured: int, *several: int) -> Iterator[dict[str, int]]:
+    """Run HAProxy in front of servers.
+
+    Args:
+        base: its folder.
+        one: the port of the server behind each version of the PROXY protocol.
+        secured: the one of a server that begins with TLS.
+        several: those of servers that share a load.
+
+    Returns:
+        The ports of its frontends by name.
+    """
+    ports = {name: free_port() for name in HAPROXY_PORTS}
+    servers = [f"    server n{port} 127.0.0.1:{port}" for port in several]
+    ca, certificate = certificates()
+    values = {"one": one, "secured": secured, "ca": ca, "certificate": certificate, **ports}
+    file = base / "haproxy.cfg"
+    write("haproxy.cfg", file, servers="\n".join(servers), **values)
+    argv = [program("haproxy"), "-db", "-f", str(file)]
+    with running(argv, *ports.values(), log=base / "haproxy.log"):
+        yield ports

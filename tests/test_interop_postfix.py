@@ -8,6 +8,7 @@ ours, by SMTP or by LMTP. So what arrives has gone through both.
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 from adapter_drive import AsyncioWorld
 from cli_drive import PATIENCE, certificates, wait_for
-from interop_drive import HEADER, RECIPIENTS_500, Session, big, each_content, whole
+from interop_drive import HEADER, RECIPIENTS_500, SENDER, Session, big, each_content, whole
 from interop_servers import Postfix, dovecot, folder
 
 from smtpproto import (
@@ -28,16 +29,25 @@ from smtpproto import (
     Quit,
     Rcpt,
     Reply,
-    Rset,
     extensions,
 )
-from smtpproto.blocking import Client, Message, Peer, Reject, ReplyError
+from smtpproto.blocking import (
+    AllRefused,
+    AuthenticationError,
+    Client,
+    Message,
+    Peer,
+    Reject,
+    ReplyError,
+    SecurityError,
+    send_mail,
+)
 from smtpproto.grammar.attributes import XClient, XForward
 from smtpproto.tlstools import server_context
 
 pytestmark = pytest.mark.interop
 
-SENDER = "a@example.org"
+
 USERS = {"ann": "secret of Ann", "jürgen": "pässword"}
 OFFERED = (
     extensions.Size(50_000_000),
@@ -340,33 +350,52 @@ def test_xforward(site: Site) -> None:
         assert attribute in said
 
 
-# --- as a server that asks Dovecot about passwords -----------------------------------------------
+# --- as a server that asks Dovecot about passwords ------------------------------------------------
 
 MECHANISMS = ["SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "LOGIN", "PLAIN"]
 mechanisms = pytest.mark.parametrize("mechanism", MECHANISMS)
 
 
+def submit(site: Site, **options: Any) -> None:
+    """Send a message to the port that wants to know who we are."""
+    given = {"security": "none", "timeout": PATIENCE, "recipients": "auth@example.org", **options}
+    send_mail(HEADER, "localhost", site.postfix.submission, sender=SENDER, **given)
+
+
+def test_without_authentication(site: Site) -> None:
+    with pytest.raises(AllRefused):
+        submit(site)
+
+
 @mechanisms
 @pytest.mark.parametrize("username", USERS)
 def test_authentication(site: Site, mechanism: str, username: str) -> None:
-    with Session(site.postfix.submission) as session:
-        session.say(Ehlo("client.example"))
-        assert session.say(Mail(SENDER), Rcpt("auth@example.org"))[1].code == 554
-        session.say(Rset())
-        reply = session.authenticate(mechanism, username, USERS[username])
-        assert reply.code == 235
-        assert session.connection.is_authenticated
-        replies = session.say(Mail(SENDER), Rcpt("auth@example.org"), Data())
-        assert [reply.code for reply in replies] == [250, 250, 354]
-        assert session.message(HEADER).code == 250
+    submit(site, username=username, password=USERS[username], auth=mechanism)
+    received = site.smtp.take("auth@example.org").content.split(b"\r\nSubject:")[0]
+    shown = re.sub(rb"[^ -~]", b"?", username.encode())
+    assert b"(Authenticated sender: %s)" % shown in received
+
+
+def test_the_strongest_mechanism_comes_first(site: Site) -> None:
+    transcript: list[str] = []
+    submit(site, transcript=transcript.append, username="ann", password=USERS["ann"])
     site.smtp.take("auth@example.org")
+    assert [line for line in transcript if "AUTH SCRAM" in line] == ["-> AUTH SCRAM-SHA-256 ***"]
 
 
 @mechanisms
-def test_a_wrong_password(site: Site, mechanism: str) -> None:
-    with Session(site.postfix.submission) as session:
-        session.say(Ehlo("client.example"))
-        assert session.authenticate(mechanism, "ann", "another").code == 535
-        assert not session.connection.is_authenticated
-        assert session.authenticate(mechanism, "nobody", "another").code == 535
-        assert session.authenticate(mechanism, "ann", USERS["ann"]).code == 235
+@pytest.mark.parametrize("username", ["ann", "nobody"])
+def test_a_wrong_password(site: Site, mechanism: str, username: str) -> None:
+    with pytest.raises(AuthenticationError) as caught:
+        submit(site, username=username, password="another", auth=mechanism)
+    assert caught.value.reply.code == 535
+
+
+def test_a_password_goes_in_tls_only(site: Site) -> None:
+    """Unless it is said otherwise, or the server is on this machine."""
+    tls = ssl.create_default_context(cafile=certificates()[0])
+    options = {"username": "ann", "password": USERS["ann"], "allow_cleartext_auth": False}
+    with pytest.raises(SecurityError):
+        submit(site, auth="PLAIN", **options)
+    submit(site, auth="PLAIN", **options | {"security": "starttls", "tls": tls})
+    site.smtp.take("auth@example.org")

@@ -6,17 +6,23 @@ from __future__ import annotations
 import asyncio
 import smtplib
 import ssl
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from cli_drive import PATIENCE, Running, Telnet, certificates, serve_process
-from interop_drive import HEADER, RECIPIENTS_500, big, each_content, whole
+from interop_drive import (
+    HEADER,
+    RECIPIENTS_500,
+    SENDER,
+    big,
+    ca,
+    each_content,
+    run,
+    whole,
+)
 
 pytestmark = pytest.mark.interop
-
-SENDER = "sender@example.org"
 
 
 @pytest.fixture(scope="module")
@@ -25,25 +31,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         tmp_path_factory.mktemp("serve"), "--tls-cert", certificates()[1]
     ) as running:
         yield running
-
-
-def ca() -> str:
-    return certificates()[0]
-
-
-def run(*argv: object, given: bytes = b"") -> str:
-    """Run another client; return what it said if it succeeded."""
-    done = subprocess.run(
-        [str(word) for word in argv],
-        input=given,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=PATIENCE * 2,
-        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"},
-    )
-    said = done.stdout.decode("utf-8", "replace")
-    assert done.returncode == 0, said
-    return said
 
 
 # Called with a port, the recipients, the content, whether to use STARTTLS, and a folder for files.

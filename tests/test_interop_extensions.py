@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+"""Clients of others use extensions with an asyncio server: DSN, and the PROXY protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import smtplib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from adapter_drive import AsyncioWorld
+from cli_drive import PATIENCE
+from interop_drive import HEADER, SENDER, run
+
+from smtpproto import extensions
+from smtpproto.blocking import Message, Peer
+
+pytestmark = pytest.mark.interop
+
+RECIPIENT = "b@example.org"
+OFFERED = (
+    extensions.Size(),
+    extensions.EightBitMime(),
+    extensions.Pipelining(),
+    extensions.EnhancedStatusCodes(),
+    extensions.SmtpUtf8(),
+    extensions.Dsn(),
+)
+
+
+class Inbox:
+    def __init__(self) -> None:
+        self.messages: list[tuple[Message, Peer]] = []
+
+    async def on_message(self, peer: Peer, message: Message) -> None:
+        self.messages.append((message, peer))
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[AsyncioWorld]:
+    world = AsyncioWorld()
+    yield world
+    world.close()
+
+
+# --- DSN --------------------------------------------------------------------------------------
+
+MAIL = {"RET": "HDRS", "ENVID": "QQ+2B314"}
+RCPT = {"NOTIFY": "SUCCESS,DELAY", "ORCPT": "rfc822;x+2By@example.net"}
+
+
+def words(parameters: dict[str, str]) -> list[str]:
+    return [f"{keyword}={text}" for keyword, text in parameters.items()]
+
+
+def by_smtplib(port: int, _: Path) -> None:
+    with smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE) as client:
+        assert client.sendmail(SENDER, RECIPIENT, HEADER, words(MAIL), words(RCPT)) == {}
+
+
+def by_aiosmtplib(port: int, _: Path) -> None:
+    import aiosmtplib
+
+    async def send() -> None:
+        async with aiosmtplib.SMTP(hostname="127.0.0.1", port=port, timeout=PATIENCE) as client:
+            await client.sendmail(
+                SENDER, RECIPIENT, HEADER, mail_options=words(MAIL), rcpt_options=words(RCPT)
+            )
+
+    asyncio.run(send())
+
+
+def by_msmtp(port: int, _: Path) -> None:
+    run(
+        "msmtp",
+        *("--host=127.0.0.1", f"--port={port}", "--domain=client.example", f"--from={SENDER}"),
+        *("--tls=off", "--dsn-notify=success,delay", "--dsn-return=headers", "--", RECIPIENT),
+        given=HEADER.replace(b"\r\n", b"\n"),
+    )
+
+
+def by_swaks(port: int, _: Path) -> None:
+    """A comma is the end of a recipient here."""
+    run(
+        *("swaks", "--server", "127.0.0.1", "--port", port, "--helo", "client.example"),
+        *(
+            "--from",
+            smuggled(SENDER, MAIL),
+            "--to",
+            smuggled(RECIPIENT, {**RCPT, "NOTIFY": "DELAY"}),
+        ),
+    )
+
+
+def by_curl(port: int, folder: Path) -> None:
+    file = folder / "data"
+    file.write_bytes(HEADER)
+    run(
+        *("curl", "--silent", "--show-error", "--upload-file", file),
+        *("--mail-from", smuggled(SENDER, MAIL), "--mail-rcpt", smuggled(RECIPIENT, RCPT)),
+        f"smtp://127.0.0.1:{port}/client.example",
+    )
+
+
+def smuggled(address: str, parameters: dict[str, str]) -> str:
+    """Put parameters where a client wants an address; the ``>`` it adds ends the last value."""
+    return " ".join((f"{address}>", *words(parameters)))
+
+
+# What each can say; the last value of swaks and curl has the ">", which is right in xtext.
+DSN = [
+    (by_smtplib, "QQ+314", "x+y@example.net"),
+    (by_aiosmtplib, "QQ+314", "x+y@example.net"),
+    (by_msmtp, None, None),
+    (by_swaks, "QQ+314>", "x+y@example.net>"),
+    (by_curl, "QQ+314>", "x+y@example.net>"),
+]
+
+
+@pytest.mark.parametrize(
+    ("send", "envelope_id", "original"), DSN, ids=[send.__name__ for send, _, _ in DSN]
+)
+def test_dsn(
+    world: AsyncioWorld,
+    send: Callable[[int, Path], None],
+    envelope_id: str | None,
+    original: str | None,
+    tmp_path: Path,
+) -> None:
+    inbox = Inbox()
+    with world.serve(inbox, extensions=OFFERED) as server:
+        send(server.port, tmp_path)
+    [(message, _)] = inbox.messages
+    assert (message.sender, message.recipients) == (SENDER, (RECIPIENT,))
+    mail, rcpt = message.mail.parameters, message.rcpts[0].parameters
+    assert mail["RET"] == "HDRS"
+    assert rcpt["NOTIFY"] == (("DELAY",) if send is by_swaks else ("SUCCESS", "DELAY"))
+    assert mail.get("ENVID") == (envelope_id and extensions.EnvelopeId(envelope_id))
+    assert rcpt.get("ORCPT") == (original and extensions.OriginalRecipient("rfc822", original))
+
+
+# --- PROXY ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("family", ["TCP4", "TCP6"])
+def test_swaks_as_a_proxy(world: AsyncioWorld, version: int, family: str) -> None:
+    inbox = Inbox()
+    source = "192.0.2.7" if family == "TCP4" else "2001:db8::7"
+    destination = "192.0.2.1" if family == "TCP4" else "2001:db8::1"
+    with world.serve(inbox, proxy=["127.0.0.1"]) as server:
+        run(
+            *("swaks", "--server", "127.0.0.1", "--port", server.port, "--from", SENDER),
+            *("--to", RECIPIENT, "--proxy-version", version, "--proxy-command", "PROXY"),
+            *("--proxy-family", family if version == 1 else f"AF_INET{'6' * (family == 'TCP6')}"),
+            *("--proxy-source", source, "--proxy-source-port", 4711),
+            *("--proxy-dest", destination, "--proxy-dest-port", 25),
+            *(("--proxy-protocol", "STREAM") if version == 2 else ()),
+        )
+    [(_, peer)] = inbox.messages
+    assert peer.address == (source, 4711)
+    assert peer.proxy is not None
+    assert peer.proxy.version == version
