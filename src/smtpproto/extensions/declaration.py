@@ -41,6 +41,11 @@ class Row:
     exact: int | None = None
     """The one code of its class that is allowed, where it changes the framing (RFC 3207 4, RFC
     5321 4.1.1.4, RFC 4954 4)."""
+    parameter: str = ""
+    """The parameter of MAIL without which 3yz is not allowed; "" for none. A row with one goes
+    before a row for the same command without."""
+    for_each: bool = False
+    """3yz to the end of mail data announces a reply for each recipient and, last, one for all."""
 
 
 class Transaction:

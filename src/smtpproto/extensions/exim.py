@@ -1,23 +1,40 @@
 # SPDX-License-Identifier: MIT
 """Extensions of Exim: PRDR, WELLKNOWN, PIPECONNECT.
 
-Decides their keywords and when they are admitted. The replies to each recipient that PRDR asks for
-are not taken apart: a server answers a message with one reply, as PRDR allows.
+Decides their keywords and when they are admitted, and that a message may have a reply for each
+recipient: 353, then one for each accepted RCPT in their order, then one for the message as a whole.
 """
 
 from __future__ import annotations
 
+from ..grammar.auth import EndOfMailData
 from ..grammar.parameters import Parameter
 from ..grammar.verbs import WellKnown as WellKnownCommand
 from ..states import State
-from .declaration import Extension, Row, SessionFacts
+from .declaration import Extension, Move, Row, SessionFacts
 
 
 class Prdr(Extension):
-    """PRDR: the client would take a reply for each recipient, of Exim."""
+    """PRDR: a message may have a reply for each recipient, of Exim.
+
+    To mail data that MAIL announced with PRDR, a server may reply 353, then to each recipient, then
+    to the message as a whole: a refusal there refuses it for all. Or it replies once, as ever.
+    """
 
     keyword = "PRDR"
     mail_parameters = (Parameter("PRDR", length=5),)
+    rows = (
+        Row(
+            (State.DATA, State.RCPT, State.BDAT),
+            EndOfMailData,
+            State.READY,
+            Move.UNCHANGED,
+            State.READY,
+            exact=353,
+            parameter="PRDR",
+            for_each=True,
+        ),
+    )
 
 
 class WellKnown(Extension):

@@ -104,3 +104,5 @@ class EndOfMailData(Command):
     ends_group: ClassVar[bool] = False
     recipient: Command | None = None
     """In LMTP, and after a 353 of PRDR: the `Rcpt` that the reply is for."""
+    final: bool = False
+    """The last reply after a 353 of PRDR, which is for the message as a whole."""

@@ -67,6 +67,14 @@ class Answering(Admission):
         self._is_deaf = False
         self._closed: ConnectionClosed | None = None
 
+    @property
+    def due(self) -> Command | None:
+        """What the next reply answers; None where none is due.
+
+        In LMTP, and after a 353 of PRDR, an `EndOfMailData` that names the recipient.
+        """
+        return self._due
+
     def send(self, reply: Reply) -> bytes:
         """Answer what is due, and return the octets to write.
 
@@ -83,7 +91,7 @@ class Answering(Admission):
             return self._send_refusal(reply, due, step)
         if self._refusal or step is None:
             raise forbidden("4yz or 5yz to what was refused", reply)
-        target = step.success if code < 300 else step.intermediate
+        target = step.success if code < 300 else self._intermediate(step, due)
         exact = step.exact
         if target is None or (exact is not None and code != exact and code // 100 == exact // 100):
             raise forbidden(_allowed(step), reply)
@@ -92,6 +100,9 @@ class Answering(Admission):
             octets = self._encode(reply, due)
         if self._due_after:
             self._due = self._due_after.pop()
+            return octets
+        if code >= 300 and step.for_each:
+            self._expect_ends(announced=True)
             return octets
         self._due = None
         before = self.state
@@ -105,6 +116,11 @@ class Answering(Admission):
         if kind in NOTES:
             NOTES[kind](self, due, reply)
         return octets
+
+    def _expect_ends(self, announced: bool = False) -> None:
+        """Let replies be due to the end of mail data, now that it is known how many."""
+        self._due, *rest = self._ends_of_mail_data(announced)
+        self._due_after = rest[::-1]
 
     def _send_refusal(self, reply: Reply, due: Command | None, step: Step | None) -> bytes:
         """Send a 4yz or 5yz, or a 421 that nothing had asked for."""

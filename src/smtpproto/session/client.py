@@ -305,13 +305,6 @@ class ClientConnection(Session):
             )
         return self._mail_data
 
-    def _ends_of_mail_data(self) -> list[EndOfMailData]:
-        """Return what the replies for the mail data will answer (RFC 2033 4.2)."""
-        recipients = self.transaction.recipients if self.transaction is not None else []
-        if self.lmtp and recipients:
-            return [EndOfMailData(recipient) for recipient in recipients]
-        return [EndOfMailData()]
-
     def send_chunk(self, data: bytes, last: bool = False) -> bytes:
         """Return the octets of a BDAT with a piece of mail data (RFC 3030 2).
 
@@ -462,8 +455,10 @@ class ClientConnection(Session):
         if step is None:
             self._match_unadmitted(command, reply)
         else:
-            _check_code(step, reply, command)
-            # In LMTP the last of several replies for the mail data ends the transaction.
+            self._check_code(step, reply, command)
+            if step.for_each and reply.is_intermediate:
+                outstanding.extendleft(reversed(self._ends_of_mail_data(announced=True)))
+            # The last of several replies for the mail data ends the transaction.
             more = outstanding and isinstance(outstanding[0], EndOfMailData)
             if not (more and isinstance(command, EndOfMailData)):
                 self._apply(command, step, reply)
@@ -471,6 +466,24 @@ class ClientConnection(Session):
             self._check_unasked()
         challenge = _challenge(reply) if self.state is State.AUTH else None
         return ReplyReceived(command, reply, challenge)
+
+    def _check_code(self, step: Step, reply: Reply, command: Command) -> None:
+        """Refuse a code that would change the framing in a way that was not agreed.
+
+        Raises:
+            RemoteProtocolError: it is one.
+        """
+        code = reply.code
+        if code >= 400:
+            return
+        target = step.success if code < 300 else self._intermediate(step, command)
+        exact = step.exact or code
+        cancelled = isinstance(command, AuthResponse) and command.data is None  # RFC 4954 4
+        if target is None or cancelled or (code != exact and code // 100 == exact // 100):
+            raise RemoteProtocolError(
+                f"no {code} expected as the reply to {command.verb or type(command).__name__}",
+                Violation.REPLY_CODE,
+            )
 
     def _apply(self, command: Command, step: Step, reply: Reply) -> None:
         if reply.code < 300:
@@ -520,25 +533,6 @@ class ClientConnection(Session):
         self._closed = ConnectionClosed(clean, tuple(self._outstanding))
         self._enter(State.CLOSED)
         return self._closed
-
-
-def _check_code(step: Step, reply: Reply, command: Command) -> None:
-    """Refuse a code that would change the framing in a way that was not agreed.
-
-    Raises:
-        RemoteProtocolError: it is one.
-    """
-    code = reply.code
-    if code >= 400:
-        return
-    target = step.success if code < 300 else step.intermediate
-    exact = step.exact or code
-    cancelled = isinstance(command, AuthResponse) and command.data is None  # RFC 4954 4
-    if target is None or cancelled or (code != exact and code // 100 == exact // 100):
-        raise RemoteProtocolError(
-            f"no {code} expected as the reply to {command.verb or type(command).__name__}",
-            Violation.REPLY_CODE,
-        )
 
 
 def _challenge(reply: Reply) -> bytes | None:

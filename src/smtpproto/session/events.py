@@ -84,7 +84,8 @@ class ChunkEnded:
 class MailDataEnded:
     """The end of mail data, by DATA or by BDAT LAST.
 
-    One reply is due; in LMTP one for each recipient, in their order (RFC 2033 4.2).
+    One reply is due; in LMTP one for each recipient, in their order (RFC 2033 4.2). Where MAIL had
+    PRDR, it may be a 353: then one for each recipient, and one for the message as a whole.
     """
 
     size: int

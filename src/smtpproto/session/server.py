@@ -87,8 +87,7 @@ _NO_ERROR = frozenset(
     )
 )
 _UNPARSED = Command()
-_CHUNK_LOST = Step(None, None, State.BDAT_FAILED, None, has_status=True)
-_END = EndOfMailData()
+_CHUNK_LOST = Step(None, None, State.BDAT_FAILED)
 _NEED_DATA: Final = Signal.NEED_DATA
 _NEED_REPLY: Final = Signal.NEED_REPLY
 
@@ -373,16 +372,12 @@ class ServerConnection(Answering):
         return ContentCheck(self._mail_data_limit, self._received, binary)
 
     def _end_mail_data(self, check: ContentCheck, lost: bool = False) -> MailDataEnded:
-        recipients = tuple(self.transaction.recipients) if self.transaction is not None else ()
+        recipients = tuple(self._recipients)
         violation = check.violation()
         default: Reply | None = None
         if violation is not None:
             default = (MAIL_DATA_LOST if lost else BAD_CONTENT[violation]).reply
-        self._due = _END
-        if self.lmtp and recipients:
-            due: list[Command] = [EndOfMailData(recipient) for recipient in recipients]
-            self._due = due[0]
-            self._due_after = due[:0:-1]
+        self._expect_ends()
         self._step = self._row[EndOfMailData]
         self._refusal = default is not None
         self._closes = lost

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from ..exceptions import InvalidValueError, LocalProtocolError, Violation
 from ..extensions.declaration import Extension, Transaction
 from ..framing import ReceiveBuffer
-from ..grammar.auth import Auth, AuthResponse
+from ..grammar.auth import Auth, AuthResponse, EndOfMailData
 from ..grammar.commands import (
     BASE_VERBS,
     Command,
@@ -144,6 +144,35 @@ class Session:
         if note is not None:
             note(self, command, reply)
 
+    def _intermediate(self, step: Step, command: Command) -> State | None:
+        """Return where 3yz to `command` leads; None where it is not allowed."""
+        if step.parameter:
+            mail = command if isinstance(command, Mail) else None
+            if self.transaction is not None:
+                mail = self.transaction.mail
+            if mail is None or step.parameter not in mail.parameters:
+                return None
+        if step.for_each and (command != _END or not self._recipients):
+            return None
+        return step.intermediate
+
+    @property
+    def _recipients(self) -> list[Rcpt]:
+        return self.transaction.recipients if self.transaction is not None else []
+
+    def _ends_of_mail_data(self, announced: bool = False) -> list[Command]:
+        """Return what the replies to the mail data answer, in their order (RFC 2033 4.2).
+
+        Args:
+            announced: a 3yz has said that there is one for each recipient, and one for all.
+        """
+        ends: list[Command] = []
+        if self.lmtp or announced:
+            ends += [EndOfMailData(recipient) for recipient in self._recipients]
+        if announced or not ends:
+            ends.append(EndOfMailData(final=announced))
+        return ends
+
     # NOTES has one of these for each command that changes more than the state; each is called with
     # a command of its own class.
 
@@ -270,6 +299,7 @@ def _facilities(
     return _Facilities(vocabulary, table, checks, (frozenset(verbs) - usable) | refused)
 
 
+_END = EndOfMailData()
 NO_TRANSACTION = frozenset((State.GREETED, State.READY, State.CLOSED, State.ERROR))
 NOTES: Mapping[type[Command], Callable[[Session, Any, Reply], None]] = {
     Mail: Session._note_mail,

@@ -67,9 +67,13 @@ class Step:
     intermediate: State | None
     """None where 3yz is not allowed."""
     failure: State
-    exact: int | None
+    exact: int | None = None
     """The one code allowed of its class; None for any."""
-    has_status: bool
+    parameter: str = ""
+    """The parameter of MAIL without which 3yz is not allowed; "" for none."""
+    for_each: bool = False
+    """3yz announces a reply for each recipient and one for all."""
+    has_status: bool = True
     """False where a reply has no enhanced status code (RFC 2034 4)."""
 
 
@@ -93,13 +97,15 @@ def build_table(
     """
     hellos = tuple(Row(_COMMAND_STATES, command, State.READY) for command in _HELLOS[lmtp])
     table: dict[State, dict[type[Command], Step]] = {state: {} for state in State}
-    for row in (*BASE_ROWS, *hellos, *rows):
+    for row in (*BASE_ROWS, *hellos, *sorted(rows, key=lambda row: bool(row.parameter))):
         for state in row.states if row.command not in refused else ():
             table[state][row.command] = Step(
                 _target(row.success, state),
                 _target(row.intermediate, state),
                 _target(row.failure, state) or state,
                 row.exact,
+                row.parameter,
+                row.for_each,
                 row.command not in _NO_STATUS,
             )
     return table
