@@ -7,52 +7,19 @@ nothing: a right command behind it works.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 import server_drive as drive
-from server_drive import HELLO, MAIL, PLAIN, RCPT, snapshot, talk
+from registry_drive import SYNTAX, Answer, is_refused, server
+from registry_drive import UNKNOWN_PARAMETER as UNKNOWN
+from server_drive import MAIL, RCPT, snapshot, talk
 
-from smtpproto import Limits, Path, ServerConnection, TLSInfo, extensions
-from smtpproto.extensions import KNOWN, Extension
+from smtpproto import Path, ServerConnection, extensions
 
-UNTIL = datetime(2027, 1, 1, tzinfo=UTC)
-SETTINGS: dict[str, Extension] = {
-    "AUTH": extensions.Auth("PLAIN"),
-    "DELIVERBY": extensions.DeliverBy(2),
-    "FUTURERELEASE": extensions.FutureRelease(999_999_999, UNTIL),
-    "NO-SOLICITING": extensions.NoSoliciting("net.example:SPAM"),
-    "BURL": extensions.Burl("imap"),
-}
-ALL = tuple(SETTINGS.get(extension.keyword, extension) for extension in KNOWN)
 HASH = "A" * 27
-SYNTAX = (501, "5.5.4")
-UNKNOWN = (555, "5.5.4")
-
-
-def server(*left_out: str, tls: bool = True, authenticated: bool = True) -> ServerConnection:
-    """Return a server in READY that offers everything but these."""
-    offered = tuple(e for e in ALL if e.keyword not in left_out)
-    connection = drive.ready(
-        extensions=offered, tls=TLSInfo() if tls else None, limits=Limits(mail_data=None)
-    )
-    if authenticated:
-        talk(connection, PLAIN + HELLO)
-    return connection
 
 
 def is_taken(connection: ServerConnection, line: str) -> None:
     assert talk(connection, line.encode() + b"\r\n").codes == [250]
-
-
-def is_refused(connection: ServerConnection, line: str, reply: tuple[int, str]) -> None:
-    before = snapshot(connection)
-    outcome = talk(connection, line.encode("utf-8", "surrogateescape") + b"\r\n")
-    code, status = reply
-    starts = (f"{code} {status} ".encode(), f"{code}-{status} ".encode())
-    assert all(reply_line.startswith(starts) for reply_line in outcome.output.splitlines())
-    assert outcome.codes == [code]
-    assert snapshot(connection) == before
 
 
 @pytest.mark.parametrize(
@@ -152,7 +119,7 @@ def test_mail_takes(text: str) -> None:
         ("X-FOO=\udcff", UNKNOWN),
     ],
 )
-def test_mail_refuses(text: str, reply: tuple[int, str]) -> None:
+def test_mail_refuses(text: str, reply: Answer) -> None:
     connection = server()
     is_refused(connection, f"MAIL FROM:<a@example.com> {text}", reply)
     assert talk(connection, MAIL + RCPT).codes == [250, 250]
@@ -170,7 +137,7 @@ def test_mail_refuses(text: str, reply: tuple[int, str]) -> None:
     ],
 )
 def test_mail_refuses_what_is_not_offered(
-    left_out: tuple[str, ...], text: str, reply: tuple[int, str]
+    left_out: tuple[str, ...], text: str, reply: Answer
 ) -> None:
     connection = server(*left_out)
     is_refused(connection, f"MAIL FROM:<a@example.com> {text}", reply)
@@ -179,7 +146,7 @@ def test_mail_refuses_what_is_not_offered(
 
 def test_requiretls_is_not_offered_in_the_clear() -> None:
     """RFC 8689 2: so that it is an unknown parameter there."""
-    connection = server(tls=False, authenticated=False)
+    connection = server(tls=None)
     is_refused(connection, "MAIL FROM:<a@example.com> REQUIRETLS", UNKNOWN)
     assert talk(connection, MAIL).codes == [250]
 
@@ -240,7 +207,7 @@ def test_rcpt_takes(text: str) -> None:
         *((text, UNKNOWN) for text in ("X-FOO", "SIZE=5", "BODY=8BITMIME", "SMTPUTF8", "RET=FULL")),
     ],
 )
-def test_rcpt_refuses(text: str, reply: tuple[int, str]) -> None:
+def test_rcpt_refuses(text: str, reply: Answer) -> None:
     connection = server()
     talk(connection, MAIL + RCPT)
     is_refused(connection, f"RCPT TO:<a@example.com> {text}", reply)
