@@ -10,9 +10,9 @@ import extension_drive as drive
 import pytest
 import server_drive
 
-from smtpproto import CommandReceived, MailDataEnded, Reply
+from smtpproto import CommandReceived, EndOfMailData, Mail, MailDataEnded, Reply, State
 from smtpproto.exceptions import InvalidValueError, Violation
-from smtpproto.extensions import BinaryMime, Burl, Chunking, EightBitMime
+from smtpproto.extensions import BinaryMime, Burl, Chunking, EightBitMime, Prdr
 from smtpproto.grammar.verbs import Burl as BurlCommand
 from smtpproto.grammar.verbs import BurlLast
 
@@ -74,7 +74,8 @@ def test_a_part_that_cannot_be_fetched() -> None:
     connection = server()
     drive.received(connection, f"BURL {URL}")
     assert answer(connection, Reply(554, "no", "5.6.6")) == "BDAT_FAILED"
-    assert drive.rejected(connection, f"BURL {URL} LAST") == SEQUENCE
+    failed = (Violation.TRANSACTION_FAILED, 503, "5.5.1")
+    assert drive.rejected(connection, f"BURL {URL} LAST") == failed
     server_drive.talk(connection, b"RSET\r\n")
     assert connection.state.name == "READY"
 
@@ -102,13 +103,69 @@ def test_in_one_group() -> None:
     sender.send(client_drive.RCPT)
     sender.send(BurlLast(URL))
     client_drive.feed(sender, b"550 no\r\n554 5.5.0 no recipients\r\n")
-    assert sender.state.name == "MAIL"
+    assert sender.state.name == "BDAT_FAILED"
 
 
-def test_before_rcpt() -> None:
+@pytest.mark.parametrize("last", ["", " LAST"])
+def test_before_rcpt(last: str) -> None:
+    """What was refused is lost to the message: no later part may pass for the whole."""
     connection = drive.server(*OFFERED, authenticated=True)
     server_drive.talk(connection, server_drive.MAIL)
-    assert drive.rejected(connection, f"BURL {URL} LAST") == SEQUENCE
+    assert drive.rejected(connection, f"BURL {URL}{last}") == SEQUENCE
+    assert connection.state.name == "BDAT_FAILED"
+    outcome = server_drive.talk(connection, server_drive.RCPT, b"BDAT 3 LAST\r\nc\r\n")
+    assert outcome.codes == [503, 503]
+    connection = drive.server(*OFFERED, authenticated=True)
+    assert drive.rejected(connection, f"BURL {URL}{last}") == SEQUENCE
+    assert connection.state.name == "READY"
+
+
+def test_both_sides_agree_on_where_a_refusal_leads() -> None:
+    connection = server(authenticated=False)
+    assert drive.rejected(connection, f"BURL {URL} LAST") == NO_AUTH
+    sender = client()
+    sender.send(BurlLast(URL))
+    client_drive.answered(sender, b"530 5.7.0 no\r\n")
+    assert connection.state is sender.state is State.READY
+    assert connection.transaction is sender.transaction is None
+
+
+def test_a_held_cr_is_not_lost() -> None:
+    sender = client()
+    assert sender.send_chunk(b"a\r") == b"BDAT 1\r\na"
+    with pytest.raises(drive.LocalProtocolError, match="a CR at its end"):
+        sender.send(BurlLast(URL))
+    assert sender.send_chunk(b"\n") == b"BDAT 2\r\n\r\n"
+    assert sender.send(BurlLast(URL)).endswith(b" LAST\r\n")
+
+
+@pytest.mark.parametrize("codes", [(250, 452), (550, 250), (451, 451)])
+def test_a_reply_for_each_recipient_in_lmtp(codes: tuple[int, int]) -> None:
+    keywords = ("8BITMIME", "BURL imap")
+    connection = drive.server(*OFFERED, authenticated=True, lmtp=True)
+    server_drive.talk(connection, server_drive.MAIL + server_drive.RCPT * 2)
+    drive.received(connection, f"BURL {URL} LAST")
+    sender = client_drive.in_rcpt(*keywords, lmtp=True, recipients=2)
+    sender.send(BurlLast(URL))
+    for code in codes:
+        assert isinstance(connection.due, EndOfMailData)
+        assert connection.due.recipient is not None
+        octets = connection.send(Reply(code, "said"))
+        event = client_drive.answered(sender, octets)
+        assert (event.command, event.reply.code) == (EndOfMailData(client_drive.RCPT), code)
+    assert connection.state is sender.state is State.READY
+
+
+def test_prdr_and_burl() -> None:
+    connection = drive.server(*OFFERED, Prdr(), authenticated=True)
+    server_drive.talk(connection, b"MAIL FROM:<> PRDR\r\n" + server_drive.RCPT)
+    drive.received(connection, f"BURL {URL} LAST")
+    mail = Mail("", {"PRDR": None})
+    sender = client_drive.in_rcpt("8BITMIME", "BURL imap", "PRDR", mail=mail)
+    sender.send(BurlLast(URL))
+    for code in (353, 550, 250):
+        client_drive.answered(sender, connection.send(Reply(code, "said")))
+    assert connection.state is sender.state is State.READY
 
 
 def test_the_options_come_with_authentication() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from ..exceptions import InvalidValueError, Violation, shown
+from ..grammar.auth import EndOfMailData
 from ..grammar.commands import Command
 from ..grammar.verbs import Burl as BurlCommand
 from ..grammar.verbs import BurlLast
@@ -34,6 +35,7 @@ class Burl(Extension):
     rows = (
         Row(_WITHIN, BurlCommand, State.BDAT, failure=State.BDAT_FAILED),
         Row(_WITHIN, BurlLast, State.READY, failure=State.READY),
+        Row(_WITHIN, EndOfMailData, State.READY, failure=State.READY),
     )
     checks = (BurlCommand, BurlLast)
 

@@ -36,6 +36,11 @@ class LineEndingWriter:
         self._binary = binary
         self._pending_cr = False
 
+    @property
+    def holds_cr(self) -> bool:
+        """True when a CR at the end of what was written waits for what comes next."""
+        return self._pending_cr
+
     def write(self, data: bytes, last: bool = False) -> bytes:
         """Return `data` with its line endings as they may be sent.
 

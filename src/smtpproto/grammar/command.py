@@ -70,6 +70,8 @@ class Command:
     """False for a command that others may follow in one group (RFC 2920 3.1)."""
     announces_octets: ClassVar[bool] = False
     """True when `octets()` octets follow the line at once."""
+    carries_mail_data: ClassVar[bool] = False
+    """True for a part of the mail data, as BDAT is: a refused one spoils the rest (RFC 3030 2)."""
     utf8: ClassVar[bool] = False
     """True when the argument may hold UTF-8 (RFC 6531 3.7.4)."""
     long_line: ClassVar[bool] = False
@@ -106,6 +108,10 @@ class Command:
     def octets(self) -> int:
         """Return how many octets follow the line, for a class with `announces_octets`."""
         return 0
+
+    def ends_mail_data(self) -> bool:
+        """Tell whether this is the last part of the mail data, for a class that carries it."""
+        return False
 
     def encode(self, vocabulary: Vocabulary | None = None) -> bytes:
         """Return the command line with its CRLF.

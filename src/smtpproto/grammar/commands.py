@@ -262,6 +262,7 @@ class Bdat(Command):
     verb: ClassVar[str] = "BDAT"
     ends_group: ClassVar[bool] = False
     announces_octets: ClassVar[bool] = True
+    carries_mail_data: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if type(self.size) is not int or not 0 <= self.size < 10**20:
@@ -287,6 +288,10 @@ class Bdat(Command):
     def octets(self) -> int:
         """Return the size."""
         return self.size
+
+    def ends_mail_data(self) -> bool:
+        """Return `last`."""
+        return self.last
 
 
 BASE_VERBS: tuple[type[Command], ...] = (Mail, Rcpt, Data, Rset, Noop, Quit, Vrfy, Expn, Help)

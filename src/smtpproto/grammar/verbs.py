@@ -105,6 +105,7 @@ class Burl(Command):
     # A URL has no limit in RFC 4468.
     long_line: ClassVar[bool] = True
     ends_group: ClassVar[bool] = False
+    carries_mail_data: ClassVar[bool] = True
     last: ClassVar[bool] = False
     """True for the command that ends the mail data."""
 
@@ -123,6 +124,10 @@ class Burl(Command):
     def argument(self, vocabulary: Vocabulary) -> str:
         """Return them as they are written."""
         return f"{self.url} LAST" if self.last else self.url
+
+    def ends_mail_data(self) -> bool:
+        """Return `last`."""
+        return self.last
 
 
 @value

@@ -161,7 +161,7 @@ class Admission(Session):
             return InvalidValueError(
                 f"{kind.verb} is not implemented", Violation.NOT_OFFERED, 502, "5.5.1"
             )
-        if self.state is State.BDAT_FAILED and kind.announces_octets:
+        if self.state is State.BDAT_FAILED and kind.carries_mail_data:
             return error_of(CHUNK_FAILED)
         expected = _EXPECTED.get(self.state, "")
         if self.state is State.GREETED:

@@ -140,8 +140,8 @@ class ClientConnection(Session):
         self._check_length(command, line)
         if len(octets) != command.octets():
             raise _local(f"{command.octets()} octets behind {command.verb}, not {len(octets)}")
-        if isinstance(command, Data) and self._chunks is not None:
-            raise _local("send_chunk() for the rest of a message that it began (RFC 3030 2)")
+        if self._chunks is not None:
+            self._refuse_beside_chunks(command, self._chunks)
         if isinstance(command, Mail):
             self._chunks = None
         elif isinstance(command, Rset):
@@ -149,6 +149,12 @@ class ClientConnection(Session):
         self._outstanding.append(command)
         self._project(step, command)
         return line + octets
+
+    def _refuse_beside_chunks(self, command: Command, chunks: LineEndingWriter) -> None:
+        if isinstance(command, Data):
+            raise _local("send_chunk() for the rest of a message that it began (RFC 3030 2)")
+        if command.carries_mail_data and chunks.holds_cr:
+            raise _local(f"send_chunk() of the LF behind a CR at its end before {command.verb}")
 
     def _admit(self, command: Command) -> Step:
         """Return the step `command` takes in the projected state.
@@ -184,8 +190,8 @@ class ClientConnection(Session):
 
     def _project(self, step: Step, command: Command) -> None:
         """Go on to where the session stands if `command` succeeds."""
-        chunk_ends_it = isinstance(command, Bdat) and command.last
-        state = State.READY if chunk_ends_it else step.success or step.intermediate or step.failure
+        ends = command.ends_mail_data()
+        state = State.READY if ends else step.success or step.intermediate or step.failure
         self._projected = state
         if isinstance(command, Mail):
             self._projected_transaction = Transaction(command, self._vocabulary.mail_parameters)
@@ -212,9 +218,9 @@ class ClientConnection(Session):
                 Violation.BAD_SEQUENCE,
             )
         # How many replies BDAT LAST has in LMTP depends on those to RCPT (RFC 2033 4.2).
-        is_counted = self.lmtp and isinstance(command, Bdat) and command.last
+        is_counted = self.lmtp and command.ends_mail_data()
         # After refusals only, BDAT LAST ends no transaction, and the next message would join it.
-        may_join = isinstance(command, Mail) and isinstance(last, Bdat)
+        may_join = isinstance(command, Mail) and last.carries_mail_data
         if (is_counted or may_join) and any(isinstance(sent, Rcpt) for sent in self._outstanding):
             raise LocalProtocolError(
                 f"the replies to RCPT are awaited before {command.verb} may be sent",
@@ -442,7 +448,7 @@ class ClientConnection(Session):
             self._close(clean=False)
             return ReplyReceived(None, reply)
         command = outstanding.popleft()
-        if isinstance(command, Bdat) and command.last and EndOfMailData in self._row:
+        if command.ends_mail_data() and EndOfMailData in self._row:
             command, *others = self._ends_of_mail_data()
             outstanding.extendleft(reversed(others))
         if reply.code == 421:
@@ -502,8 +508,8 @@ class ClientConnection(Session):
         Raises:
             RemoteProtocolError: a reply that cannot stand there.
         """
-        if isinstance(command, Bdat) and self.transaction is not None and reply.code // 100 != 3:
-            # RFC 3030 2: the chunk is lost, so that no later one may complete the message.
+        if command.carries_mail_data and self.transaction is not None and reply.code // 100 != 3:
+            # RFC 3030 2: the part is lost, so that no later one may complete the message.
             self._refused_since = True
             self._enter(State.BDAT_FAILED)
         if reply.code >= 400:
@@ -512,7 +518,9 @@ class ClientConnection(Session):
             # RFC 2920 3.1: all recipients refused, and mail data asked for all the same.
             self.transaction = None
             self._enter(State.DATA)
-        elif not (isinstance(command, Mail | Rcpt | Bdat) and reply.code < 300):
+        elif reply.code >= 300 or not (
+            isinstance(command, Mail | Rcpt) or command.carries_mail_data
+        ):
             raise RemoteProtocolError(
                 f"{command.verb} was not admitted in state {self.state.name}, "
                 f"and was answered {reply.code}",

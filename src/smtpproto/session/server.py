@@ -87,7 +87,7 @@ _NO_ERROR = frozenset(
     )
 )
 _UNPARSED = Command()
-_CHUNK_LOST = Step(None, None, State.BDAT_FAILED)
+_PART_LOST = Step(None, None, State.BDAT_FAILED)
 _NEED_DATA: Final = Signal.NEED_DATA
 _NEED_REPLY: Final = Signal.NEED_REPLY
 
@@ -242,7 +242,7 @@ class ServerConnection(Answering):
                 return self._reject_unparsed(line, refusal_of(error))
             if command.announces_octets:
                 return self._begin_chunk(command, line, refusal_of(error))
-            return self._reject(command, line, refusal_of(error))
+            return self._reject(command, line, refusal_of(error), self._step_back(command))
         if command.announces_octets:
             return self._begin_chunk(command, line, None)
         self._due = command
@@ -250,6 +250,9 @@ class ServerConnection(Answering):
         default = command.default_reply
         if default is None and kind in DEFAULTS:
             default = DEFAULTS[kind](self, command, self.hostname)
+        elif kind.carries_mail_data and command.ends_mail_data():
+            self._expect_ends()
+            self._step = self._row[EndOfMailData]
         return CommandReceived(command, line, default)
 
     def _read_auth_response(self) -> ServerEvent:
@@ -302,22 +305,17 @@ class ServerConnection(Answering):
                 return MailDataReceived(piece)
         self._chunk = None
         self._read = self._read_command
-        step = self._row.get(type(command))
         if chunk.rejected is not None:
-            in_force = isinstance(command, Bdat) and Bdat not in self._not_in_force
-            if step is None and in_force and self.transaction is not None:
-                # Mail data is lost: what comes later must not pass for the whole (RFC 3030 2).
-                step = _CHUNK_LOST
-            return self._await_refusal(chunk.rejected, step)
+            return self._await_refusal(chunk.rejected, self._step_back(command))
         self._due = command
-        self._step = step
+        self._step = self._row[type(command)]
         if not isinstance(command, Bdat):
             return CommandReceived(command, chunk.line, command.default_reply)
         assert check is not None
         if command.last:
             return self._end_mail_data(check)
         if check.excess:
-            return self._reject(command, chunk.line, TOO_BIG, step)
+            return self._reject(command, chunk.line, TOO_BIG, self._step)
         return ChunkEnded(command, Reply(250, f"{command.size} octets received", "2.0.0"))
 
     def _read_tls(self) -> ServerEvent:
@@ -384,6 +382,15 @@ class ServerConnection(Answering):
         self._check = self._mail_data = None
         size = check.size - check.excess if lost else check.size
         return MailDataEnded(size, recipients, violation, default, lost)
+
+    def _step_back(self, command: Command) -> Step | None:
+        """Return where the refusal of `command` leads, as its client reads it from the table."""
+        kind = type(command)
+        step = self._row.get(kind)
+        if step is None and kind.carries_mail_data and kind not in self._not_in_force:
+            # Mail data is lost: what comes later must not pass for the whole (RFC 3030 2).
+            return _PART_LOST if self.transaction is not None else None
+        return step
 
     # --- refusals ----------------------------------------------------------------------------
 

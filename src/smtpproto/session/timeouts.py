@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from ..grammar.auth import EndOfMailData
-from ..grammar.commands import Bdat, Command, Data
+from ..grammar.commands import Command, Data
 from ..states import State
 
 Role = Literal["client", "server"]
@@ -31,6 +31,8 @@ def recommended_timeout(role: Role, state: State, command: Command | None = None
         return _SERVER
     if command is None and state is State.DATA:
         return _DATA_BLOCK
-    if isinstance(command, Bdat) and command.last:
+    if command is None:
+        return _USUAL
+    if command.ends_mail_data():
         return _CLIENT[EndOfMailData]
-    return _USUAL if command is None else _CLIENT.get(type(command), _USUAL)
+    return _CLIENT.get(type(command), _USUAL)
