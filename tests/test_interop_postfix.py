@@ -11,12 +11,12 @@ import os
 import re
 import ssl
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from ipaddress import IPv6Address
 from typing import Any
 
 import pytest
-from adapter_drive import AsyncioWorld
+from adapter_drive import AsyncioWorld, BlockingWorld
 from cli_drive import PATIENCE, certificates, wait_for
 from interop_drive import HEADER, RECIPIENTS_500, SENDER, Session, big, each_content, whole
 from interop_servers import Postfix, dovecot, folder
@@ -62,6 +62,11 @@ OFFERED = (
 
 
 REFUSED_AT_THE_END = Reply(552, "mailbox full", "5.2.2")
+FAILURES = {
+    "message-later": Reject(451, "disk full", "4.3.1"),
+    "session-later": Reject(421, "going down", "4.3.2"),
+    "broken": OSError("a hook that fails"),
+}
 
 
 class Inbox:
@@ -70,12 +75,25 @@ class Inbox:
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.tls: list[bool] = []
+        self._put_off: set[str] = set()
+
+    def _is_new(self, recipient: str) -> bool:
+        """Tell whether a message to this recipient has not been put off yet."""
+        is_new = recipient not in self._put_off
+        self._put_off.add(recipient)
+        return is_new
 
     async def on_rcpt(self, peer: Peer, rcpt: Rcpt) -> None:
-        if rcpt.forward_path.local_part == "no-rcpt":
-            raise Reject(550, "no such mailbox here", "5.1.1")
+        match rcpt.forward_path.local_part:
+            case "no-rcpt":
+                raise Reject(550, "no such mailbox here", "5.1.1")
+            case "rcpt-later" if self._is_new("rcpt-later"):
+                raise Reject(450, "not seen before", "4.2.0")
 
     async def on_message(self, peer: Peer, message: Message) -> list[Reply | None] | None:
+        for name, error in FAILURES.items():
+            if f"{name}@example.org" in message.recipients and self._is_new(name):
+                raise error
         self.messages.append(message)
         self.tls.append(peer.tls is not None)
         if not peer.is_lmtp:
@@ -137,12 +155,14 @@ def site() -> Iterator[Site]:
 
 
 @pytest.mark.parametrize("transfer", ["data", "bdat"])
+@pytest.mark.parametrize("kind", [AsyncioWorld, BlockingWorld])
 @each_content
-def test_every_octet_goes_through(
-    site: Site, content: bytes, transfer: Any, request: pytest.FixtureRequest
-) -> None:
+def test_every_octet_goes_through(site: Site, content: bytes, kind: Any, transfer: Any) -> None:
     """Postfix puts fields before it, and ends its last line."""
-    with site.client() as client:
+    with (
+        closing(kind()) as world,
+        world.client("127.0.0.1", site.postfix.port, security="none") as client,
+    ):
         client.send(content, SENDER, "octets@example.org", transfer=transfer)
     message = site.smtp.take("octets@example.org")
     assert message.content.startswith(b"Received: from ")
@@ -207,6 +227,14 @@ def test_what_we_refuse_it_reports(site: Site) -> None:
     assert "Diagnostic-Code: smtp; 550 5.1.1 no such mailbox here" in said
     assert "no-rcpt@example.org" in said
     assert "yes@example.org" not in said
+
+
+@pytest.mark.parametrize("name", ["rcpt-later", *FAILURES])
+def test_what_we_put_off_comes_again(site: Site, name: str) -> None:
+    with site.client() as client:
+        client.send(HEADER, SENDER, f"{name}@example.org")
+    assert site.smtp.take(f"{name}@example.org").content.endswith(HEADER)
+    assert site.smtp.messages == []
 
 
 def test_the_null_reverse_path_goes_through(site: Site) -> None:
