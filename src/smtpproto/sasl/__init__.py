@@ -49,6 +49,7 @@ from .scram_keys import (
     make_scram_credentials,
     parse_credentials,
 )
+from .serving import Offered, ServerMechanisms
 
 __all__ = [
     "DEFAULT_ORDER",
@@ -74,6 +75,7 @@ __all__ = [
     "OAuthBearerClient",
     "OAuthBearerServer",
     "OAuthError",
+    "Offered",
     "PlainClient",
     "PlainServer",
     "Request",
@@ -83,6 +85,7 @@ __all__ = [
     "ScramServer",
     "ServerExchange",
     "ServerMechanism",
+    "ServerMechanisms",
     "Step",
     "Success",
     "VerifyPassword",

@@ -58,6 +58,7 @@ class AnonymousServer(ServerExchange):
     """
 
     name = "ANONYMOUS"
+    reveals_secret = False
 
     def _exchange(
         self, response: bytes | None

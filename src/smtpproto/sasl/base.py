@@ -44,6 +44,8 @@ class Challenge:
 
     data: bytes
     """The challenge before base64; may be empty."""
+    is_raw: bool = False
+    """`data` is the text of the 334 as it is, for a mechanism that does not keep to base64."""
 
 
 @value
@@ -243,6 +245,8 @@ class ServerMechanism(Protocol):
 
     name: str
     """The mechanism's name, in upper case."""
+    reveals_secret: bool
+    """Whoever reads the lines learns a password or token: it is offered under TLS only."""
 
     def step(self, response: bytes | None) -> Step:
         """Take the client's message: first the initial response, or None without one."""
@@ -317,6 +321,7 @@ class ServerExchange(ABC):
     """
 
     name: str
+    reveals_secret = True  # until a mechanism says otherwise
     malformed: ClassVar[Failure] = BAD_FORMAT
 
     def __init__(self) -> None:

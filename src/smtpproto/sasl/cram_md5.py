@@ -85,6 +85,7 @@ class CramMD5Server(ServerExchange):
     """
 
     name = "CRAM-MD5"
+    reveals_secret = False
 
     def __init__(self, challenge: bytes, *, saslprep: bool = False) -> None:
         super().__init__()

@@ -47,6 +47,7 @@ class ExternalServer(ServerExchange):
     """The server's side of EXTERNAL; asks `MapCertificate`."""
 
     name = "EXTERNAL"
+    reveals_secret = False
 
     def _exchange(
         self, response: bytes | None

@@ -147,6 +147,7 @@ class ScramServer(ServerExchange):
         InvalidValueError: a nonce or name that cannot be used, -PLUS without a binding, no key.
     """
 
+    reveals_secret = False
     malformed = REFUSED
 
     def __init__(
