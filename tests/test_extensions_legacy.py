@@ -11,10 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpproto import Path, Reply
-from smtpproto.exceptions import InvalidValueError, Violation
+from smtpproto import Data, Ehlo, Lhlo, Mail, Path, Reply, ServerConnection, State
+from smtpproto.exceptions import (
+    InvalidValueError,
+    LocalProtocolError,
+    RemoteProtocolError,
+    Violation,
+)
 from smtpproto.extensions import (
     Checkpoint,
+    Chunking,
     ConNeg,
     ConPerm,
     Dsn,
@@ -22,6 +28,7 @@ from smtpproto.extensions import (
     Mtrk,
     NoSoliciting,
     Onex,
+    Prdr,
     Submitter,
     Tracking,
     Utf8Smtp,
@@ -30,6 +37,7 @@ from smtpproto.extensions import (
 from smtpproto.extensions.legacy import encode_tracking, parse_tracking
 from smtpproto.grammar.verbs import Onex as OnexCommand
 from smtpproto.grammar.verbs import Verb as VerbCommand
+from smtpproto.testing import ConnectionPair, accept
 
 HASH = bytes(range(20))
 HASH_TEXT = base64.b64encode(HASH).decode().rstrip("=")
@@ -231,6 +239,115 @@ def test_the_client_sends_sendmail_verbs() -> None:
     ):
         assert client.send(command) == line
         assert drive.client_drive.answered(client, b"250 ok\r\n").reply == Reply(250, "ok")
+
+
+# --- a transaction that is resumed ---------------------------------------------------------------
+
+RESUMED = Mail("ned@ymir.example", {"TRANSID": "<12345@claremont.example>"})
+OFFSET = Reply(355, "6135 is the transaction offset")
+
+
+def resumed(**settings: Any) -> ConnectionPair:
+    """Return both sides when the reply to MAIL with TRANSID is due."""
+    offered = (Checkpoint(), Chunking(), Prdr())
+    pair = ConnectionPair(ServerConnection("mx.example.org", extensions=offered, **settings))
+    client = pair.client
+    pair.run()
+    name = "client.example.com"
+    pair.write(client.send(Lhlo(name) if client.lmtp else Ehlo(name)))
+    pair.run()
+    pair.application = lambda event: None if "Mail" in repr(event) else accept(event)
+    return pair
+
+
+@pytest.mark.parametrize("way", ["DATA", "BDAT"])
+def test_the_rest_of_the_mail_data_goes_out_without_rcpt(way: str) -> None:
+    pair = resumed()
+    client = pair.client
+    pair.write(client.send(RESUMED))
+    pair.run()
+    pair.reply(OFFSET)
+    pair.run()
+    assert client.state is pair.server.state is State.RCPT
+    for side in (client, pair.server):
+        assert side.transaction is not None
+        assert side.transaction.is_resumed
+        assert side.transaction.recipients == []
+    pair.application = accept
+    if way == "DATA":
+        pair.write(client.send(Data()))
+        pair.run()
+        pair.write(client.send_mail_data(b"rest") + client.end_mail_data())
+    else:
+        pair.write(client.send_chunk(b"rest\r\n", last=True))
+    pair.run()
+    assert client.state is pair.server.state is State.READY
+    (message,) = pair.messages
+    assert (message.mail, message.recipients, message.data) == (RESUMED, (), b"rest\r\n")
+
+
+def test_a_transaction_that_begins_anew() -> None:
+    pair = resumed()
+    pair.write(pair.client.send(RESUMED))
+    pair.run()
+    pair.reply(Reply(250, "ok"))
+    pair.run()
+    assert pair.client.state is pair.server.state is State.MAIL
+    assert pair.client.transaction is not None
+    assert not pair.client.transaction.is_resumed
+
+
+@pytest.mark.parametrize(
+    ("mail", "code", "settings"),
+    [
+        (Mail("a@example.com"), 355, {}),
+        (RESUMED, 354, {}),
+        (RESUMED, 350, {}),
+        (RESUMED, 355, {"lmtp": True}),
+    ],
+)
+def test_no_355_where_it_means_nothing(mail: Mail, code: int, settings: dict[str, Any]) -> None:
+    pair = resumed(**settings)
+    pair.write(pair.client.send(mail))
+    pair.run()
+    with pytest.raises(LocalProtocolError):
+        pair.reply(Reply(code, "6135"))
+    assert pair.server.state is State.READY
+    pair.client.receive_data(b"%d 6135\r\n" % code)
+    with pytest.raises(RemoteProtocolError):
+        pair.client.next_event()
+
+
+def test_no_353_for_recipients_that_nobody_knows() -> None:
+    connection = drive.server(Checkpoint(), Prdr())
+    drive.received(connection, "MAIL FROM:<> TRANSID=<a@b> PRDR")
+    connection.send(OFFSET)
+    drive.received(connection, "DATA")
+    connection.send(Reply(354, "go"))
+    connection.receive_data(b".\r\n")
+    connection.next_event()
+    with pytest.raises(LocalProtocolError):
+        connection.send(Reply(353, "no"))
+    connection.send(Reply(250, "ok"))
+    assert connection.state is State.READY
+
+
+@pytest.mark.parametrize(
+    ("reply", "offset"),
+    [
+        (OFFSET, 6135),
+        (Reply(355, "0"), 0),
+        (Reply(355, ["17", "18"]), 17),
+        (Reply(355, "x17"), None),
+        (Reply(355, "-17"), None),
+        (Reply(355, "1" * 21), None),
+        (Reply(355, "\u0661"), None),
+        (Reply(355, ""), None),
+        (Reply(250, "17"), None),
+    ],
+)
+def test_the_offset(reply: Reply, offset: int | None) -> None:
+    assert Checkpoint.offset(reply) == offset
 
 
 def test_utf8smtp_is_recognised_and_not_offered() -> None:

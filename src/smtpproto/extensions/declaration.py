@@ -51,13 +51,16 @@ class Row:
 class Transaction:
     """A mail transaction: there from the 2yz to MAIL until it ends (RFC 5321 3.3)."""
 
-    __slots__ = ("allows_utf8", "is_binary", "mail", "recipients")
+    __slots__ = ("allows_utf8", "is_binary", "is_resumed", "mail", "recipients")
 
     def __init__(self, mail: Mail, declared: Mapping[str, Parameter]) -> None:
         self.mail = mail
         """The MAIL that was accepted."""
         self.recipients: list[Rcpt] = []
         """The accepted RCPTs in their order, duplicates included."""
+        self.is_resumed = False
+        """True after a 3yz to MAIL: it was begun in another session, and has recipients that were
+        accepted there and do not stand in `recipients` (RFC 1845 3)."""
         self.allows_utf8 = False
         """True when its addresses may hold UTF-8 (RFC 6531 3.4)."""
         self.is_binary = False

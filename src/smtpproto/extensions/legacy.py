@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 
 from ..exceptions import InvalidValueError, Violation, shown
+from ..grammar import abnf
 from ..grammar.addresses import Path
 from ..grammar.commands import Command, Mail
 from ..grammar.encodings import decode_base64, encode_base64
 from ..grammar.parameters import Parameter, typed_value
+from ..grammar.replies import Reply
 from ..grammar.verbs import Onex as OnexCommand
 from ..grammar.verbs import Verb as VerbCommand
 from ..states import State
@@ -217,13 +219,40 @@ def parse_transaction_id(text: str) -> str:
 
 
 class Checkpoint(Extension):
-    """CHECKPOINT: an interrupted transaction has a name (RFC 1845).
+    """CHECKPOINT: an interrupted transaction has a name, and may be resumed (RFC 1845).
 
-    The 355 with which a server resumes one is not admitted: a transaction starts anew.
+    To MAIL with TRANSID, a server that remembers the transaction replies 355 with the number of
+    octets it has: the recipients stand, and the rest of the mail data is sent. Not in LMTP.
     """
 
     keyword = "CHECKPOINT"
     mail_parameters = (Parameter("TRANSID", parse_transaction_id, length=88, needs_value=True),)
+    rows = (
+        Row(
+            (State.READY,),
+            Mail,
+            State.MAIL,
+            State.RCPT,
+            State.READY,
+            exact=355,
+            parameter="TRANSID",
+        ),
+    )
+
+    @staticmethod
+    def offset(reply: Reply) -> int | None:
+        """Return how many octets of the mail data a 355 says the server has.
+
+        They are octets before transparency (RFC 1845 3).
+
+        Args:
+            reply: the reply to MAIL.
+
+        Returns:
+            The offset; None where the reply is another, or begins with no number.
+        """
+        word = reply.lines[0].split(" ")[0]
+        return int(word) if reply.code == 355 and abnf.NUMBER.fullmatch(word) else None
 
 
 class Verb(Extension):

@@ -152,9 +152,13 @@ class Session:
                 mail = self.transaction.mail
             if mail is None or step.parameter not in mail.parameters:
                 return None
-        if step.for_each and (command != _END or not self._recipients):
+        if step.for_each and (command != _END or not self._are_recipients_known):
             return None
         return step.intermediate
+
+    @property
+    def _are_recipients_known(self) -> bool:
+        return bool(self._recipients) and not (self.transaction and self.transaction.is_resumed)
 
     @property
     def _recipients(self) -> list[Rcpt]:
@@ -176,8 +180,9 @@ class Session:
     # NOTES has one of these for each command that changes more than the state; each is called with
     # a command of its own class.
 
-    def _note_mail(self, command: Any, _reply: Reply) -> None:
+    def _note_mail(self, command: Any, reply: Reply) -> None:
         self.transaction = Transaction(command, self._vocabulary.mail_parameters)
+        self.transaction.is_resumed = reply.code >= 300
 
     def _note_rcpt(self, command: Any, _reply: Reply) -> None:
         assert self.transaction is not None
