@@ -16,6 +16,7 @@ from ..grammar.addresses import Path
 from ..grammar.commands import Ehlo, Expn, Helo, Help, Lhlo, Mail, Rcpt, Vrfy
 from ..grammar.replies import Reply
 from ..proxy import ProxyHeader
+from ..sasl import Request
 from ..session.server import ServerConnection
 from ..tlsinfo import TLSInfo
 from ..values import value
@@ -57,13 +58,15 @@ class Peer:
             Unix socket, None where it is not known.
     """
 
-    __slots__ = ("_connection", "address", "proxy", "state", "transaction")
+    __slots__ = ("_connection", "address", "mechanism", "proxy", "state", "transaction")
 
     def __init__(self, address: Any = None) -> None:
         self.address = address
         """Where the client is: host and port first for TCP. Behind a proxy, what the proxy says."""
         self.proxy: ProxyHeader | None = None
         """What the proxy said of the client, where there is one (see ``serve(proxy=...)``)."""
+        self.mechanism: str | None = None
+        """How the client authenticates, or has: the SASL mechanism, as "SCRAM-SHA-256"."""
         self.state: Any = None
         """Free for the application."""
         self.transaction: Transaction | None = None
@@ -187,8 +190,12 @@ class Handler(Protocol):
     def on_ehlo(self, peer: Peer, hello: Ehlo | Helo | Lhlo, /) -> Any:
         """Look at the client's name. The extensions are announced by themselves."""
 
-    def on_auth(self, peer: Peer, mechanism: str, /) -> Any:
-        """Reserved: without it AUTH is not offered."""
+    def on_auth(self, peer: Peer, request: Request, /) -> Any:
+        """Answer a question of `smtpproto.sasl`, such as `VerifyPassword`; None refuses.
+
+        Without this hook AUTH is not offered. An exception is answered 454 4.7.0, and logged
+        without its text, which could hold a secret.
+        """
 
     def on_mail(self, peer: Peer, mail: Mail, /) -> Any:
         """Accept or refuse a sender."""
