@@ -10,11 +10,32 @@ import extension_drive as drive
 import pytest
 import server_drive
 
-from smtpproto import Reply, Signal
-from smtpproto.exceptions import InvalidValueError, Violation
-from smtpproto.extensions import Atrn, Auth, Etrn
+from smtpproto import (
+    ClientConnection,
+    CommandRejected,
+    ConnectionClosed,
+    Data,
+    Ehlo,
+    Limits,
+    Mail,
+    Noop,
+    Quit,
+    Rcpt,
+    Reply,
+    ServerConnection,
+    Signal,
+    TLSInfo,
+)
+from smtpproto.exceptions import (
+    InvalidValueError,
+    LocalProtocolError,
+    RemoteProtocolError,
+    Violation,
+)
+from smtpproto.extensions import Atrn, Auth, Etrn, Size
 from smtpproto.grammar.verbs import Atrn as AtrnCommand
 from smtpproto.grammar.verbs import Etrn as EtrnCommand
+from smtpproto.testing import ConnectionPair
 
 ARGUMENT = (Violation.ARGUMENT_SYNTAX, 501, "5.5.4")
 SEQUENCE = (Violation.BAD_SEQUENCE, 503, "5.5.1")
@@ -83,8 +104,124 @@ def test_atrn(line: str, command: AtrnCommand) -> None:
     assert client.state.name == "REVERSED"
 
 
-def authenticated_client() -> Any:
-    client = drive.client("ATRN", "AUTH PLAIN")
+def turned(**settings: Any) -> tuple[ServerConnection, ClientConnection]:
+    """Return the provider and the customer after a 250 to ATRN."""
+    provider = drive.server(Atrn(), authenticated=True, **settings)
+    provider.identity = "example.org"
+    drive.received(provider, "ATRN example.org")
+    customer = authenticated_client(**settings)
+    customer.send(AtrnCommand(["example.org"]))
+    client_drive.answered(customer, provider.send(Reply(250, "reversing")))
+    return provider, customer
+
+
+def test_the_roles_turn() -> None:
+    tls = TLSInfo("TLSv1.3")
+    limits = Limits(reply_lines=5)
+    provider, customer = turned(tls=tls, limits=limits)
+    sender = provider.reverse()
+    taker = customer.reverse("example.org", extensions=[Size(1000)])
+    assert (sender.tls, sender.identity, sender.is_authenticated) == (tls, "example.org", False)
+    assert (taker.tls, taker.identity, taker.is_authenticated) == (tls, None, False)
+    assert sender.announced == taker.announced == {}
+    # RFC 2645 6: the customer greets, and the provider says EHLO.
+    pair = ConnectionPair(taker, sender, segment="bytewise")
+    pair.run()
+    pair.write(sender.send(Ehlo("example.net")))
+    pair.run()
+    assert sender.announced == {"SIZE": 1000}
+    for command in (Mail("a@example.com"), Rcpt("b@example.org"), Data()):
+        pair.write(sender.send(command))
+        pair.run()
+    pair.write(sender.send_mail_data(b"mail") + sender.end_mail_data())
+    pair.run()
+    assert pair.messages[0].data == b"mail\r\n"
+    sender.send(Noop())
+    with pytest.raises(RemoteProtocolError, match="5 lines"):
+        client_drive.feed(sender, b"250-a\r\n" * 6)
+
+
+def test_a_connection_that_has_turned_is_spent() -> None:
+    provider, customer = turned()
+    for code in (250, 421):
+        with pytest.raises(LocalProtocolError):
+            provider.send(Reply(code, "bye"))
+    with pytest.raises(LocalProtocolError):
+        customer.send(Quit())
+    with pytest.raises(LocalProtocolError, match="behind a reversal"):
+        provider.receive_data(b"220 ready\r\n")
+    provider.reverse()
+    customer.reverse("example.org")
+    for each in (provider, customer):
+        assert each.state.name == "CLOSED"
+        assert each.next_event() == ConnectionClosed(True)
+        with pytest.raises(LocalProtocolError):
+            each.receive_data(b"x")
+    with pytest.raises(LocalProtocolError):
+        provider.send(Reply(421, "bye"))
+    with pytest.raises(LocalProtocolError):
+        customer.send(Quit())
+    with pytest.raises(LocalProtocolError, match="once, in state REVERSED"):
+        provider.reverse()
+    with pytest.raises(LocalProtocolError, match="once, in state REVERSED"):
+        customer.reverse("example.org")
+
+
+@pytest.mark.parametrize("place", ["READY", "RCPT", "DATA"])
+def test_no_turn_where_none_was_agreed(place: str) -> None:
+    with pytest.raises(LocalProtocolError, match="not in state " + place):
+        server_drive.PLACES[place]().reverse()
+    with pytest.raises(LocalProtocolError, match="not in state " + place):
+        client_drive.PLACES[place]().reverse("example.org")
+
+
+def test_input_behind_atrn_ends_the_session() -> None:
+    """It would pass for the greeting of the customer."""
+    connection = drive.server(Atrn(), authenticated=True)
+    event = server_drive.event_of(connection, b"ATRN\r\n220 forged\r\n")
+    assert isinstance(event, CommandRejected)
+    assert (event.violation, event.closes) == (Violation.INPUT_BEHIND_REVERSAL, True)
+    assert event.default_reply.code == 554
+    connection.send(event.default_reply)
+    assert connection.state.name == "CLOSED"
+
+
+def test_no_input_is_taken_until_atrn_is_answered() -> None:
+    connection = drive.server(Atrn(), authenticated=True)
+    drive.received(connection, "ATRN")
+    with pytest.raises(LocalProtocolError):
+        connection.receive_data(b"220 early\r\n")
+    connection.send(Reply(450, "no"))
+    assert server_drive.talk(connection, b"NOOP\r\n").codes == [250]
+
+
+@pytest.mark.parametrize("octets", [b"2", b"220 mine\r\n", b"421 no\r\n"])
+@pytest.mark.parametrize("together", [True, False])
+def test_input_behind_the_reply_to_atrn(octets: bytes, together: bool) -> None:
+    client = authenticated_client()
+    client.send(AtrnCommand())
+    if together:
+        client.receive_data(b"250 turn\r\n" + octets)
+        with pytest.raises(RemoteProtocolError) as caught:
+            client.next_event()
+    else:
+        client_drive.answered(client, b"250 turn\r\n")
+        client.receive_data(octets)
+        with pytest.raises(RemoteProtocolError) as caught:
+            client.reverse("example.org")
+    assert caught.value.violation is Violation.INPUT_BEHIND_REVERSAL
+    assert client.state.name == "ERROR"
+
+
+def test_the_end_instead_of_the_turn() -> None:
+    provider, customer = turned()
+    provider.receive_eof()
+    customer.receive_eof()
+    assert provider.next_event() == customer.next_event() == ConnectionClosed(False)
+
+
+def authenticated_client(**settings: Any) -> Any:
+    client = drive.client("ATRN", "AUTH PLAIN", **settings)
     client.send(drive.client_drive.Auth("PLAIN", b"\0a\0b"))
     client_drive.answered(client, b"235 ok\r\n")
     return client

@@ -17,6 +17,7 @@ from smtpproto import (
     State,
     recommended_timeout,
 )
+from smtpproto.grammar.verbs import Atrn, BurlLast
 
 
 @pytest.mark.parametrize("state", State)
@@ -37,6 +38,8 @@ def test_a_server_waits_five_minutes(state: State) -> None:
         (EndOfMailData(Rcpt("a@b.example")), 10),
         (Bdat(1), 5),
         (Bdat(1, True), 10),
+        (BurlLast("imap:x"), 10),
+        (Atrn(), 10),  # RFC 2645 5.2.1
         (None, 5),
     ],
 )

@@ -46,6 +46,7 @@ class Violation(enum.Enum):
     TLS_REQUIRED = "TLS required"
     AUTH_REQUIRED = "authentication required"
     INPUT_BEHIND_STARTTLS = "input behind STARTTLS"
+    INPUT_BEHIND_REVERSAL = "input behind the turn of the roles"
     WRONG_PROTOCOL = "another protocol"
     BASE64 = "base64"
     AUTH_CANCELLED = "authentication cancelled"

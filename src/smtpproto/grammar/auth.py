@@ -102,6 +102,7 @@ class EndOfMailData(Command):
     """Stands for the end of mail data: what the last reply of a transaction answers."""
 
     ends_group: ClassVar[bool] = False
+    reply_timeout: ClassVar[float] = 600.0
     recipient: Command | None = None
     """In LMTP, and after a 353 of PRDR: the `Rcpt` that the reply is for."""
     final: bool = False

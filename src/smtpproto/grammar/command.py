@@ -76,6 +76,8 @@ class Command:
     """True when the argument may hold UTF-8 (RFC 6531 3.7.4)."""
     long_line: ClassVar[bool] = False
     """True when the line may be as long as ``Limits.auth_line`` allows (RFC 4954 4)."""
+    reply_timeout: ClassVar[float] = 300.0
+    """Seconds that a client should wait for the reply at least (RFC 5321 4.5.3.2)."""
     default_reply: ClassVar[Reply | None] = None
     """What a server without an opinion answers; None where policy is needed."""
 

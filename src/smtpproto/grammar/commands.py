@@ -105,6 +105,7 @@ class Data(Command):
     """DATA: mail data follows once the reply is 354 (RFC 5321 4.1.1.4)."""
 
     verb = "DATA"
+    reply_timeout = 120.0
     default_reply = Reply(354, "end data with <CRLF>.<CRLF>")
 
 

@@ -73,6 +73,7 @@ class Atrn(Command):
     """
 
     verb = "ATRN"
+    reply_timeout = 600.0  # RFC 2645 5.2.1
     domains: Final[tuple[str, ...]]
 
     def __init__(self, domains: Iterable[str] = ()) -> None:

@@ -35,6 +35,7 @@ from ..tlsinfo import TLSInfo
 from .refusals import (
     AUTH_REQUIRED,
     CHUNK_FAILED,
+    INPUT_BEHIND_REVERSAL,
     INPUT_BEHIND_STARTTLS,
     LINE_TOO_LONG,
     TLS_REQUIRED,
@@ -67,7 +68,7 @@ class Admission(Session):
         "_longest",
         "_require_auth",
         "_require_tls",
-        "_tls_due",
+        "_turns",
     )
 
     def __init__(
@@ -99,7 +100,8 @@ class Admission(Session):
         self._has_policy = require_tls or require_auth or limits.commands is not None
         self._command_line = command_line_limit(offered, limits)
         self._longest = self._command_line - 2
-        self._tls_due = False
+        # What follows is not for this connection, if the command that is due succeeds.
+        self._turns = False
         self._idle = self._commands = self._failed_auth = 0
 
     def offers(self) -> dict[str, str]:
@@ -205,7 +207,13 @@ def _at_rcpt(_command: Command, session: Admission) -> None:
 def _at_starttls(_command: Command, session: Admission) -> None:
     if len(session._buffer):
         raise error_of(INPUT_BEHIND_STARTTLS)
-    session._tls_due = True
+    session._turns = True
+
+
+def _at_reversal(_command: Command, session: Admission) -> None:
+    if len(session._buffer):
+        raise error_of(INPUT_BEHIND_REVERSAL)
+    session._turns = True
 
 
 def _at_auth(_command: Command, session: Admission) -> None:
@@ -221,7 +229,10 @@ def _at_idle(_command: Command, session: Admission) -> None:
 
 Admission._conditions = (
     (Rcpt, _at_rcpt),
-    (StartTLS, _at_starttls),
     (Auth, _at_auth),
     *((command, _at_idle) for command in _IDLE),
+)
+Admission._conditions_of_states = (
+    (State.TLS, _at_starttls),
+    (State.REVERSED, _at_reversal),
 )

@@ -22,7 +22,8 @@ from .refusals import forbidden, reply_octets
 from .session import NO_TRANSACTION, NOTES
 from .table import Step
 
-_READS_NO_COMMANDS = frozenset((State.DATA, State.AUTH, State.TLS, State.CLOSED))
+_SAYS_NOTHING = frozenset((State.TLS, State.REVERSED, State.CLOSED))
+_READS_NO_COMMANDS = _SAYS_NOTHING | {State.DATA, State.AUTH}
 # To enter these, or to leave those above, takes more than a new row.
 _SETTLED = NO_TRANSACTION | _READS_NO_COMMANDS
 
@@ -133,7 +134,7 @@ class Answering(Admission):
         before = self.state
         closes = self._closes
         self._due = None
-        self._refusal = self._closes = self._tls_due = False
+        self._refusal = self._closes = self._turns = False
         self._failed_auth += type(due) is Auth or before is State.AUTH
         if closes:
             self._close(clean=False)
@@ -142,7 +143,7 @@ class Answering(Admission):
         return octets
 
     def _send_421(self, reply: Reply) -> bytes:
-        if reply.code != 421 or self.state in (State.TLS, State.CLOSED):
+        if reply.code != 421 or self.state in _SAYS_NOTHING:
             raise forbidden("no reply: none is due, and only a 421 comes unasked", reply)
         octets = self._encode(reply, self._due)
         self._close(clean=False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..exceptions import (
     InvalidValueError,
@@ -21,12 +21,19 @@ from ..exceptions import (
 )
 from ..extensions import KNOWN
 from ..extensions.declaration import Extension, Transaction
-from ..framing import BadLine, LineEndings, LineEndingWriter, LineReader, MailDataWriter
+from ..framing import (
+    BadLine,
+    LineEndings,
+    LineEndingWriter,
+    LineReader,
+    MailDataWriter,
+    ReceivedPolicy,
+)
 from ..grammar.auth import Auth, AuthResponse, EndOfMailData, Greeting
 from ..grammar.command import Command
 from ..grammar.commands import Bdat, Data, Mail, Rcpt, Rset
 from ..grammar.encodings import decode_base64
-from ..grammar.leniency import DEFAULT_LENIENCY
+from ..grammar.leniency import DEFAULT_LENIENCY, Leniency
 from ..grammar.parameters import Parameter
 from ..grammar.replies import Reply, ReplyParser
 from ..limits import DEFAULT_LIMITS, Limits
@@ -36,6 +43,9 @@ from ..values import value
 from .events import ConnectionClosed, ReplyReceived, Signal
 from .session import COMMAND_LINE, Session, check_utf8, in_order
 from .table import Step
+
+if TYPE_CHECKING:
+    from .server import ServerConnection
 
 ClientEvent = (
     Literal[Signal.NEED_DATA, Signal.NEED_COMMAND, Signal.NEED_TLS]
@@ -388,6 +398,45 @@ class ClientConnection(Session):
             raise _local("a handshake before anything else was received")
         super().tls_established(info)
 
+    def reverse(
+        self,
+        hostname: str,
+        *,
+        extensions: Iterable[Extension] = (),
+        leniency: Leniency = DEFAULT_LENIENCY,
+        received: ReceivedPolicy = "reject",
+    ) -> ServerConnection:
+        """Go on as the server, after a 250 to ATRN (RFC 2645 5.3): the greeting is due.
+
+        TLS and limits go over to it; whom the client authenticated as does not, since the client
+        there has not. This connection is closed.
+
+        Args:
+            hostname: as for `ServerConnection`.
+            extensions: as for `ServerConnection`.
+            leniency: as for `ServerConnection`.
+            received: as for `ServerConnection`.
+
+        Raises:
+            LocalProtocolError: the roles have not turned, or the connection was given already.
+            RemoteProtocolError: the server sent something behind its reply.
+        """
+        from .server import ServerConnection  # which needs this module, too
+
+        self._refuse_unread()
+        self._check_reversed()
+        server = ServerConnection(
+            hostname,
+            extensions=extensions,
+            limits=self._limits,
+            leniency=leniency,
+            tls=self.tls,
+            received=received,
+        )
+        self._eof = True
+        self._enter(State.CLOSED)
+        return server
+
     @property
     def _is_unread(self) -> bool:
         """True when octets have come that have not become a reply yet."""
@@ -424,15 +473,16 @@ class ClientConnection(Session):
         return None
 
     def _check_unasked(self) -> None:
-        """Let nothing pass but a 421 where no command is outstanding, and before TLS not even that.
+        """Let nothing pass but a 421 where no command is outstanding, or where the side changes.
 
         Raises:
             RemoteProtocolError: the input starts otherwise.
         """
-        if self.state is State.TLS:
+        violation = _SENDS_NOTHING.get(self.state)
+        if violation is not None:
             raise RemoteProtocolError(
-                "nothing expected between the 220 to STARTTLS and the handshake",
-                Violation.INPUT_BEHIND_STARTTLS,
+                "nothing expected behind the reply before the handshake, or the turn of the roles",
+                violation,
             )
         start = self._buffer.peek(3)
         if not (self._replies.is_within_reply or b"421".startswith(start)):
@@ -468,7 +518,7 @@ class ClientConnection(Session):
             more = outstanding and isinstance(outstanding[0], EndOfMailData)
             if not (more and isinstance(command, EndOfMailData)):
                 self._apply(command, step, reply)
-        if self.state is State.TLS and self._is_unread:
+        if self.state in _SENDS_NOTHING and self._is_unread:
             self._check_unasked()
         challenge = _challenge(reply) if self.state is State.AUTH else None
         return ReplyReceived(command, reply, challenge)
@@ -541,6 +591,13 @@ class ClientConnection(Session):
         self._closed = ConnectionClosed(clean, tuple(self._outstanding))
         self._enter(State.CLOSED)
         return self._closed
+
+
+# Where the stream changes sides: what comes now is not for this connection.
+_SENDS_NOTHING: Mapping[State, Violation] = {
+    State.TLS: Violation.INPUT_BEHIND_STARTTLS,
+    State.REVERSED: Violation.INPUT_BEHIND_REVERSAL,
+}
 
 
 def _challenge(reply: Reply) -> bytes | None:

@@ -49,6 +49,10 @@ TOO_MANY_AUTH_FAILURES = Refusal(
 INPUT_BEHIND_STARTTLS = Refusal(
     Violation.INPUT_BEHIND_STARTTLS, Reply(554, "no input expected behind STARTTLS", "5.5.1")
 )
+INPUT_BEHIND_REVERSAL = Refusal(
+    Violation.INPUT_BEHIND_REVERSAL,
+    Reply(554, "no input expected where the roles turn", "5.5.1"),
+)
 TLS_REQUIRED = Refusal(Violation.TLS_REQUIRED, Reply(530, "STARTTLS expected first", "5.7.0"))
 AUTH_REQUIRED = Refusal(Violation.AUTH_REQUIRED, Reply(530, "AUTH expected first", "5.7.0"))
 CHUNK_FAILED = Refusal(
@@ -81,8 +85,7 @@ BAD_CONTENT: Mapping[Violation, Refusal] = {
 
 def ends_session(refusal: Refusal) -> bool:
     """Tell whether the session is over after `refusal`, whatever it refuses."""
-    behind_starttls = refusal.violation is Violation.INPUT_BEHIND_STARTTLS
-    return refusal.reply.code == 421 or behind_starttls
+    return refusal.reply.code == 421 or refusal in (INPUT_BEHIND_STARTTLS, INPUT_BEHIND_REVERSAL)
 
 
 def refusal_by_first_word(line: bytes, refusal: Refusal) -> Refusal:

@@ -13,11 +13,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final, Literal
 
 from ..exceptions import InvalidValueError, LocalProtocolError, Violation
+from ..extensions import KNOWN
 from ..extensions.declaration import Extension
 from ..framing import (
     BadLine,
     ChunkReader,
     ContentCheck,
+    LineEndings,
     LineReader,
     MailDataReader,
     ReceivedPolicy,
@@ -32,6 +34,7 @@ from ..tlsinfo import TLSInfo
 from ..values import value
 from .admission import HELLOS, exceeds
 from .answering import Answering
+from .client import ClientConnection
 from .defaults import DEFAULTS, check_hostname
 from .events import (
     AuthResponseReceived,
@@ -198,8 +201,8 @@ class ServerConnection(Answering):
             problem = "at least one octet expected; the end of the stream is receive_eof()"
         elif self._eof:
             problem = "no octets expected after receive_eof()"
-        elif self._tls_due:
-            problem = "no octets expected between STARTTLS and tls_established()"
+        elif self._turns:
+            problem = "no octets expected from STARTTLS to tls_established(), nor behind a reversal"
         elif len(self._buffer) + len(data) > self._limits.pipelined_input:
             problem = (
                 f"at most {self._limits.pipelined_input} octets are held while a reply is due: "
@@ -321,6 +324,9 @@ class ServerConnection(Answering):
     def _read_tls(self) -> ServerEvent:
         return self._nothing() if self._eof else Signal.NEED_TLS
 
+    def _read_nothing(self) -> ServerEvent:
+        return self._nothing()
+
     def _read_closed(self) -> ServerEvent:
         assert self._closed is not None
         return self._closed
@@ -339,7 +345,7 @@ class ServerConnection(Answering):
         if state is State.DATA:
             self._check = self._new_check()
             self._mail_data = MailDataReader(self._check)
-        elif state is State.TLS:
+        elif state is State.TLS or state is State.REVERSED:
             self._is_deaf = True
         elif state is State.CLOSED:
             self._closed = self._closed or ConnectionClosed(clean=True)
@@ -452,8 +458,33 @@ class ServerConnection(Answering):
     def tls_established(self, info: TLSInfo | None = None) -> None:
         """Go on under TLS; see `Session.tls_established`."""
         super().tls_established(info)
-        self._tls_due = False
+        self._turns = False
         self._is_deaf = self._eof
+
+    def reverse(
+        self,
+        *,
+        extensions: Iterable[Extension] = KNOWN,
+        line_endings: LineEndings = "normalise",
+    ) -> ClientConnection:
+        """Go on as the client, after a 250 to ATRN (RFC 2645 5.3): the peer gives the greeting.
+
+        TLS, identity and limits go over to it. This connection is closed.
+
+        Args:
+            extensions: as for `ClientConnection`.
+            line_endings: as for `ClientConnection`.
+
+        Raises:
+            LocalProtocolError: the roles have not turned, or the connection was given already.
+        """
+        self._check_reversed()
+        client = ClientConnection(
+            extensions=extensions, limits=self._limits, tls=self.tls, line_endings=line_endings
+        )
+        client.identity = self.identity
+        self._enter(State.CLOSED)
+        return client
 
 
 # Where no commands are read.
@@ -461,5 +492,6 @@ _READERS: Mapping[State, Callable[[ServerConnection], ServerEvent]] = {
     State.DATA: ServerConnection._read_mail_data,
     State.AUTH: ServerConnection._read_auth_response,
     State.TLS: ServerConnection._read_tls,
+    State.REVERSED: ServerConnection._read_nothing,
     State.CLOSED: ServerConnection._read_closed,
 }

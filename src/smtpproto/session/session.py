@@ -60,6 +60,8 @@ class Session:
 
     # What a side holds against commands beside the table and the extensions' checks.
     _conditions: ClassVar[tuple[tuple[type[Command], Check], ...]] = ()
+    # The same for commands of which the success leads to a state.
+    _conditions_of_states: ClassVar[tuple[tuple[State, Check], ...]] = ()
 
     __slots__ = (
         "_buffer",
@@ -218,6 +220,7 @@ class Session:
         )
         facilities = _facilities(
             self._conditions,
+            self._conditions_of_states,
             self._extensions,
             extensions,
             self._refused,
@@ -237,6 +240,18 @@ class Session:
         self.transaction = None
         self.keywords = NOTHING
         self._use(())
+
+    def _check_reversed(self) -> None:
+        """Refuse to give the connection of the other role.
+
+        Raises:
+            LocalProtocolError: the roles have not turned, or its connection was given.
+        """
+        if self.state is not State.REVERSED:
+            raise LocalProtocolError(
+                f"reverse() expected once, in state REVERSED, not in state {self.state.name}",
+                Violation.LOCAL_STATE,
+            )
 
     def tls_established(self, info: TLSInfo | None = None) -> None:
         """Go on under TLS: after STARTTLS, or before the greeting for implicit TLS (RFC 8314).
@@ -267,6 +282,7 @@ class Session:
 @lru_cache(maxsize=128)
 def _facilities(
     conditions: tuple[tuple[type[Command], Check], ...],
+    conditions_of_states: tuple[tuple[State, Check], ...],
     known: tuple[Extension, ...],
     in_force: tuple[Extension, ...],
     refused: frozenset[type[Command]],
@@ -278,6 +294,7 @@ def _facilities(
 
     Args:
         conditions: what a side holds against commands of its own accord.
+        conditions_of_states: the same against commands that lead to these states.
         known: all its extensions: their verbs are parsed whether in force or not.
         in_force: those that were announced.
         refused: verbs that are never in force.
@@ -285,11 +302,14 @@ def _facilities(
         leniency: as for the connection.
         limits: as for the connection.
     """
+    rows = tuple(row for extension in in_force for row in extension.rows)
     mail: dict[str, Parameter] = {}
     rcpt: dict[str, Parameter] = {}
     checks: dict[type[Command], tuple[Check, ...]] = {
         command: (condition,) for command, condition in conditions
     }
+    for state, condition in conditions_of_states:
+        checks.update((row.command, (condition,)) for row in rows if row.success is state)
     for extension in in_force:
         mail.update((parameter.keyword, parameter) for parameter in extension.mail_parameters)
         rcpt.update((parameter.keyword, parameter) for parameter in extension.rcpt_parameters)
@@ -299,7 +319,6 @@ def _facilities(
     hellos = (Lhlo,) if lmtp else (Ehlo, Helo)
     vocabulary = Vocabulary((*BASE_VERBS, *hellos, *verbs, *refused), mail, rcpt, leniency, limits)
     usable = {verb for extension in in_force for verb in extension.verbs}
-    rows = tuple(row for extension in in_force for row in extension.rows)
     table = build_table(rows, lmtp, refused)
     return _Facilities(vocabulary, table, checks, (frozenset(verbs) - usable) | refused)
 

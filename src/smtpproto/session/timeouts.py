@@ -3,20 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal
 
 from ..grammar.auth import EndOfMailData
-from ..grammar.commands import Command, Data
+from ..grammar.commands import Command
 from ..states import State
 
 Role = Literal["client", "server"]
 
-_MINUTE = 60.0
-_SERVER = 5 * _MINUTE
-_USUAL = 5 * _MINUTE
-_DATA_BLOCK = 3 * _MINUTE
-_CLIENT: Mapping[type[Command], float] = {Data: 2 * _MINUTE, EndOfMailData: 10 * _MINUTE}
+_USUAL = 300.0
+_DATA_BLOCK = 180.0
 
 
 def recommended_timeout(role: Role, state: State, command: Command | None = None) -> float:
@@ -28,11 +24,11 @@ def recommended_timeout(role: Role, state: State, command: Command | None = None
         command: client: the oldest command without a reply; None when none is outstanding.
     """
     if role == "server":
-        return _SERVER
+        return _USUAL
     if command is None and state is State.DATA:
         return _DATA_BLOCK
     if command is None:
         return _USUAL
     if command.ends_mail_data():
-        return _CLIENT[EndOfMailData]
-    return _CLIENT.get(type(command), _USUAL)
+        return EndOfMailData.reply_timeout
+    return command.reply_timeout
