@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: MIT
 """The client's side of a session: commands to octets, octets to replies.
 
-Decides which command may be sent now, alone or behind others in a group (RFC 2920), and which
-command each reply answers. Sends nothing by itself and tries nothing again.
+Decides which command each reply answers, and what it changes. Sends nothing by itself and tries
+nothing again.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..exceptions import (
     InvalidValueError,
@@ -20,7 +19,7 @@ from ..exceptions import (
     shown,
 )
 from ..extensions import KNOWN
-from ..extensions.declaration import Extension, Transaction
+from ..extensions.declaration import Extension
 from ..framing import (
     BadLine,
     LineEndings,
@@ -29,19 +28,18 @@ from ..framing import (
     MailDataWriter,
     ReceivedPolicy,
 )
-from ..grammar.auth import Auth, AuthResponse, EndOfMailData, Greeting
+from ..grammar.auth import AuthResponse, EndOfMailData
 from ..grammar.command import Command
 from ..grammar.commands import Bdat, Data, Mail, Rcpt, Rset
 from ..grammar.encodings import decode_base64
 from ..grammar.leniency import DEFAULT_LENIENCY, Leniency
-from ..grammar.parameters import Parameter
 from ..grammar.replies import Reply, ReplyParser
 from ..limits import DEFAULT_LIMITS, Limits
 from ..states import State
 from ..tlsinfo import TLSInfo
-from ..values import value
 from .events import ConnectionClosed, ReplyReceived, Signal
-from .session import COMMAND_LINE, Session, check_utf8, in_order
+from .grouping import Grouping, local_error
+from .session import check_utf8, in_order
 from .table import Step
 
 if TYPE_CHECKING:
@@ -54,17 +52,7 @@ ClientEvent = (
 )
 
 
-@value
-class _Facts:
-    """What an extension's check looks at: the session as it will be when the command arrives."""
-
-    tls: TLSInfo | None
-    is_authenticated: bool
-    transaction: Transaction | None
-    announced: Mapping[str, Any]
-
-
-class ClientConnection(Session):
+class ClientConnection(Grouping):
     """One session, seen from the client.
 
     Args:
@@ -92,13 +80,7 @@ class ClientConnection(Session):
         self._line_endings = line_endings
         self._lines = LineReader(limits.reply_line, limits.reply_line)
         self._replies = ReplyParser(limits)
-        self._outstanding: deque[Command] = deque((Greeting(),))
-        # Where the session stands, and in which transaction, if all that is outstanding succeeds.
-        self._projected = self.state
-        self._projected_transaction: Transaction | None = None
-        self._refused_since = False
         self._mail_data: MailDataWriter | None = None
-        self._chunks: LineEndingWriter | None = None
         self.needs_reset = False
         """True after a refused BDAT LAST: RSET must be the next command (RFC 3030 2), since the
         server may not be between transactions, as we are. Not to be set."""
@@ -107,16 +89,6 @@ class ClientConnection(Session):
 
     # --- what may be sent ----------------------------------------------------------------------
 
-    @property
-    def may_group(self) -> bool:
-        """True when the server announced that commands may come in groups (RFC 2920)."""
-        return any(extension.allows_groups for extension in self._in_force)
-
-    @property
-    def outstanding(self) -> tuple[Command, ...]:
-        """What has been sent and not been answered, oldest first."""
-        return tuple(self._outstanding)
-
     def discard(self, keyword: str) -> None:
         """Treat an announced extension as if it had not been: for a server that has it wrong.
 
@@ -124,7 +96,7 @@ class ClientConnection(Session):
             LocalProtocolError: replies are awaited, or the session is not between transactions.
         """
         if self._outstanding or self.state is not State.READY:
-            raise _local(f"to discard {keyword} between transactions")
+            raise local_error(f"to discard {keyword} between transactions")
         rest = {name: texts for name, texts in self.keywords.items() if name != keyword.upper()}
         self._announce(MappingProxyType(rest))
 
@@ -141,7 +113,7 @@ class ClientConnection(Session):
             RemoteProtocolError: the server sent what no command had asked for.
         """
         if isinstance(command, Bdat):
-            raise _local("send_chunk() is the way to send BDAT")
+            raise local_error("send_chunk() is the way to send BDAT")
         self._refuse_unread()
         step = self._admit(command)
         line = command.encode(self._vocabulary)
@@ -149,7 +121,7 @@ class ClientConnection(Session):
             check_utf8(command, self._vocabulary, self._projected_transaction)
         self._check_length(command, line)
         if len(octets) != command.octets():
-            raise _local(f"{command.octets()} octets behind {command.verb}, not {len(octets)}")
+            raise local_error(f"{command.octets()} octets behind {command.verb}, not {len(octets)}")
         if self._chunks is not None:
             self._refuse_beside_chunks(command, self._chunks)
         if isinstance(command, Mail):
@@ -159,110 +131,6 @@ class ClientConnection(Session):
         self._outstanding.append(command)
         self._project(step, command)
         return line + octets
-
-    def _refuse_beside_chunks(self, command: Command, chunks: LineEndingWriter) -> None:
-        if isinstance(command, Data):
-            raise _local("send_chunk() for the rest of a message that it began (RFC 3030 2)")
-        if command.carries_mail_data and chunks.holds_cr:
-            raise _local(f"send_chunk() of the LF behind a CR at its end before {command.verb}")
-
-    def _admit(self, command: Command) -> Step:
-        """Return the step `command` takes in the projected state.
-
-        Raises:
-            LocalProtocolError: it may not be sent now.
-        """
-        kind = type(command)
-        if self._refused_since or not self._outstanding:
-            self._project_anew()
-        state = self._projected
-        step = self._table[state].get(kind)
-        if kind in self._not_in_force and self.hello is not None:
-            raise LocalProtocolError(
-                f"{kind.__name__} needs an extension that the server has not announced",
-                Violation.NOT_OFFERED,
-            )
-        if step is None:
-            raise LocalProtocolError(
-                f"a command that state {state.name} admits expected, not {kind.__name__}",
-                Violation.BAD_SEQUENCE,
-            )
-        if self._outstanding:
-            self._admit_in_group(command)
-        if isinstance(command, Mail | Rcpt):
-            self._refuse_parameters(command)
-        transaction = self._projected_transaction
-        if kind in self._checks:
-            facts = _Facts(self.tls, self.is_authenticated, transaction, self.announced)
-            for check in self._checks[kind]:
-                check(command, facts)
-        return step
-
-    def _project(self, step: Step, command: Command) -> None:
-        """Go on to where the session stands if `command` succeeds."""
-        ends = command.ends_mail_data()
-        state = State.READY if ends else step.success or step.intermediate or step.failure
-        self._projected = state
-        if isinstance(command, Mail):
-            self._projected_transaction = Transaction(command, self._vocabulary.mail_parameters)
-        elif state is State.READY:
-            self._projected_transaction = None
-
-    def _project_anew(self) -> None:
-        """Begin again at the real state: a refusal has made another future of the group."""
-        self._refused_since = False
-        self._projected = self.state
-        self._projected_transaction = self.transaction
-        for waiting in self._outstanding:
-            step = self._table[self._projected].get(type(waiting))
-            if step is not None:
-                self._project(step, waiting)
-
-    def _admit_in_group(self, command: Command) -> None:
-        last = self._outstanding[-1]
-        # The mail data may be the first of a group, before MAIL (RFC 2920 3.1).
-        if last.ends_group or not self.may_group:
-            raise LocalProtocolError(
-                f"the reply to {last.verb or type(last).__name__} is awaited before "
-                f"{command.verb} may be sent (RFC 2920 3.1)",
-                Violation.BAD_SEQUENCE,
-            )
-        # How many replies BDAT LAST has in LMTP depends on those to RCPT (RFC 2033 4.2).
-        is_counted = self.lmtp and command.ends_mail_data()
-        # After refusals only, BDAT LAST ends no transaction, and the next message would join it.
-        may_join = isinstance(command, Mail) and last.carries_mail_data
-        if (is_counted or may_join) and any(isinstance(sent, Rcpt) for sent in self._outstanding):
-            raise LocalProtocolError(
-                f"the replies to RCPT are awaited before {command.verb} may be sent",
-                Violation.BAD_SEQUENCE,
-            )
-
-    def _refuse_parameters(self, command: Mail | Rcpt) -> None:
-        """Refuse parameters of extensions that are not in force (RFC 5321 4.1.1.2, 4.1.1.3)."""
-        for keyword in command.parameters:
-            if keyword not in self._declared(command):
-                raise LocalProtocolError(
-                    f"{keyword} needs an extension that the server has not announced",
-                    Violation.PARAMETER_UNKNOWN,
-                )
-
-    def _declared(self, command: Command) -> Mapping[str, Parameter]:
-        """Return the parameters that `command` may have."""
-        if isinstance(command, Mail):
-            return self._vocabulary.mail_parameters
-        return self._vocabulary.rcpt_parameters if isinstance(command, Rcpt) else {}
-
-    def _check_length(self, command: Command, line: bytes) -> None:
-        # An initial response must fit the usual line (RFC 4954 4), a response need not.
-        if command.long_line and not isinstance(command, Auth):
-            most = self._limits.auth_line
-        else:
-            most = COMMAND_LINE + sum(p.length for p in self._declared(command).values())
-        if len(line) > most:
-            raise LocalProtocolError(
-                f"{command.verb or 'line'} of at most {most} octets expected, not {len(line)}",
-                Violation.LINE_TOO_LONG,
-            )
 
     def _refuse_unread(self) -> None:
         """Refuse to send while unasked input waits: it must not answer what is sent now.
@@ -279,7 +147,7 @@ class ClientConnection(Session):
         except RemoteProtocolError as error:
             self._fail(error)
             raise
-        raise _local("next_event() first: the server sent a 421")
+        raise local_error("next_event() first: the server sent a 421")
 
     # --- mail data -----------------------------------------------------------------------------
 
@@ -296,7 +164,7 @@ class ClientConnection(Session):
         self._refuse_unread()
         writer = self._data_writer()
         if self.transaction is None:
-            raise _local("end_mail_data() alone: no recipient was accepted (RFC 2920 3.1)")
+            raise local_error("end_mail_data() alone: no recipient was accepted (RFC 2920 3.1)")
         return writer.write(data)
 
     def end_mail_data(self) -> bytes:
@@ -364,7 +232,7 @@ class ClientConnection(Session):
             LocalProtocolError: no octets, or octets after the end. Nothing has been taken.
         """
         if not data or self._eof:
-            raise _local("octets before the end of the stream, which is receive_eof()")
+            raise local_error("octets before the end of the stream, which is receive_eof()")
         if self._closed is None and self._error is None:
             self._buffer.append(data if isinstance(data, bytes) else bytes(data))
 
@@ -395,7 +263,7 @@ class ClientConnection(Session):
     def tls_established(self, info: TLSInfo | None = None) -> None:
         """Go on under TLS; see `Session.tls_established`."""
         if self._is_unread:
-            raise _local("a handshake before anything else was received")
+            raise local_error("a handshake before anything else was received")
         super().tls_established(info)
 
     def reverse(
@@ -606,7 +474,3 @@ def _challenge(reply: Reply) -> bytes | None:
         return decode_base64(reply.text.encode("utf-8", "surrogateescape"))
     except InvalidValueError:
         return None
-
-
-def _local(expected: str) -> LocalProtocolError:
-    return LocalProtocolError(f"expected: {expected}", Violation.LOCAL_STATE)
