@@ -37,8 +37,8 @@ def whole(content: bytes) -> bytes:
     return content if not content or content.endswith(b"\r\n") else content + b"\r\n"
 
 
-def run(*argv: object, given: bytes = b"") -> str:
-    """Run another client; return what it said if it succeeded."""
+def outcome(*argv: object, given: bytes = b"") -> tuple[int, str]:
+    """Run another client; return its exit status, and what it said."""
     done = subprocess.run(
         [str(word) for word in argv],
         input=given,
@@ -47,8 +47,13 @@ def run(*argv: object, given: bytes = b"") -> str:
         timeout=PATIENCE * 2,
         env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"},
     )
-    said = done.stdout.decode("utf-8", "replace")
-    assert done.returncode == 0, said
+    return done.returncode, done.stdout.decode("utf-8", "replace")
+
+
+def run(*argv: object, given: bytes = b"") -> str:
+    """Run another client that is to succeed; return what it said."""
+    status, said = outcome(*argv, given=given)
+    assert status == 0, said
     return said
 
 

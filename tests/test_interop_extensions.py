@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Clients of others use extensions with an asyncio server: DSN, and the PROXY protocol."""
+"""Clients of others use an asyncio server's DSN, LMTP, and the PROXY protocol."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from adapter_drive import AsyncioWorld
 from cli_drive import PATIENCE
-from interop_drive import HEADER, SENDER, run
+from interop_drive import HEADER, SENDER, outcome, run
 
-from smtpproto import extensions
+from smtpproto import Reply, extensions
 from smtpproto.blocking import Message, Peer
 
 pytestmark = pytest.mark.interop
@@ -138,6 +138,59 @@ def test_dsn(
     assert rcpt["NOTIFY"] == (("DELAY",) if send is by_swaks else ("SUCCESS", "DELAY"))
     assert mail.get("ENVID") == (envelope_id and extensions.EnvelopeId(envelope_id))
     assert rcpt.get("ORCPT") == (original and extensions.OriginalRecipient("rfc822", original))
+
+
+# --- LMTP -----------------------------------------------------------------------------------------
+
+LMTP_RECIPIENTS = ["first@example.org", "full@example.org", "last@example.org"]
+
+
+class Mailboxes(Inbox):
+    """One of them is full."""
+
+    async def on_message(self, peer: Peer, message: Message) -> list[Reply | None]:
+        await super().on_message(peer, message)
+        return [FULL if name == "full@example.org" else None for name in message.recipients]
+
+
+FULL = Reply(452, "mailbox full", "4.2.2")
+
+
+def lmtp_by_msmtp(where: int | str) -> str:
+    to = [f"--port={where}"] if isinstance(where, int) else ["--port=24", f"--socket={where}"]
+    return outcome(
+        *("msmtp", "--protocol=lmtp", "--host=localhost", *to, "--domain=client.example"),
+        *("--tls=off", f"--from={SENDER}", "--", *LMTP_RECIPIENTS),
+        given=HEADER.replace(b"\r\n", b"\n"),
+    )[1]
+
+
+def lmtp_by_swaks(where: int | str) -> str:
+    to = (
+        ["--server", "127.0.0.1", "--port", where]
+        if isinstance(where, int)
+        else ["--socket", where]
+    )
+    return outcome(
+        *("swaks", "--protocol", "LMTP", *to, "--helo", "client.example", "--from", SENDER),
+        *("--to", ",".join(LMTP_RECIPIENTS)),
+    )[1]
+
+
+@pytest.mark.parametrize("send", [lmtp_by_msmtp, lmtp_by_swaks])
+@pytest.mark.parametrize("unix", [False, True], ids=["TCP", "Unix socket"])
+def test_lmtp(
+    world: AsyncioWorld, send: Callable[[int | str], str], unix: bool, tmp_path: Path
+) -> None:
+    """Each recipient has an answer of its own (RFC 2033 4.2)."""
+    inbox = Mailboxes()
+    path = str(tmp_path / "socket")
+    with world.serve(inbox, lmtp=True, path=path if unix else None) as server:
+        said = send(path if unix else server.port)
+    assert "mailbox full" in said
+    [(message, peer)] = inbox.messages
+    assert message.recipients == tuple(LMTP_RECIPIENTS)
+    assert peer.is_lmtp
 
 
 # --- PROXY ------------------------------------------------------------------------------------
