@@ -4,8 +4,9 @@
 A line ``C: x`` is written by the client and ``S: x`` by the server, both with a CRLF; ``C* x`` has
 Python's escapes and no CRLF: the octets of a chunk; ``C# n`` is a chunk of n octets. What a server
 must answer and our client never sends is marked ``C!`` and ``S!``. ``= STATE`` names the state of
-both, ``=! STATE`` that of the server, and ``tls`` is a handshake. Octets that a client writes
-without a reply in between are one group.
+both, ``=! STATE`` that of the server, and ``tls`` is a handshake. Behind ``reverse`` the roles have
+turned: the one who was the server is ``C``. Octets that a client writes without a reply in between
+are one group.
 
 Words at the beginning: ``lmtp`` is the mode; ``client`` says that no server of ours would talk so;
 ``whole`` that each group is to come in one segment.
@@ -74,7 +75,11 @@ class Script:
         said = [text for text in texts if not text.startswith("#")]
         self.name = path.stem
         self.words = {text for text in said if text in WORDS}
-        self.lines = [Line(text) for text in said if text not in WORDS]
+        lines = [Line(text) for text in said if text not in WORDS]
+        turn = next((n for n, line in enumerate(lines) if line.who == "r"), len(lines))
+        self.lines = lines[:turn]
+        self.turned = lines[turn + 1 :]
+        """What is said behind ``reverse``."""
 
     @property
     def cuts(self) -> list[str]:
@@ -103,7 +108,7 @@ def offered(lines: list[Line]) -> list[extensions.Extension]:
     said = {
         found[1]: found[2]
         for line in lines
-        if line.who == "S" and (found := re.fullmatch(r"250[ -]([A-Z0-9]+)(?: (.*))?", line.text))
+        if line.who == "S" and (found := re.fullmatch(r"250[ -]([A-Z0-9-]+)(?: (.*))?", line.text))
     }
     return [
         extensions.Auth(*said["AUTH"].split(), cleartext=True)
@@ -150,10 +155,8 @@ def pieces(octets: bytes, size: int) -> list[bytes]:
 class ServerSide:
     """Answers as the dialogue does; the event must be one that this reply fits."""
 
-    def __init__(self, script: Script, size: int) -> None:
-        self.connection = ServerConnection(
-            "mx.example.org", extensions=offered(script.lines), lmtp="lmtp" in script.words
-        )
+    def __init__(self, connection: ServerConnection, size: int) -> None:
+        self.connection = connection
         self.size = size
         self.content = b""
         self.said: deque[tuple[Reply, bytes]] = deque()
@@ -194,10 +197,10 @@ class ServerSide:
                     assert event.violation is None
 
 
-@each("server")
-def test_the_server_plays_its_part(script: Script, size: int) -> None:
-    server = ServerSide(script, size)
-    parts = turns(script.lines)
+def play_server(connection: ServerConnection, lines: list[Line], size: int) -> None:
+    """Hold a server against its lines."""
+    server = ServerSide(connection, size)
+    parts = turns(lines)
     for part, following in zip(parts, [*parts[1:], []], strict=True):
         who = part[0].who
         if who == "C":
@@ -205,10 +208,10 @@ def test_the_server_plays_its_part(script: Script, size: int) -> None:
         elif who == "S":
             server.says(part)
         elif who == "t":
-            assert server.connection.next_event() is Signal.NEED_TLS
-            server.connection.tls_established()
+            assert connection.next_event() is Signal.NEED_TLS
+            connection.tls_established()
         elif who == "=":
-            assert server.connection.state is State[part[0].text]
+            assert connection.state is State[part[0].text]
 
 
 # --------------------------------------------------------------------------- the client
@@ -243,10 +246,9 @@ def write(client: ClientConnection, lines: deque[Line]) -> None:
         assert send() == line.octets + announced
 
 
-@each("client")
-def test_the_client_plays_its_part(script: Script, size: int) -> None:
-    client = ClientConnection(lmtp="lmtp" in script.words)
-    for part in turns(script.lines):
+def play_client(client: ClientConnection, lines: list[Line], size: int) -> None:
+    """Hold a client against its lines."""
+    for part in turns(lines):
         who = part[0].who
         if who == "C":
             left = deque(part)
@@ -268,11 +270,33 @@ def test_the_client_plays_its_part(script: Script, size: int) -> None:
             assert client.state is State[part[0].text]
 
 
+# --------------------------------------------------------------------------- the dialogues
+
+
+@each("server")
+def test_the_server_plays_its_part(script: Script, size: int) -> None:
+    server = ServerConnection(
+        "mx.example.org", extensions=offered(script.lines), lmtp="lmtp" in script.words
+    )
+    play_server(server, script.lines, size)
+    if script.turned:
+        play_client(server.reverse(), script.turned, size)
+
+
+@each("client")
+def test_the_client_plays_its_part(script: Script, size: int) -> None:
+    client = ClientConnection(lmtp="lmtp" in script.words)
+    play_client(client, script.lines, size)
+    if script.turned:
+        server = client.reverse("customer.example.org", extensions=offered(script.turned))
+        play_server(server, script.turned, size)
+
+
 # What no dialogue may do without; each of these was once a fault of some server or client.
 NEEDED = """
     one-refused all-refused-354 pipelined-refusals chunks-large chunk-refused lmtp starttls-injected
     scram auth xclient prdr parameters refused-greeting refused-greeting-554 shutdown
-    shutdown-crossing
+    shutdown-crossing checkpoint reversed
 """
 
 
