@@ -116,8 +116,18 @@ class _Plain:
     def connection(self) -> Any:
         return self._client.connection
 
+    @property
+    def is_connected(self) -> bool:
+        return self._client.is_connected
+
     def send(self, *args: Any, **options: Any) -> Any:
         return self._world.call(self._client.send(*args, **options))
+
+    def execute(self, *args: Any) -> Any:
+        return self._world.call(self._client.execute(*args))
+
+    def noop(self) -> Any:
+        return self._world.call(self._client.noop())
 
     def close(self) -> None:
         self._world.call(self._client.close())

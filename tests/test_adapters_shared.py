@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from adapter_drive import SECONDS, AsyncioWorld, Raw, Scripted, World, contexts
 
-from smtpproto import LocalProtocolError, RemoteProtocolError, Reply
+from smtpproto import Data, LocalProtocolError, Mail, Quit, RemoteProtocolError, Reply, Vrfy
 from smtpproto.dialogues import (
     AllRefused,
     AuthenticationError,
@@ -34,6 +34,7 @@ from smtpproto.dialogues import (
     SMTPError,
     TimedOut,
 )
+from smtpproto.extensions import Pipelining, ServerLimits
 from smtpproto.limits import Limits
 
 SERVER, CLIENT = contexts()
@@ -776,7 +777,56 @@ def test_memory_does_not_grow_with_a_refused_message(world: World) -> None:
 
 
 def test_a_client_that_is_not_open(world: World) -> None:
-    assert world.module.Client("x").connection is None
+    client = world.module.Client("x")
+    assert client.connection is None
+    assert not client.is_connected
+
+
+def test_commands_between_messages(world: World) -> None:
+    with world.serve(Collect()) as server, world.client("localhost", server.port) as client:
+        assert client.noop().code == 250
+        assert client.execute(Vrfy("bob")).code == 252
+        assert client.is_connected
+        assert client.send(TEXT, "a@x.org", "b@x.org").transcript[-2:] == (
+            "-> .",
+            "<- 250 2.0.0 message taken",
+        )
+        with pytest.raises(LocalProtocolError):
+            client.execute(Data())
+        assert client.execute(Mail("a@x.org")).is_positive
+        assert client.send(TEXT, "a@x.org", "b@x.org").is_complete
+    assert not client.is_connected
+    with pytest.raises(ConnectionLost, match="closed"):
+        client.noop()
+
+
+def test_a_command_that_leads_out_of_the_session(world: World) -> None:
+    with (
+        world.serve(Collect()) as server,
+        world.client("localhost", server.port, security="none") as client,
+    ):
+        client.execute(Quit())
+        assert not client.is_connected
+        with pytest.raises(ConnectionLost, match="closed"):
+            client.send(TEXT, "a@x.org", "b@x.org")
+
+
+def test_more_recipients_than_the_server_takes_at_a_time(world: World) -> None:
+    handler = Collect()
+    extensions = [Pipelining(), ServerLimits(rcpt_max=2)]
+    recipients = [f"user{number}@x.org" for number in range(5)]
+    with (
+        world.serve(handler, extensions=extensions) as server,
+        world.client("localhost", server.port) as client,
+    ):
+        result = client.send(io.BytesIO(TEXT), "a@x.org", recipients)
+    assert result.accepted == tuple(recipients)
+    assert [message.recipients for message in handler.messages] == [
+        tuple(recipients[:2]),
+        tuple(recipients[2:4]),
+        tuple(recipients[4:]),
+    ]
+    assert {message.content for message in handler.messages} == {TEXT}
 
 
 def test_a_server_counts_what_it_did(world: World) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,15 +11,21 @@ import pytest
 from dialogue_drive import NOTHING, Input, Run, drive
 
 from smtpproto import (
+    Auth,
     ClientConnection,
+    Data,
     InvalidValueError,
     LocalProtocolError,
+    Mail,
+    Noop,
     Rcpt,
     RemoteProtocolError,
     Reply,
+    StartTLS,
     State,
     TLSInfo,
     Violation,
+    Vrfy,
 )
 from smtpproto.dialogues import (
     AllRefused,
@@ -30,7 +37,9 @@ from smtpproto.dialogues import (
     ReplyError,
     SecurityError,
     SendResult,
+    SMTPError,
     TimedOut,
+    execute,
     is_reusable,
     open_session,
     prepare,
@@ -425,6 +434,23 @@ def test_a_421_in_the_middle_of_a_large_message() -> None:
     assert not run.out.endswith(b"\r\n.\r\n")
 
 
+def test_a_refusal_in_the_middle_of_a_large_message() -> None:
+    """Nothing more is sent, and the error says what the server said."""
+    message = b"line of text\r\n" * 200000
+    refused = b"552-5.3.4 too\r\n552 5.3.4 big\r\n"
+    connection = opened()
+    run = sending(connection, [OK + OK + GO_ON, refused], message, transfer="data")
+    assert isinstance(run.error, ReplyError)
+    assert run.error.reply == Reply(552, ("too", "big"), "5.3.4")
+    assert not run.error.is_transient
+    assert len(run.out) < len(message) * 2 // 3
+    assert not is_reusable(connection)
+    run = sending(opened(), [OK + OK + GO_ON, OK], message, transfer="data")
+    assert isinstance(run.error, RemoteProtocolError)  # it cannot have taken what it has not got
+    run = sending(opened(), [OK + OK + GO_ON, b"nonsense\r\n"], message, transfer="data")
+    assert isinstance(run.error, RemoteProtocolError)
+
+
 def test_dots_and_line_endings() -> None:
     run = sending(opened(), [OK + OK + GO_ON, OK], b".\n..\nlast")
     assert run.writes[-1] == b"..\r\n...\r\nlast\r\n.\r\n"
@@ -599,30 +625,230 @@ def test_a_source_that_fails_ends_it_without_the_dot() -> None:
 
 
 def test_a_source_of_text() -> None:
-    run = sending(opened(), [OK + OK + GO_ON], iter(["text"]), transfer="data")
-    assert isinstance(run.error, TypeError)
-
-
-def test_the_connection_is_lost_while_a_source_is_read() -> None:
-    def pieces() -> Iterable[bytes]:
-        yield b"one\r\n"
-
-    outgoing = prepare(pieces(), "a@example.com", "b@example.org")
-    for received, kind in ((b"", ConnectionLost), (b"421 bye\r\n", ReplyError)):
-        connection = opened()
-        dialogue = send_message(connection, outgoing, transfer="data")
-        step: Any = next(dialogue)
-        step = dialogue.send(None)
-        step = dialogue.send(OK + OK + GO_ON)
-        assert isinstance(step, Handle)
-        with pytest.raises(kind):
-            dialogue.throw(ConnectionLost("reset", received))
     connection = opened()
-    dialogue = send_message(connection, outgoing, transfer="bdat")
-    for answer in (None, None, OK + OK, b"x" * 10, b"y" * 10):
-        step = dialogue.send(answer)
-    with pytest.raises(ConnectionLost, match="reset"):
-        dialogue.throw(ConnectionLost("reset", b"452 full\r\n"))
+    run = sending(connection, [], iter(["text"]), transfer="data")
+    assert isinstance(run.error, TypeError)
+    assert run.out == b""
+    assert is_reusable(connection)
+    run = sending(connection, [OK + OK + GO_ON], iter([b"octets", "text"]), transfer="data")
+    assert isinstance(run.error, TypeError)
+    assert not is_reusable(connection)
+
+
+def lost_in_the_middle(received: bytes, transfer: Any) -> Run:
+    """Send pieces; the connection breaks when the third one is asked for."""
+    outgoing = prepare(iter([b"x" * 10, b"y" * 10, b"z" * 10]), "a@example.com", "b@example.org")
+    dialogue = send_message(opened(), outgoing, transfer=transfer)
+    inputs = iter([NOTHING, OK + OK + (GO_ON if transfer == "data" else b"")])
+    run = Run()
+    given: Any = None
+    pieces = 0
+    try:
+        while True:
+            step: Any = dialogue.send(given)
+            if isinstance(step, Handle):
+                pieces += 1
+                if pieces == 4:
+                    dialogue.throw(ConnectionLost("reset", received))
+                given = step.call()
+            else:
+                given = next(inputs)
+    except SMTPError as error:
+        run.error = error
+    return run
+
+
+@pytest.mark.parametrize("received", [b"", b"55", b"250-5"])
+@pytest.mark.parametrize("transfer", ["data", "bdat"])
+def test_the_connection_is_lost_while_a_source_is_read(received: bytes, transfer: Any) -> None:
+    run = lost_in_the_middle(received if transfer == "bdat" else b"", transfer)
+    assert isinstance(run.error, ConnectionLost)
+    assert str(run.error) == "reset"
+
+
+@pytest.mark.parametrize(
+    ("received", "stage"),
+    [
+        (b"421 4.3.0 bye\r\n", "connection"),
+        (b"550 5.7.1 no more\r\n", "mail data"),
+        (b"452-4.3.1 disk\r\n452 4.3.1 full\r\n421 bye\r\n", "mail data"),
+    ],
+)
+def test_the_last_words_in_mail_data_count(received: bytes, stage: str) -> None:
+    run = lost_in_the_middle(received, "data")
+    assert isinstance(run.error, ReplyError)
+    assert (run.error.reply.code, run.error.stage) == (int(received[:3]), stage)
+
+
+def test_the_last_words_about_a_chunk_count() -> None:
+    run = lost_in_the_middle(OK + b"452 4.3.1 full\r\n", "bdat")
+    assert isinstance(run.error, ReplyError)
+    assert (run.error.reply.code, run.error.stage) == (452, "BDAT")
+    run = lost_in_the_middle(b"421 bye\r\n", "bdat")
+    assert isinstance(run.error, ReplyError)
+    assert run.error.reply.code == 421
+
+
+def test_the_beginning_of_a_source_tells_what_it_needs() -> None:
+    for head, needed in [
+        (b"Subject: x\r\n\r\ntext", "BODY=8BITMIME"),
+        ("Subject: x\r\n\r\ntëxt".encode(), "BODY=8BITMIME"),
+        ("Subject: ü\r\n\r\ntext".encode(), "BODY=8BITMIME SMTPUTF8"),
+    ]:
+        inputs = [OK + OK + GO_ON, NOTHING, OK]
+        run = sending(opened(), inputs, iter([head, b"!\r\n"]), transfer="data")
+        assert run.lines[0] == f"MAIL FROM:<a@example.com> {needed}"
+        assert run.out.endswith(b"DATA\r\n" + head + b"!\r\n.\r\n")
+    connection = opened(PIPELINING)
+    run = sending(connection, [], iter([b"\r\n\xff"]))
+    assert isinstance(run.error, InvalidValueError)
+    assert run.error.violation is Violation.EIGHT_BIT
+    assert run.out == b""
+    assert is_reusable(connection)
+    run = sending(connection, [OK + OK + GO_ON], iter([b"\r\n", b"\xff"]))
+    assert isinstance(run.error, InvalidValueError)
+    assert not is_reusable(connection)
+
+
+def test_a_transfer_that_there_is_not() -> None:
+    run = drive(send_message(opened(), prepare(BODY, "a@x.org", "b@x.org"), transfer="chunks"))  # type: ignore[arg-type]
+    assert isinstance(run.error, LocalProtocolError)
+    assert "data, bdat expected, not 'chunks'" in str(run.error)
+    assert run.steps == []
+
+
+@pytest.mark.parametrize("tls", [None, TLSInfo("TLSv1.3"), TLSInfo("TLSv1.3", peer_verified=True)])
+def test_requiretls_needs_to_know_the_server(tls: TLSInfo | None) -> None:
+    """RFC 8689 4.2.1."""
+    connection = opened(b"250-mx.example.org\r\n250 REQUIRETLS\r\n", tls=tls)
+    verified = tls is not None and tls.peer_verified
+    parameters = {"REQUIRETLS": None}
+    inputs = [OK, OK, GO_ON, OK] if verified else []
+    run = sending(connection, inputs, parameters=parameters)
+    if verified:
+        assert run.lines[0] == "MAIL FROM:<a@example.com> REQUIRETLS"
+        assert run.result.is_complete
+    else:
+        assert isinstance(run.error, SecurityError)
+        assert run.out == b""
+    run = sending(opened(PLAIN, tls=TLSInfo(peer_verified=True)), [], parameters=parameters)
+    assert isinstance(run.error, LocalProtocolError)  # not offered
+    assert run.out == b""
+
+
+# --- LIMITS --------------------------------------------------------------------------------------
+
+TWO = b"250-mx.example.org\r\n250-PIPELINING\r\n250 LIMITS RCPTMAX=2\r\n"
+FIVE = [f"{letter}@x.org" for letter in "bcdef"]
+ONE_OF_TWO = OK + OK + OK + GO_ON
+
+
+def test_more_recipients_than_a_transaction_takes() -> None:
+    """RFC 9422 4.2: refused ones count; the outcome is in the order of the recipients."""
+    connection = opened(TWO)
+    inputs = [
+        OK + NO + OK + GO_ON,
+        b"250 as 1\r\n",
+        ONE_OF_TWO,
+        b"250 as 2\r\n",
+        OK + OK + GO_ON,
+        b"250 as 3\r\n",
+    ]
+    run = sending(connection, inputs, recipients=FIVE)
+    result = run.result
+    assert [reply.text for reply in result.replies] == ["no", "as 1", "as 2", "as 2", "as 3"]
+    assert result.recipients == tuple(FIVE)
+    assert result.reply.text == "as 3"
+    assert [line.count("RCPT") for line in map(str, run.writes[::2])] == [2, 2, 1]
+    assert run.writes[1::2] == [BODY + b".\r\n"] * 3
+    assert is_reusable(connection)
+
+
+def test_a_transaction_in_which_all_are_refused() -> None:
+    run = sending(
+        opened(TWO),
+        [OK + NO + NO + b"503 no\r\n", OK + OK + OK + OK + GO_ON, OK, OK + LATER + b"503 no\r\n"],
+        recipients=FIVE,
+    )
+    assert [reply.code for reply in run.result.replies] == [550, 550, 250, 250, 450]
+    inputs = [OK + NO + NO + b"503 no\r\n", OK + OK + NO + LATER + b"503 no\r\n"]
+    run = sending(opened(TWO), inputs, recipients=FIVE[:4])
+    assert isinstance(run.error, AllRefused)
+    assert [reply.code for reply in run.error.replies] == [550, 550, 550, 450]
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        ([b"451 4.3.0 later\r\n" + NO + NO + b"503 no\r\n"], 451),
+        ([ONE_OF_TWO, b"554 5.7.1 spam\r\n"], 554),
+        ([ONE_OF_TWO, b""], 451),
+        ([ONE_OF_TWO, TimeoutError()], 451),
+        ([b"421 4.3.2 bye\r\n"], 421),
+        ([b"nonsense\r\n"], 451),
+    ],
+)
+def test_what_some_have_got_is_known_whatever_happens_then(end: list[Input], code: int) -> None:
+    """An error would have the caller send it again to those who have it."""
+    run = sending(opened(TWO), [ONE_OF_TWO, OK, *end], recipients=FIVE)
+    assert [reply.code for reply in run.result.replies] == [250, 250, code, code, code]
+    assert run.result.accepted == ("b@x.org", "c@x.org")
+
+
+def test_an_error_before_anybody_got_it_is_an_error() -> None:
+    run = sending(opened(TWO), [ONE_OF_TWO, b"554 5.7.1 spam\r\n"], recipients=FIVE)
+    assert isinstance(run.error, ReplyError)
+    assert run.error.stage == "mail data"
+    run = sending(opened(TWO), [OK + NO + NO + b"503 no\r\n", b"550 no\r\n" * 5], recipients=FIVE)
+    assert isinstance(run.error, ReplyError)
+    assert run.error.stage == "RSET"
+
+
+def test_a_parameter_that_cannot_be_sent_to_a_later_recipient() -> None:
+    recipients = [*FIVE[:2], Rcpt(FIVE[2], {"NOTIFY": "NEVER"})]
+    run = sending(opened(TWO), [ONE_OF_TWO, OK, OK], recipients=recipients)
+    assert [reply.code for reply in run.result.replies] == [250, 250, 554]
+    assert "NOTIFY" in run.result.replies[2].text
+
+
+@pytest.mark.parametrize(
+    "source", [[b"one\r\n", b"two\r\n"], io.BytesIO(b"one\r\ntwo\r\n")], ids=["list", "file"]
+)
+def test_a_source_is_read_again(source: Any) -> None:
+    polls = [NOTHING] * isinstance(source, list)
+    inputs = [ONE_OF_TWO, *polls, OK] * 2
+    run = sending(opened(TWO), inputs, source, recipients=FIVE[:4], transfer="data")
+    assert run.result.is_complete
+    assert run.out.count(b"DATA\r\none\r\ntwo\r\n.\r\n") == 2
+
+
+def test_a_source_that_can_be_read_once() -> None:
+    connection = opened(TWO)
+    run = sending(connection, [], iter([BODY]), recipients=FIVE)
+    assert isinstance(run.error, InvalidValueError)
+    assert run.error.violation is Violation.TOO_MANY_RECIPIENTS
+    assert run.out == b""
+    assert sending(connection, [ONE_OF_TWO, OK], iter([BODY]), recipients=FIVE[:2]).error is None
+
+
+def test_a_source_that_cannot_be_read_again_after_all() -> None:
+    class File(io.BytesIO):
+        def seek(self, *_: Any) -> int:
+            raise OSError("the disk")
+
+    run = sending(opened(TWO), [ONE_OF_TWO, OK], File(BODY), recipients=FIVE)
+    assert [reply.code for reply in run.result.replies] == [250, 250, 451, 451, 451]
+
+
+def test_chunks_in_several_transactions() -> None:
+    hello = TWO.replace(b"PIPELINING", b"PIPELINING\r\n250-CHUNKING")
+    run = sending(
+        opened(hello, lmtp=True),
+        [OK + OK + OK, OK + LATER, OK + OK + OK, OK],
+        recipients=FIVE[:3],
+        transfer="bdat",
+    )
+    assert [reply.code for reply in run.result.replies] == [250, 450, 250]
 
 
 # --- LMTP ----------------------------------------------------------------------------------------
@@ -676,7 +902,7 @@ def test_quit(inputs: list[Input]) -> None:
 
 def test_no_quit_where_it_cannot_be() -> None:
     connection = opened()
-    sending(connection, [OK + OK + GO_ON], iter([1]), transfer="data")
+    sending(connection, [OK + OK + GO_ON], iter([b"octets", 1]), transfer="data")
     run = drive(quit_session(connection, timeout=1.0))
     assert run.steps == [Close(b"")]
 
@@ -705,6 +931,88 @@ def test_the_transcript() -> None:
         "-> .",
         "<- 250 2.0.0 ok",
     ]
+
+
+def test_results_and_errors_have_a_transcript() -> None:
+    connection = opened()
+    result = sending(connection, [OK + OK + GO_ON, OK]).result
+    assert result.transcript == (
+        "-> MAIL FROM:<a@example.com> SIZE=20",
+        "-> RCPT TO:<b@example.org>",
+        "-> DATA",
+        "<- 250 2.0.0 ok",
+        "<- 250 2.0.0 ok",
+        "<- 354 go on",
+        "-> (20 octets of mail data)",
+        "-> .",
+        "<- 250 2.0.0 ok",
+    )
+    assert "MAIL" not in repr(result)
+    again = sending(connection, [OK + OK + GO_ON, OK], recipients=["b@example.org"]).result
+    assert again == result
+    error = sending(connection, [OK + NO + b"503 no\r\n"]).error
+    assert isinstance(error, AllRefused)
+    assert error.transcript[-2:] == ("<- 550 5.1.1 no", "<- 503 no")
+    opened_badly = opening(GREETING, b"450 no\r\n").error
+    assert isinstance(opened_badly, ReplyError)
+    assert opened_badly.transcript == (
+        "<- 220 mx.example.org ESMTP",
+        "-> EHLO client.example",
+        "<- 450 no",
+    )
+
+
+def test_a_long_transcript_keeps_its_end() -> None:
+    recipients = [f"user{number}@example.org" for number in range(600)]
+    run = sending(opened(), [OK * 100] * 6 + [OK + GO_ON, OK], recipients=recipients)
+    lines = run.result.transcript
+    assert len(lines) == 1001
+    assert (lines[0], lines[-1]) == ("...", "<- 250 2.0.0 ok")
+
+
+# --- other commands ------------------------------------------------------------------------------
+
+
+def executing(connection: ClientConnection, command: Any, *inputs: Input) -> Run:
+    return drive(execute(connection, command), [NOTHING, *inputs])
+
+
+@pytest.mark.parametrize("reply", [OK, NO, b"252 2.1.5 perhaps\r\n"])
+def test_a_command_between_two_messages(reply: bytes) -> None:
+    connection = opened()
+    run = executing(connection, Vrfy("bob"), reply)
+    assert run.out == b"VRFY bob\r\n"
+    assert run.result.code == int(reply[:3])
+    assert is_reusable(connection)
+
+
+def test_a_command_that_cannot_be_sent() -> None:
+    connection = opened()
+    assert isinstance(executing(connection, Data()).error, LocalProtocolError)
+    assert isinstance(executing(connection, Auth("PLAIN")).error, LocalProtocolError)
+    assert is_reusable(connection)
+
+
+def test_a_command_that_finds_the_session_over() -> None:
+    connection = opened()
+    run = executing(connection, Noop(), b"421 4.4.2 idle\r\n")
+    assert isinstance(run.error, ReplyError)
+    assert run.error.transcript == ("-> NOOP", "<- 421 4.4.2 idle")
+    assert not is_reusable(connection)
+    run = drive(execute(opened(), Noop()), [b""])
+    assert isinstance(run.error, ConnectionLost)
+    assert run.out == b""
+
+
+def test_a_command_that_leads_elsewhere() -> None:
+    connection = opened()
+    assert executing(connection, StartTLS(), b"220 go\r\n").error is None
+    assert not is_reusable(connection)
+    connection = opened()
+    assert executing(connection, Mail("a@x.org"), OK).error is None
+    run = sending(connection, [OK + OK + OK + GO_ON, OK])
+    assert run.out.startswith(b"RSET\r\nMAIL")
+    assert run.error is None
 
 
 def test_the_errors_say_what_happened() -> None:

@@ -118,6 +118,37 @@ def test_an_address_that_is_none(address: str) -> None:
         prepare(b"x", "a@x.org", address)
 
 
+@pytest.mark.parametrize(
+    ("sender", "recipients", "told"),
+    [
+        (b"a@x.org", "b@x.org", "sender: text or a Path expected, not bytes"),
+        (7, "b@x.org", "sender: text or a Path expected, not int"),
+        ("a@x.org", b"b@x.org", "recipients: text or a Path expected, not bytes"),
+        ("a@x.org", 7, "recipients: text or a Path expected, not int"),
+        ("a@x.org", ["b@x.org", b"c@x.org"], "recipients: .* not bytes"),
+        ("a@x.org", ["b@x.org", None], "recipients: .* not NoneType"),
+    ],
+)
+def test_what_is_no_address(sender: Any, recipients: Any, told: str) -> None:
+    with pytest.raises(InvalidValueError, match=told):
+        prepare(b"x", sender, recipients)
+
+
+def test_what_the_email_package_cannot_write() -> None:
+    message: Message[Any, Any] = Message()
+    message["From"] = "a@x.org"
+    message["To"] = "b@x.org"
+    message.set_payload(["not", "messages"])
+    message["Content-Type"] = "multipart/mixed"
+    with pytest.raises(InvalidValueError, match="message: one that the email package can write"):
+        prepare(message)
+    bad: Any = MIMEText("text")
+    bad["From"] = 7
+    bad["To"] = "b@x.org"
+    with pytest.raises(InvalidValueError, match="message: "):
+        prepare(bad, "a@x.org")
+
+
 @pytest.mark.parametrize("message", ["text", 7, None])
 def test_what_is_no_message(message: Any) -> None:
     with pytest.raises(TypeError):
@@ -191,6 +222,28 @@ def test_files_and_iterables() -> None:
         assert octets(outgoing) == b"abc"
         assert outgoing.blocks
         assert (outgoing.size, outgoing.is_8bit) == (None, None)
+
+
+def test_what_can_be_read_again() -> None:
+    class Stream(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+    class Bare:
+        def read(self, size: int) -> bytes:
+            return b""
+
+    ahead = io.BytesIO(b"--abc")
+    ahead.read(2)
+    for source in (b"abc", ahead, [b"a", b"bc"], email(From="a@x.org", To="b@x.org")):
+        outgoing = prepare(source, "a@x.org", "b@x.org")
+        first = octets(outgoing)
+        assert outgoing.rewind is not None
+        outgoing.rewind()
+        assert first == octets(outgoing) != b""
+    once: list[Any] = [iter([b"abc"]), (c for c in (b"ab", b"c")), Stream(b"abc"), Bare()]
+    for source in once:
+        assert prepare(source, "a@x.org", "b@x.org").rewind is None
 
 
 def test_asynchronous_iterables() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from secrets import token_bytes
 from types import TracebackType
@@ -17,18 +17,19 @@ from typing import Any, Unpack
 
 from ..dialogues import (
     ConnectionLost,
+    Content,
     Dialogue,
+    Recipients,
     SendResult,
     TimedOut,
     Transfer,
     is_reusable,
     prepare,
-    quit_session,
-    send_message,
 )
 from ..dialogues.client_settings import ClientOptions, ClientSettings
 from ..grammar.addresses import Path
-from ..grammar.commands import Rcpt
+from ..grammar.commands import Command, Noop
+from ..grammar.replies import Reply
 from ..session.client import ClientConnection
 from ..tlstools import client_context, handshake_failure, tls_info
 from .clock import Clock
@@ -69,6 +70,11 @@ class Client:
         self._executor: ThreadPoolExecutor | None = None
         self._connection: ClientConnection | None = None
         self._lock = asyncio.Lock()
+
+    @property
+    def is_connected(self) -> bool:
+        """True when another message may be sent, as far as is known: the server may have gone."""
+        return self._connection is not None and is_reusable(self._connection)
 
     @property
     def connection(self) -> ClientConnection | None:
@@ -128,9 +134,9 @@ class Client:
 
     async def send(
         self,
-        message: Any,
+        message: Content,
         sender: str | Path | None = None,
-        recipients: str | Path | Rcpt | Iterable[str | Path | Rcpt] | None = None,
+        recipients: Recipients | None = None,
         *,
         parameters: Mapping[str, Any] | None = None,
         transfer: Transfer = "auto",
@@ -156,23 +162,47 @@ class Client:
             RemoteProtocolError: the server broke the protocol.
         """
         outgoing = prepare(message, sender, recipients, parameters)
+        result: SendResult = await self._hold(
+            lambda connection: self._settings.sending(connection, outgoing, transfer)
+        )
+        return result
+
+    async def execute(self, command: Command, octets: bytes = b"") -> Reply:
+        """Send one command between two messages, as ``Vrfy("bob")``, and return the reply.
+
+        Args:
+            command: any but BDAT; not one that leads out of the session, as DATA.
+            octets: what follows the line, for a command of one's own that announces octets.
+
+        Returns:
+            The reply, whatever it says.
+
+        Raises:
+            LocalProtocolError: it cannot be sent now, or to this server; it was not.
+            ReplyError: the server ends the session by a 421.
+            ConnectionLost: the connection has ended.
+            RemoteProtocolError: the server broke the protocol.
+        """
+        reply: Reply = await self._hold(
+            lambda connection: self._settings.executing(connection, command, octets)
+        )
+        return reply
+
+    async def noop(self) -> Reply:
+        """Say NOOP, so that the server does not find the session idle; as `execute`."""
+        return await self.execute(Noop())
+
+    async def _hold(self, make: Callable[[ClientConnection], Dialogue]) -> Any:
+        """Hold a dialogue; close what cannot be used after it."""
         async with self._lock:
             connection, driver = self._connection, self._driver
             if connection is None or driver is None:
                 raise ConnectionLost("the session is closed")
-            dialogue = send_message(
-                connection,
-                outgoing,
-                transfer=transfer,
-                timeout=self._settings.timeout,
-                transcript=self._settings.transcript,
-            )
             try:
-                result: SendResult = await driver.run(dialogue)
+                return await driver.run(make(connection))
             finally:
                 if not is_reusable(connection):
                     await self._leave(abort=True)
-            return result
 
     async def _connect(self, timeout: float) -> Driver:
         loop = asyncio.get_running_loop()
@@ -193,7 +223,7 @@ class Client:
             secured = {
                 "ssl": self._context,
                 "server_hostname": name,
-                "ssl_handshake_timeout": timeout,
+                "ssl_handshake_timeout": 2 * timeout,  # ours ends first, as it does elsewhere
             }
         if settings.path is not None:
             return (await loop.create_unix_connection(protocol, settings.path, **secured))[1]
@@ -206,7 +236,7 @@ class Client:
         executor, self._executor = self._executor, None
         try:
             if driver is not None and connection is not None and not abort:
-                await driver.run(self._farewell(connection))
+                await driver.run(self._settings.farewell(connection))
         finally:
             if driver is not None:
                 driver.abort()
@@ -214,18 +244,14 @@ class Client:
             if executor is not None:
                 executor.shutdown(wait=False, cancel_futures=True)
 
-    def _farewell(self, connection: ClientConnection) -> Dialogue:
-        settings = self._settings
-        return quit_session(connection, timeout=settings.timeout, transcript=settings.transcript)
-
 
 async def send_mail(
-    message: Any,
+    message: Content,
     host: str = "localhost",
     port: int = 25,
     *,
     sender: str | Path | None = None,
-    recipients: str | Path | Rcpt | Iterable[str | Path | Rcpt] | None = None,
+    recipients: Recipients | None = None,
     parameters: Mapping[str, Any] | None = None,
     transfer: Transfer = "auto",
     path: str | None = None,

@@ -9,24 +9,26 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from secrets import token_bytes
 from types import TracebackType
 from typing import Any, Unpack
 
 from ..dialogues import (
     ConnectionLost,
+    Content,
+    Dialogue,
+    Recipients,
     SendResult,
     TimedOut,
     Transfer,
     is_reusable,
     prepare,
-    quit_session,
-    send_message,
 )
 from ..dialogues.client_settings import ClientOptions, ClientSettings
 from ..grammar.addresses import Path
-from ..grammar.commands import Rcpt
+from ..grammar.commands import Command, Noop
+from ..grammar.replies import Reply
 from ..session.client import ClientConnection
 from ..tlsinfo import TLSInfo
 from ..tlstools import client_context, handshake_failure
@@ -66,6 +68,11 @@ class Client:
         self._driver: Driver | None = None
         self._connection: ClientConnection | None = None
         self._lock = threading.Lock()
+
+    @property
+    def is_connected(self) -> bool:
+        """True when another message may be sent, as far as is known: the server may have gone."""
+        return self._connection is not None and is_reusable(self._connection)
 
     @property
     def connection(self) -> ClientConnection | None:
@@ -121,9 +128,9 @@ class Client:
 
     def send(
         self,
-        message: Any,
+        message: Content,
         sender: str | Path | None = None,
-        recipients: str | Path | Rcpt | Iterable[str | Path | Rcpt] | None = None,
+        recipients: Recipients | None = None,
         *,
         parameters: Mapping[str, Any] | None = None,
         transfer: Transfer = "auto",
@@ -148,23 +155,47 @@ class Client:
             RemoteProtocolError: the server broke the protocol.
         """
         outgoing = prepare(message, sender, recipients, parameters)
+        result: SendResult = self._hold(
+            lambda connection: self._settings.sending(connection, outgoing, transfer)
+        )
+        return result
+
+    def execute(self, command: Command, octets: bytes = b"") -> Reply:
+        """Send one command between two messages, as ``Vrfy("bob")``, and return the reply.
+
+        Args:
+            command: any but BDAT; not one that leads out of the session, as DATA.
+            octets: what follows the line, for a command of one's own that announces octets.
+
+        Returns:
+            The reply, whatever it says.
+
+        Raises:
+            LocalProtocolError: it cannot be sent now, or to this server; it was not.
+            ReplyError: the server ends the session by a 421.
+            ConnectionLost: the connection has ended.
+            RemoteProtocolError: the server broke the protocol.
+        """
+        reply: Reply = self._hold(
+            lambda connection: self._settings.executing(connection, command, octets)
+        )
+        return reply
+
+    def noop(self) -> Reply:
+        """Say NOOP, so that the server does not find the session idle; as `execute`."""
+        return self.execute(Noop())
+
+    def _hold(self, make: Callable[[ClientConnection], Dialogue]) -> Any:
+        """Hold a dialogue; close what cannot be used after it."""
         with self._lock:
             connection, driver = self._connection, self._driver
             if connection is None or driver is None:
                 raise ConnectionLost("the session is closed")
-            dialogue = send_message(
-                connection,
-                outgoing,
-                transfer=transfer,
-                timeout=self._settings.timeout,
-                transcript=self._settings.transcript,
-            )
             try:
-                result: SendResult = driver.run(dialogue)
+                return driver.run(make(connection))
             finally:
                 if not is_reusable(connection):
                     self._leave(abort=True)
-            return result
 
     def _connect(self, timeout: float) -> tuple[Driver, TLSInfo | None]:
         settings = self._settings
@@ -191,14 +222,9 @@ class Client:
         connection, self._connection = self._connection, None
         if driver is None or connection is None:
             return
-        settings = self._settings
         try:
             if not abort:
-                driver.run(
-                    quit_session(
-                        connection, timeout=settings.timeout, transcript=settings.transcript
-                    )
-                )
+                driver.run(self._settings.farewell(connection))
         finally:
             driver.close()
 
@@ -212,12 +238,12 @@ def _addresses(sock: socket.socket) -> tuple[Any, Any]:
 
 
 def send_mail(
-    message: Any,
+    message: Content,
     host: str = "localhost",
     port: int = 25,
     *,
     sender: str | Path | None = None,
-    recipients: str | Path | Rcpt | Iterable[str | Path | Rcpt] | None = None,
+    recipients: Recipients | None = None,
     parameters: Mapping[str, Any] | None = None,
     transfer: Transfer = "auto",
     path: str | None = None,

@@ -4,14 +4,7 @@
 A driver of one's own needs `steps`, and `serve_session` or the three dialogues of a client.
 """
 
-from .client import (
-    StartTLSPolicy,
-    Transfer,
-    is_reusable,
-    open_session,
-    quit_session,
-    send_message,
-)
+from .client import StartTLSPolicy, execute, is_reusable, open_session, quit_session
 from .client_auth import Login, Mechanism, authenticate
 from .errors import (
     AllRefused,
@@ -23,9 +16,10 @@ from .errors import (
     TimedOut,
 )
 from .handlers import Collect, Handler, Message, Peer, Reject, Sink
-from .outgoing import Outgoing, prepare
+from .outgoing import Content, Outgoing, Recipients, prepare
 from .records import MessageRecord, Observe, SessionRecord
 from .result import SendResult
+from .sending import Transfer, send_message
 from .server import refuse_session, serve_session
 from .steps import (
     CallFailed,
@@ -49,6 +43,7 @@ __all__ = [
     "Close",
     "Collect",
     "ConnectionLost",
+    "Content",
     "Dialogue",
     "Handle",
     "Handler",
@@ -59,6 +54,7 @@ __all__ = [
     "Outgoing",
     "Peer",
     "Read",
+    "Recipients",
     "Reject",
     "ReplyError",
     "SMTPError",
@@ -75,6 +71,7 @@ __all__ = [
     "SessionRecord",
     "authenticate",
     "call_failure",
+    "execute",
     "is_reusable",
     "open_session",
     "prepare",

@@ -37,7 +37,7 @@ from ..values import value
 from .errors import AuthenticationError, ReplyError, SecurityError
 from .exchange import Exchange
 from .steps import Dialogue, Handle, Step
-from .transcript import Transcript
+from .transcript import Recording, Transcript
 
 Mechanism = str | ClientMechanism | Callable[[], ClientMechanism]
 """A name of `smtpproto.sasl`, a mechanism of one's own, good for one exchange, or what makes it."""
@@ -74,6 +74,7 @@ def authenticate(
     *,
     timeout: float | None = None,
     transcript: Transcript | None = None,
+    recording: Recording | None = None,
 ) -> Dialogue:
     """Say who we are, by the first mechanism that is allowed and that the server takes.
 
@@ -85,6 +86,7 @@ def authenticate(
         login: the credentials, and what is allowed.
         timeout: seconds for each reply.
         transcript: gets the lines of the session, without the exchange itself.
+        recording: what was said before, for the transcript of an error.
 
     Raises:
         AuthenticationError: the server refused.
@@ -94,7 +96,9 @@ def authenticate(
         ConnectionLost: the connection ended, or timed out.
         RemoteProtocolError: the server broke the protocol.
     """
-    return _Authentication(connection, timeout, transcript).run(login)
+    authentication = _Authentication(connection, timeout, transcript, recording)
+    with authentication.recorded():
+        yield from authentication.run(login)
 
 
 class _Authentication(Exchange):

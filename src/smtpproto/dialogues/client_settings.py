@@ -16,13 +16,16 @@ from typing import Any, Literal, TypedDict, get_args
 from ..exceptions import LocalProtocolError, Violation, shown
 from ..framing import LineEndings
 from ..grammar.addresses import is_address_literal, is_domain
+from ..grammar.commands import Command, Ehlo
 from ..limits import DEFAULT_LIMITS, Limits
 from ..sasl import DEFAULT_ORDER, Credentials
 from ..session.client import ClientConnection
 from ..tlsinfo import TLSInfo
 from ..values import value
-from .client import StartTLSPolicy, open_session
+from .client import StartTLSPolicy, execute, open_session, quit_session
 from .client_auth import Login, Mechanism
+from .outgoing import Outgoing
+from .sending import Transfer, send_message
 from .steps import Dialogue
 from .transcript import Transcript
 
@@ -116,6 +119,18 @@ class ClientSettings:
             )
         if type(self.port) is not int or not 0 <= self.port <= 65535:
             raise _wrong("port", "a number from 0 to 65535", self.port)
+        for name in ("host", "path", "local_name"):
+            if not isinstance(getattr(self, name) or "", str):
+                raise _wrong(name, "text", getattr(self, name))
+        if self.local_name is not None:
+            Ehlo(self.local_name)  # which says what is wrong with it
+        timeout = self.timeout
+        if timeout is not None and not (
+            type(timeout) in (int, float) and 0 < timeout < float("inf")
+        ):
+            raise _wrong("timeout", "seconds, more than none,", timeout)
+        if not isinstance(self.limits, Limits):
+            raise _wrong("limits", "Limits", self.limits)
         self._check_credentials()
 
     def _check_credentials(self) -> None:
@@ -228,6 +243,28 @@ class ClientSettings:
             timeout=self.timeout,
             transcript=self.transcript,
         )
+
+    def sending(
+        self, connection: ClientConnection, message: Outgoing, transfer: Transfer
+    ) -> Dialogue:
+        """Return the dialogue that sends a message."""
+        return send_message(
+            connection,
+            message,
+            transfer=transfer,
+            timeout=self.timeout,
+            transcript=self.transcript,
+        )
+
+    def executing(self, connection: ClientConnection, command: Command, octets: bytes) -> Dialogue:
+        """Return the dialogue that sends one command."""
+        return execute(
+            connection, command, octets, timeout=self.timeout, transcript=self.transcript
+        )
+
+    def farewell(self, connection: ClientConnection) -> Dialogue:
+        """Return the dialogue that ends the session."""
+        return quit_session(connection, timeout=self.timeout, transcript=self.transcript)
 
     def _login(self, address: Any, random: Callable[[int], bytes]) -> Login:
         named = () if self.auth is None else self.mechanisms

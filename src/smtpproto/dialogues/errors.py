@@ -18,6 +18,9 @@ class SMTPError(Exception):
 
     is_transient: bool = False
     """True when the same may succeed later."""
+    transcript: tuple[str, ...] = ()
+    """The lines of the conversation that ended so, secrets hidden, the last ones when it was long;
+    empty where there was none."""
 
 
 class ReplyError(SMTPError):

@@ -7,19 +7,22 @@ Does not know what is sent, nor why.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from ..exceptions import LocalProtocolError
+from ..exceptions import LocalProtocolError, RemoteProtocolError
 from ..grammar.auth import EndOfMailData, Greeting
 from ..grammar.commands import Command, Data, Mail, Rcpt
+from ..grammar.replies import Reply, ReplyParser
+from ..limits import DEFAULT_LIMITS
 from ..session.client import ClientConnection
 from ..session.events import ReplyReceived, Signal
 from ..session.timeouts import recommended_timeout
 from ..states import State
-from .errors import ConnectionLost, ReplyError, TimedOut
-from .steps import CallFailed, Dialogue, Read, Step
-from .transcript import Transcript, command_line, reply_lines
+from .errors import ConnectionLost, ReplyError, SMTPError, TimedOut
+from .steps import CallFailed, Dialogue, Handle, Handshake, Read, Step
+from .transcript import Recording, Said, Transcript, lines_of
 
 # RFC 2920 3.1: what is outstanding must fit the windows of TCP, or both sides may wait for ever.
 _WINDOW_COMMANDS = 100
@@ -41,10 +44,12 @@ class Exchange:
         connection: ClientConnection,
         timeout: float | None,
         transcript: Transcript | None,
+        recording: Recording | None = None,
     ) -> None:
         self.connection = connection
         self.timeout = timeout
         self._transcript = transcript
+        self.recording = recording or Recording()
         self.out: list[bytes] = []
         self._lost: ConnectionLost | None = None
 
@@ -74,7 +79,7 @@ class Exchange:
                 raise
             self.out.append(line)
             octets += len(line)
-            self.note(command_line(command, line))
+            self.note((command, line))
         yield from self.collect(answers)
         return answers
 
@@ -98,7 +103,7 @@ class Exchange:
             goes_on = True
         if not isinstance(event, ReplyReceived):
             raise self._lost or ConnectionLost("the server closed the connection")
-        self.note(*reply_lines(event.reply))
+        self.note(event.reply)
         if event.reply.code == 421:
             raise ReplyError(event.reply, _stage(event.command))
         return event
@@ -121,14 +126,29 @@ class Exchange:
             self._feed(data)
 
     def _feed(self, data: bytes) -> None:
-        if data:
-            self.connection.receive_data(data)
-        else:
-            self.connection.receive_eof()
+        """Take octets, or the end of the stream.
 
-    def hear(self) -> Dialogue:
-        """Look whether the server has said what it was not asked for, or has gone."""
-        data = yield from self.guard(Read(self.flush(), 0.0))
+        Raises:
+            ReplyError: the server refuses mail data before it has seen its end.
+        """
+        connection = self.connection
+        if not data:
+            connection.receive_eof()
+            return
+        if connection.state is State.DATA and not connection.outstanding:
+            refusal = _early_refusal(data)
+            if refusal is not None:
+                self.note(refusal)
+                raise ReplyError(refusal, "mail data")
+        connection.receive_data(data)
+
+    def hear(self, busy: bool = False) -> Dialogue:
+        """Look whether the server has said what it was not asked for, or has gone.
+
+        Args:
+            busy: we have been writing, and nobody may have looked for a while.
+        """
+        data = yield from self.guard(Read(b"", 0.0, busy))
         if data is not None:
             self._feed(data)
             yield from self.next_reply()  # which raises: no reply is due
@@ -140,7 +160,7 @@ class Exchange:
             self._feed(lost.received)
         self._feed(b"")
 
-    def guard(self, step: Step) -> Dialogue:
+    def guard(self, step: Read | Handshake | Handle) -> Dialogue:
         """Make a step that is not the reading of a reply.
 
         Raises:
@@ -152,22 +172,54 @@ class Exchange:
             raise failed.__cause__ or failed from None
         except ConnectionLost as lost:
             self._hear_last_words(lost)
+            while self.connection.outstanding:
+                answer = yield from self.next_reply()
+                if not answer.reply.is_positive:  # as for a chunk, with more of them on their way
+                    raise ReplyError(answer.reply, _stage(answer.command)) from None
             yield from self.next_reply()
             raise lost from None
         except TimeoutError:
-            raise TimedOut("the server takes nothing more") from None
+            what = "makes no handshake" if isinstance(step, Handshake) else "takes nothing more"
+            raise TimedOut(f"the server {what} within {step.timeout} s") from None
 
-    def note(self, *lines: str) -> None:
-        """Give lines to the transcript."""
+    def note(self, said: Said) -> None:
+        """Keep what was said, and give it to the transcript."""
+        self.recording.add(said)
         if self._transcript is not None:
-            for line in lines:
+            for line in lines_of(said):
                 self._transcript(line)
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Let the errors that leave here tell what was said."""
+        try:
+            yield
+        except SMTPError as error:
+            error.transcript = self.recording.lines()
+            raise
 
     def flush(self) -> bytes:
         """Return what is to be written."""
         octets = b"".join(self.out)
         self.out.clear()
         return octets
+
+
+def _early_refusal(data: bytes) -> Reply | None:
+    """Return the refusal that octets begin with which came unasked in the middle of mail data.
+
+    The connection takes none there but a 421, so that no reply answers what comes later.
+    """
+    parser = ReplyParser(DEFAULT_LIMITS)
+    for line in data.split(b"\r\n")[:-1]:
+        try:
+            reply = parser.feed(line)
+        except RemoteProtocolError:
+            return None
+        if reply is not None:
+            refuses = reply.is_transient or reply.is_permanent
+            return reply if refuses and reply.code != 421 else None
+    return None
 
 
 def _stage(command: Command | None) -> str:

@@ -15,7 +15,7 @@ from email.utils import getaddresses
 from io import BytesIO
 from typing import Any
 
-from ..exceptions import LocalProtocolError, Violation
+from ..exceptions import InvalidValueError, LocalProtocolError, Violation, shown
 
 
 def envelope(message: Message[Any, Any]) -> tuple[str | None, tuple[str, ...] | None]:
@@ -23,6 +23,7 @@ def envelope(message: Message[Any, Any]) -> tuple[str | None, tuple[str, ...] | 
 
     Raises:
         LocalProtocolError: more than one block of Resent fields: the last one is not known.
+        InvalidValueError: a header that the ``email`` package cannot read.
     """
     resent = message.get_all("Resent-Date", [])
     if len(resent) > 1:
@@ -44,6 +45,9 @@ def serialise(message: Message[Any, Any], utf8: bool = False) -> bytes:
     Args:
         message: it stays as it is.
         utf8: write header fields in UTF-8 where they are not ASCII (RFC 6532).
+
+    Raises:
+        InvalidValueError: the ``email`` package cannot write it.
     """
     plain = copy.copy(message)
     del plain["Bcc"]
@@ -52,10 +56,21 @@ def serialise(message: Message[Any, Any], utf8: bool = False) -> bytes:
     if isinstance(policy, EmailPolicy):
         policy = policy.clone(utf8=utf8)
     octets = BytesIO()
-    BytesGenerator(octets, policy=policy).flatten(plain)
+    try:
+        BytesGenerator(octets, policy=policy).flatten(plain)
+    except Exception as error:  # the package says of none which it may be
+        raise _unfit(error) from error
     return octets.getvalue()
 
 
 def _addresses(message: Message[Any, Any], name: str) -> list[str]:
-    fields = [str(field) for field in message.get_all(name, [])]
-    return [address for _, address in getaddresses(fields) if address]
+    try:
+        fields = [str(field) for field in message.get_all(name, [])]
+        return [address for _, address in getaddresses(fields) if address]
+    except Exception as error:
+        raise _unfit(error) from error
+
+
+def _unfit(error: Exception) -> InvalidValueError:
+    told = shown(f"{type(error).__name__}: {error}")
+    return InvalidValueError(f"message: one that the email package can write expected: {told}")

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from ..exceptions import LocalProtocolError, Violation
+from ..exceptions import InvalidValueError, LocalProtocolError, Violation
 from ..framing.buffer import LF
 from ..grammar.addresses import Path
 from ..grammar.commands import Rcpt
 from ..values import value
+
+if TYPE_CHECKING:
+    from email.message import Message
 
 PIECE = 65536
 """Octets asked of a source at a time."""
@@ -31,9 +34,13 @@ class Readable(Protocol):
         """Return up to `size` octets, b"" at the end."""
 
 
-Content = (
-    "bytes | bytearray | memoryview | Message | Readable | Iterable[bytes] | AsyncIterable[bytes]"
+Content: TypeAlias = (
+    "bytes | bytearray | memoryview | Message[Any, Any] | Readable | Iterable[bytes]"
+    " | AsyncIterable[bytes]"
 )
+"""What a message can be. Line endings are made CRLF."""
+Recipients: TypeAlias = str | Path | Rcpt | Iterable[str | Path | Rcpt]
+"""One forward-path or several, as ``Rcpt`` where they have parameters."""
 
 
 @value
@@ -54,12 +61,14 @@ class Outgoing:
     """True when an address or a header field is not ASCII (RFC 6531 3.2)."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """More parameters for MAIL."""
+    rewind: Callable[[], Any] | None = None
+    """Makes `read` begin again; None when the source can be read once only."""
 
 
 def prepare(
-    message: Any,
+    message: Content,
     sender: str | Path | None = None,
-    recipients: str | Path | Rcpt | Iterable[str | Path | Rcpt] | None = None,
+    recipients: Recipients | None = None,
     parameters: Mapping[str, Any] | None = None,
 ) -> Outgoing:
     """Make a message ready.
@@ -77,47 +86,75 @@ def prepare(
         InvalidValueError: not an address.
         TypeError: nothing that a message can be.
     """
-    if hasattr(message, "get_all"):
-        from .headers import envelope, serialise
+    source: Any = message
+    is_email = hasattr(source, "get_all")
+    if is_email:
+        from .headers import envelope
 
-        found_sender, found_recipients = envelope(message)
+        found_sender, found_recipients = envelope(source)
         sender = found_sender if sender is None else sender
         recipients = found_recipients if recipients is None else recipients
     if sender is None or recipients is None:
         raise _missing("sender and recipients, where there is no EmailMessage to take them from")
-    path = sender if isinstance(sender, Path) else Path(sender)
-    if isinstance(recipients, str | Path | Rcpt):
-        recipients = (recipients,)
-    rcpts = tuple(given if isinstance(given, Rcpt) else Rcpt(given) for given in recipients)
+    path = _path(sender)
+    rcpts = _rcpts(recipients)
+    ascii_only = all(p.address.isascii() for p in (path, *(rcpt.forward_path for rcpt in rcpts)))
+    more = parameters or {}
+    if is_email:
+        from .headers import serialise
+
+        source = serialise(source, utf8=not ascii_only)
+    if isinstance(source, str):
+        raise TypeError("octets expected, not str: encode it, or send an EmailMessage")
+    if not isinstance(source, bytes | bytearray | memoryview):
+        read, rewind = _source(source)
+        return Outgoing(
+            path, rcpts, read, True, needs_utf8=not ascii_only, parameters=more, rewind=rewind
+        )
+    content = bytes(source)
+    octets = _Octets(content)
+    is_8bit = not content.isascii()
+    needs_utf8 = not (ascii_only and header_of(content).isascii())
+    return Outgoing(
+        path, rcpts, octets, False, _size(content), is_8bit, needs_utf8, more, octets.rewind
+    )
+
+
+def _path(sender: str | Path) -> Path:
+    given = _address(sender, "sender")
+    return given if isinstance(given, Path) else Path(given)
+
+
+def _rcpts(recipients: Recipients) -> tuple[Rcpt, ...]:
+    single = isinstance(recipients, str | bytes | Path | Rcpt)
+    many: Any = recipients
+    if single or not isinstance(recipients, Iterable):
+        many = (recipients,)
+    rcpts = tuple(
+        one if isinstance(one, Rcpt) else Rcpt(_address(one, "recipients")) for one in many
+    )
     if not rcpts:
         raise _missing("at least one recipient")
-    ascii_only = all(p.address.isascii() for p in (path, *(rcpt.forward_path for rcpt in rcpts)))
-    if hasattr(message, "get_all"):
-        message = serialise(message, utf8=not ascii_only)
-    more = parameters or {}
-    if isinstance(message, str):
-        raise TypeError("octets expected, not str: encode it, or send an EmailMessage")
-    if isinstance(message, bytes | bytearray | memoryview):
-        content = bytes(message)
-        return Outgoing(
-            path,
-            rcpts,
-            _Octets(content),
-            False,
-            _size(content),
-            not content.isascii(),
-            not (ascii_only and _header(content).isascii()),
-            more,
-        )
-    return Outgoing(path, rcpts, _reader(message), True, needs_utf8=not ascii_only, parameters=more)
+    return rcpts
+
+
+def _address(given: Any, name: str) -> str | Path:
+    """Return `given` where it may be an address.
+
+    Raises:
+        InvalidValueError: it is neither text nor a path.
+    """
+    if not isinstance(given, str | Path):
+        raise InvalidValueError(f"{name}: text or a Path expected, not {type(given).__name__}")
+    return given
 
 
 def _missing(what: str) -> LocalProtocolError:
     return LocalProtocolError(f"expected: {what}", Violation.LOCAL_VALUE)
 
 
-def _header(content: bytes) -> bytes:
-    """Return what stands before the first empty line."""
+def header_of(content: bytes) -> bytes:
+    """Return what stands before the first empty line; b"" where all is ASCII."""
     if content.isascii():
         return b""
     ends = [end for end in (content.find(b"\n\r\n"), content.find(b"\n\n")) if end >= 0]
@@ -150,29 +187,46 @@ class _Octets:
         self._at = end
         return self._content[start:end]
 
+    def rewind(self) -> None:
+        self._at = 0
 
-def _reader(message: Any) -> Callable[[], Any]:
+
+def _source(message: Any) -> tuple[Callable[[], Any], Callable[[], Any] | None]:
+    """Return what reads the next piece, and what begins again, if that can be."""
     if hasattr(message, "read"):
-        return lambda: message.read(PIECE)
+        return lambda: message.read(PIECE), _file_rewind(message)
     if isinstance(message, Iterable):
-        return _Pieces(iter(message))
+        pieces = _Pieces(message)
+        return pieces, None if isinstance(message, Iterator) else pieces.rewind
     if isinstance(message, AsyncIterable):
-        return _AsyncPieces(aiter(message)).read
+        return _AsyncPieces(aiter(message)).read, None
     raise TypeError(f"a message, octets, a file or an iterable expected, not {type(message)!r}")
 
 
-class _Pieces:
-    """Takes pieces from an iterator, empty ones left out: b"" means the end."""
+def _file_rewind(file: Any) -> Callable[[], Any] | None:
+    try:
+        start = file.tell() if file.seekable() else None
+    except (AttributeError, OSError):
+        return None
+    return None if start is None else lambda: file.seek(start)
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
+
+class _Pieces:
+    """Takes pieces from an iterable, empty ones left out: b"" means the end."""
+
+    def __init__(self, source: Iterable[bytes]) -> None:
+        self._source = source
+        self._pieces = iter(source)
 
     def __call__(self) -> bytes:
         return next((piece for piece in self._pieces if piece), b"")
 
+    def rewind(self) -> None:
+        self._pieces = iter(self._source)
+
 
 class _AsyncPieces:
-    """The same for an asynchronous iterator."""
+    """The same for an asynchronous iterator, which begins once."""
 
     def __init__(self, pieces: AsyncIterator[bytes]) -> None:
         self._pieces = pieces

@@ -7,6 +7,7 @@ values, so what a credential is, is known from its type.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 from ..grammar.auth import Auth, AuthResponse
@@ -42,3 +43,37 @@ def reply_lines(reply: Reply) -> list[str]:
         f"<- {reply.code}{' ' if number == last else '-'}{status}{text}".rstrip()
         for number, text in enumerate(reply.lines)
     ]
+
+
+Said = str | Reply | tuple[Command, bytes]
+"""What a transcript is made of: a remark, a reply, or a command with its line."""
+
+_KEPT = 1000
+_DROPPED = "..."
+
+
+def lines_of(said: Said) -> list[str]:
+    """Return the lines of one thing that was said."""
+    if isinstance(said, str):
+        return [said]
+    return reply_lines(said) if isinstance(said, Reply) else [command_line(*said)]
+
+
+class Recording:
+    """A conversation to be read later, if at all: the last thousand things that were said."""
+
+    __slots__ = ("_count", "_said")
+
+    def __init__(self) -> None:
+        self._said: deque[Said] = deque(maxlen=_KEPT)
+        self._count = 0
+
+    def add(self, said: Said) -> None:
+        """Note what was said."""
+        self._said.append(said)
+        self._count += 1
+
+    def lines(self) -> tuple[str, ...]:
+        """Return the lines; a first one of ``...`` stands for what is kept no longer."""
+        dropped = [_DROPPED] if self._count > _KEPT else []
+        return (*dropped, *(line for said in self._said for line in lines_of(said)))
