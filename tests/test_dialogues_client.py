@@ -887,6 +887,64 @@ def test_lmtp_where_the_connection_ends_before_the_first_reply() -> None:
     assert isinstance(run.error, ConnectionLost)
 
 
+# --- PRDR ----------------------------------------------------------------------------------------
+
+PRDR = b"250-mx.example.org\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 PRDR\r\n"
+EACH = b"353 each for itself\r\n"
+
+
+def sending_prdr(inputs: list[Input], **settings: Any) -> Run:
+    return sending(opened(PRDR), inputs, recipients=THREE, parameters={"PRDR": None}, **settings)
+
+
+@pytest.mark.parametrize("transfer", ["data", "bdat"])
+def test_prdr_has_a_reply_for_each_recipient(transfer: Any) -> None:
+    rcpt = OK + OK + NO + OK + (GO_ON if transfer == "data" else b"")
+    run = sending_prdr([rcpt, EACH + OK + LATER, b"250 as 4711\r\n"], transfer=transfer)
+    assert run.lines[0] == "MAIL FROM:<a@example.com> PRDR"
+    assert [reply.code for reply in run.result.replies] == [250, 550, 450]
+    assert run.result.reply.text == "as 4711"
+
+
+def test_prdr_with_one_reply_for_all() -> None:
+    assert sending_prdr([OK * 4 + GO_ON, OK]).result.is_complete
+    run = sending_prdr([OK * 4 + GO_ON, LATER])
+    assert isinstance(run.error, ReplyError)
+    assert run.error.stage == "mail data"
+
+
+def test_prdr_where_the_last_reply_refuses_it_for_all() -> None:
+    run = sending_prdr([OK * 4 + GO_ON, EACH + OK + OK + NO + b"554 5.7.1 spam\r\n"])
+    assert isinstance(run.error, ReplyError)
+    assert (run.error.reply.code, run.error.stage) == (554, "mail data")
+
+
+def test_prdr_where_each_refuses_it() -> None:
+    run = sending_prdr([OK * 4 + GO_ON, EACH + NO + LATER + NO + OK])
+    assert isinstance(run.error, AllRefused)
+    assert [reply.code for reply in run.error.replies] == [550, 450, 550]
+
+
+@pytest.mark.parametrize("end", [b"", b"421 bye\r\n"])
+def test_prdr_that_breaks_off_has_reached_nobody_for_sure(end: bytes) -> None:
+    """Only the last reply makes it sure."""
+    run = sending_prdr([OK * 4 + GO_ON, EACH + OK + OK, end])
+    assert isinstance(run.error, ConnectionLost | ReplyError)
+
+
+def test_prdr_that_is_not_offered() -> None:
+    run = sending(opened(), [], parameters={"PRDR": None})
+    assert isinstance(run.error, LocalProtocolError)
+    assert run.out == b""
+
+
+def test_a_message_is_not_resumed() -> None:
+    connection = opened(b"250-mx.example.org\r\n250 CHECKPOINT\r\n")
+    run = sending(connection, [], parameters={"TRANSID": "<1@example.com>"})
+    assert isinstance(run.error, LocalProtocolError)
+    assert run.out == b""
+
+
 # --- leaving -------------------------------------------------------------------------------------
 
 

@@ -148,6 +148,7 @@ class _Sending(Exchange):
 
         Raises:
             InvalidValueError: it needs one that the server does not know.
+            LocalProtocolError: one that this dialogue cannot keep.
             SecurityError: REQUIRETLS, and the server has not shown who it is.
         """
         offered = self.connection.announced
@@ -168,6 +169,12 @@ class _Sending(Exchange):
                     "5.6.7",
                 )
             parameters["SMTPUTF8"] = None
+        if "TRANSID" in message.parameters:
+            raise LocalProtocolError(
+                "TRANSID: a message from its beginning expected, which a resumed one is not "
+                "(RFC 1845 3)",
+                Violation.LOCAL_VALUE,
+            )
         tls = self.connection.tls
         if "REQUIRETLS" in message.parameters and not (tls is not None and tls.peer_verified):
             # RFC 8689 4.2.1: whoever answers would not do.
