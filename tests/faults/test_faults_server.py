@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: MIT
+"""What clients do to a server, wherever they are in their session."""
+
+from __future__ import annotations
+
+import random
+import ssl
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+from adapter_drive import World
+from faults.drive import MODES, TEXT, Wire, Witness, eventually, everything_ended, is_well
+from faults.places import HELLO, MAIL, PLACES, RCPT, Place, go, options, places
+
+from smtpproto.dialogues import Message, Peer
+
+FAULTS: dict[str, Callable[[Wire], None]] = {
+    "reset": Wire.reset,
+    "close": Wire.close,
+    "half-close": Wire.half_close,
+}
+
+
+# Some Python 3.11 leave it to the garbage collector to close what could not be wrapped.
+@pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("mode", MODES)
+def test_the_client_leaves(world: World, mode: str, fault: str) -> None:
+    """From each place, one after the other."""
+    witness = Witness()
+    with world.serve(witness, **options(mode)) as server:
+        for number, (name, place) in enumerate(places(mode).items()):
+            with go(server.port, mode, place) as wire:
+                FAULTS[fault](wire)
+                if fault == "half-close":
+                    wire.rest()  # which comes to an end, whatever it is
+                eventually(lambda: witness.connected > number, "the session")  # noqa: B023
+                everything_ended(server, witness)
+            assert (name, witness.messages, witness.connected) == (name, [], number + 1)
+        is_well(server, witness, mode == "implicit")
+
+
+@pytest.mark.parametrize("fault", ["reset", "close"])
+@pytest.mark.parametrize("mode", ["plain", "implicit"])
+@pytest.mark.parametrize(
+    "end", [(b"DATA\r\n", TEXT + b".\r\n"), (b"BDAT %d LAST\r\n" % len(TEXT) + TEXT,)]
+)
+def test_a_message_whose_250_does_not_get_through_is_kept(
+    world: World, mode: str, end: tuple[bytes, ...], fault: str
+) -> None:
+    """It was taken: the client will send it again, which is better than that nobody has it."""
+    witness = Witness()
+    running, go_on = threading.Event(), threading.Event()
+
+    class Slow(Witness):
+        def on_message(self, peer: Peer, message: Message) -> None:
+            running.set()
+            assert go_on.wait(30)
+            witness.on_message(peer, message)
+
+    slow = Slow()
+    with world.serve(slow, **options(mode)) as server:
+        place = Place((HELLO, MAIL, RCPT, *end[:-1]), end[-1], after=b"354" if end[1:] else b"250")
+        wire = go(server.port, mode, place)
+        assert running.wait(30)
+        FAULTS[fault](wire)
+        go_on.set()
+        slow.messages = witness.messages
+        everything_ended(server, slow)
+    assert [message.content for message in witness.messages] == [TEXT]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_octets_of_no_meaning(world: World, mode: str) -> None:
+    """Random ones from each place, with line ends among them, and nothing is taken for a message.
+
+    But for where a message needs no end, only its octets.
+    """
+    witness = Witness()
+    chance = random.Random(5321)
+    with world.serve(witness, **options(mode)) as server:
+        for place in places(mode).values():
+            for _ in range(2):
+                # No dot, which might end a message.
+                noise = chance.randbytes(3000).replace(b".", b"\r\n")
+                with go(server.port, mode, place) as wire, suppress(OSError, ssl.SSLError):
+                    wire.send(noise)
+                    wire.half_close()
+                    wire.rest()
+        everything_ended(server, witness)
+        assert all(message.content.startswith(b"abc") for message in witness.messages)
+        is_well(server, witness, mode == "implicit")
+
+
+# --- TLS -----------------------------------------------------------------------------------------
+
+HALF = Place((HELLO, MAIL, RCPT, b"DATA\r\n"), TEXT, after=b"354")
+RECORDS: dict[str, Callable[[Wire], None]] = {
+    "ends the layer and stays": Wire.close_notify,
+    "half a record": lambda wire: wire.sock.sendall(wire.seal(b".\r\n")[:-1]),
+    "a record that was changed": lambda wire: wire.sock.sendall(wire.seal(b".\r\n")[:-1] + b"\0\0"),
+    "a record sent twice": lambda wire: wire.sock.sendall(wire.seal(TEXT) * 2),
+    "plaintext": lambda wire: wire.sock.sendall(b"\r\n.\r\nQUIT\r\n"),
+    "a record that is too long": lambda wire: wire.sock.sendall(
+        b"\x17\x03\x03\xff\xff" + bytes(65535)
+    ),
+}
+
+
+@pytest.mark.parametrize("mode", ["starttls", "implicit"])
+@pytest.mark.parametrize("fault", RECORDS)
+def test_the_client_breaks_the_layer(world: World, mode: str, fault: str) -> None:
+    """In the middle of a message, of which nothing is kept, though the end may seem to be there."""
+    witness = Witness()
+    with world.serve(witness, **options(mode)) as server:
+        with go(server.port, mode, HALF) as wire:
+            with suppress(OSError):
+                RECORDS[fault](wire)
+            if fault == "half a record":  # the rest of it might come
+                wire.close()
+            everything_ended(server, witness)
+        assert (witness.messages, witness.aborted) == ([], 1)
+        is_well(server, witness, mode == "implicit")
+
+
+HANDSHAKES = {
+    "plaintext": b"EHLO bad.example\r\n" * 20,
+    "noise": random.Random(3207).randbytes(3000),
+    "an alert": b"\x15\x03\x01\0\2\2\x28",
+    "SSLv2": b"\x80\x2e\1\0\2\0\x15\0\0\0\x10\1\0\x80" + bytes(34),
+    "a hello of nothing": b"\x16\x03\x01\0\4\1\0\0\0",
+    "a record of nothing": b"\x16\x03\x01\0\0" * 100,
+    "an HTTP request": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("mode", ["starttls", "implicit"])
+@pytest.mark.parametrize("garbage", HANDSHAKES)
+def test_garbage_in_the_handshake(world: World, mode: str, garbage: str) -> None:
+    witness = Witness()
+    with world.serve(witness, timeout=0.5, **options(mode)) as server:
+        if mode == "starttls":
+            wire = go(server.port, mode, PLACES["the handshake"])
+        else:
+            wire = Wire(server.port)
+        with wire:
+            with suppress(OSError):
+                wire.sock.sendall(HANDSHAKES[garbage])
+            assert b"250" not in wire.rest()
+            everything_ended(server, witness)
+        is_well(server, witness, mode == "implicit")
+
+
+@pytest.mark.parametrize("fault", ["reset", "close"])
+def test_leaving_between_the_connection_and_implicit_tls(world: World, fault: str) -> None:
+    witness = Witness()
+    with world.serve(witness, **options("implicit")) as server:
+        for octets in (b"", PLACES["half a ClientHello"].raw):
+            wire = Wire(server.port)
+            wire.sock.sendall(octets)
+            FAULTS[fault](wire)
+        is_well(server, witness, True)
+        everything_ended(server, witness)
