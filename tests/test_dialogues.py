@@ -26,6 +26,7 @@ from smtpproto import (
     CommandReceived,
     CommandRejected,
     ConnectionClosed,
+    EndOfMailData,
     LocalProtocolError,
     Mail,
     MailDataEnded,
@@ -161,6 +162,7 @@ class ServerSide:
         self.content = b""
         self.said: deque[tuple[Reply, bytes]] = deque()
         self.seen: object = None
+        self.named: list[Rcpt] = []
 
     def hears(self, lines: list[Line], answers: list[Line]) -> None:
         self.said = replies_of(answers)
@@ -177,11 +179,22 @@ class ServerSide:
             assert self.connection.send(reply) == octets
         self.answer()
 
+    def note(self) -> None:
+        """Note for whom the replies to a message are: in the order of their RCPTs."""
+        due = self.connection.due
+        if isinstance(due, EndOfMailData) and isinstance(due.recipient, Rcpt):
+            assert isinstance(self.seen, MailDataEnded)
+            self.named.append(due.recipient)
+            assert tuple(self.named) == self.seen.recipients[: len(self.named)]
+        else:
+            self.named = []
+
     def answer(self) -> None:
         while True:
             event = self.connection.next_event()
             if event is Signal.NEED_REPLY:
                 reply, octets = self.said.popleft()
+                self.note()
                 default: Reply | None = getattr(self.seen, "default_reply", None)
                 if isinstance(self.seen, CommandRejected):
                     assert default is not None
@@ -248,6 +261,7 @@ def write(client: ClientConnection, lines: deque[Line]) -> None:
 
 def play_client(client: ClientConnection, lines: list[Line], size: int) -> None:
     """Hold a client against its lines."""
+    accepted: list[Rcpt] = []
     for part in turns(lines):
         who = part[0].who
         if who == "C":
@@ -258,11 +272,20 @@ def play_client(client: ClientConnection, lines: list[Line], size: int) -> None:
             heard = [line for line in part if not line.server_only]
             replies = [reply for reply, _ in replies_of(heard)]
             found: list[Reply] = []
+            named: list[Rcpt] = []
             for piece in pieces(b"".join(line.octets for line in heard), size):
                 client.receive_data(piece)
                 while isinstance(event := client.next_event(), ReplyReceived):
                     found.append(event.reply)
+                    match event.command:
+                        case Mail():
+                            accepted = []
+                        case Rcpt() as rcpt if event.reply.is_positive:
+                            accepted.append(rcpt)
+                        case EndOfMailData(recipient=Rcpt() as rcpt):
+                            named.append(rcpt)
             assert found == replies
+            assert named in ([], accepted)
         elif who == "t":
             assert client.next_event() is Signal.NEED_TLS
             client.tls_established()
