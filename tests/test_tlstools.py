@@ -53,6 +53,24 @@ def test_tls_unique_below_tls_1_3() -> None:
     assert unique == tls_info(server).channel_bindings["tls-unique"]
 
 
+def test_what_a_server_can_be_bound_to(tmp_path: Path) -> None:
+    """RFC 5929 4: the certificate of ours, which only its file tells."""
+    authority = trustme.CA()
+    leaf = authority.issue_cert("localhost")
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    chain.write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
+    authority.cert_pem.write_to_path(str(chain), append=True)
+    leaf.private_key_pem.write_to_path(str(key))
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+    both = tmp_path / "both.pem"
+    both.write_bytes(key.read_bytes() + chain.read_bytes())
+    for context in (server_context(str(chain), str(key)), server_context(str(both))):
+        one, other = map(tls_info, shaken(context, client))
+        assert one.channel_bindings == other.channel_bindings
+        assert set(one.channel_bindings) == {"tls-server-end-point"}
+
+
 def test_a_layer_before_its_handshake() -> None:
     layer = contexts()[1].wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost")
     with pytest.raises(ValueError, match="handshake"):

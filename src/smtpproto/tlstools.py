@@ -7,10 +7,15 @@ Decides the defaults for contexts, and which facts become a `TLSInfo`. Makes no 
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from .dialogues import SecurityError
-from .sasl.channel_binding import server_end_point
+from .sasl.channel_binding import ChannelBinding, server_end_point
 from .tlsinfo import TLSInfo
+
+# What SCRAM can bind to, of our own certificates: a context does not tell which one it has.
+_own: WeakKeyDictionary[ssl.SSLContext, ChannelBinding] = WeakKeyDictionary()
 
 
 def client_context(verify: bool = True) -> ssl.SSLContext:
@@ -30,6 +35,8 @@ def client_context(verify: bool = True) -> ssl.SSLContext:
 def server_context(certfile: str, keyfile: str | None = None) -> ssl.SSLContext:
     """Return a context for a server.
 
+    It knows its certificate, so that SCRAM can be bound to it; load no other one into it.
+
     Args:
         certfile: path of the certificate chain in PEM.
         keyfile: path of the private key; None when it is in `certfile`.
@@ -37,7 +44,17 @@ def server_context(certfile: str, keyfile: str | None = None) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(certfile, keyfile)
+    end_point = server_end_point(_first_certificate(certfile))
+    if end_point is not None:
+        _own[context] = end_point
     return context
+
+
+def _first_certificate(file: str) -> bytes:
+    """Return the certificate in DER that a chain in PEM begins with: the server's own."""
+    _, begin, rest = Path(file).read_text("ascii", "replace").partition(ssl.PEM_HEADER)
+    text, end, _ = rest.partition(ssl.PEM_FOOTER)
+    return ssl.PEM_cert_to_DER_cert(begin + text + end)
 
 
 def tls_info(layer: ssl.SSLObject | ssl.SSLSocket) -> TLSInfo:
@@ -49,10 +66,12 @@ def tls_info(layer: ssl.SSLObject | ssl.SSLSocket) -> TLSInfo:
     unique = layer.get_channel_binding("tls-unique") if version < "TLSv1.3" else None
     if unique:
         bindings["tls-unique"] = unique
-    if certificate and not layer.server_side:
-        end_point = server_end_point(certificate)
-        if end_point is not None:
-            bindings[end_point.name] = end_point.data
+    if layer.server_side:
+        end_point = _own.get(layer.context)
+    else:
+        end_point = server_end_point(certificate) if certificate else None
+    if end_point is not None:
+        bindings[end_point.name] = end_point.data
     return TLSInfo(
         version=version,
         cipher=cipher[0] if cipher else "",
@@ -62,6 +81,6 @@ def tls_info(layer: ssl.SSLObject | ssl.SSLSocket) -> TLSInfo:
     )
 
 
-def handshake_failure(error: OSError) -> SecurityError:
+def handshake_failure(error: Exception) -> SecurityError:
     """Return the error of a dialogue for what a handshake raised."""
     return SecurityError(f"TLS handshake failed: {error}")
