@@ -43,13 +43,15 @@ class Users:
 
     Args:
         users: user name to password or credentials.
+        key: secret octets that make up what is shown of who does not exist; random by default, so
+            that it changes with every restart.
     """
 
-    def __init__(self, users: Mapping[str, Stored]) -> None:
+    def __init__(self, users: Mapping[str, Stored], *, key: bytes | None = None) -> None:
         self._users = dict(users)
         # SCRAM prepares names (RFC 5802 5.1), the others do not.
         self._prepared = {_prepared(name): stored for name, stored in users.items()}
-        self._key = token_bytes(32)
+        self._key = key or token_bytes(32)
         self._other = token_urlsafe()
         kept = [stored for stored in users.values() if isinstance(stored, ScramCredentials)]
         self._slowest = max(kept, key=lambda stored: stored.iterations, default=None)
