@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import client_drive
 import pytest
 import server_drive as drive
 from registry_drive import (
@@ -29,6 +30,8 @@ from smtpproto import (
     CommandReceived,
     CommandRejected,
     ConnectionClosed,
+    Data,
+    Ehlo,
     Limits,
     RemoteProtocolError,
     ServerConnection,
@@ -457,6 +460,32 @@ def test_bad_mail_data(content: bytes, answer: bytes, way: bytes) -> None:
     good = talk(connection, MAIL + RCPT + b"DATA\r\n", b"text\r\n.\r\n")
     assert good.codes == [250, 250, 354, 250]
     assert good.data == b"text\r\n"
+
+
+# ---------------------------------------------------------------------- the reply to EHLO
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\x01", "\udcff", "=", ";", "9" * 5000, "a " * 500, "-1 x=y;z"]
+)
+@pytest.mark.parametrize("keyword", [extension.keyword for extension in KNOWN])
+def test_a_bad_announcement(keyword: str, text: str) -> None:
+    """What a server announces wrongly limits nothing, and stops nobody from sending mail."""
+    client = client_drive.greeted()
+    client.send(Ehlo("client.example.com"))
+    line = f"{keyword} {text}".encode("utf-8", "surrogateescape")
+    needed = [e.requires for e in KNOWN if e.keyword == keyword]
+    others = "".join(f"250-{name}\r\n" for names in needed for name in names).encode()
+    client_drive.answered(client, b"250-mx.example.org\r\n" + others + b"250 " + line + b"\r\n")
+    assert keyword in client.announced
+    for command, reply in (
+        (client_drive.MAIL, b"250 ok\r\n"),
+        (client_drive.RCPT, b"250 ok\r\n"),
+        (Data(), b"354 go on\r\n"),
+    ):
+        client.send(command)
+        client_drive.answered(client, reply)
+    assert client.send_mail_data(b"text") + client.end_mail_data() == b"text\r\n.\r\n"
 
 
 # --------------------------------------------------------------------------- the PROXY header
