@@ -26,9 +26,12 @@ from smtpproto import (
     Ehlo,
     InvalidValueError,
     Mail,
+    Noop,
     Quit,
     Rcpt,
     Reply,
+    Rset,
+    Vrfy,
     extensions,
 )
 from smtpproto.blocking import (
@@ -43,6 +46,7 @@ from smtpproto.blocking import (
     send_mail,
 )
 from smtpproto.grammar.attributes import XClient, XForward
+from smtpproto.grammar.verbs import Etrn
 from smtpproto.tlstools import server_context
 
 pytestmark = pytest.mark.interop
@@ -320,6 +324,15 @@ def test_more_than_it_takes(site: Site, transfer: Any, announced: bool) -> None:
             assert (caught.value.reply.code, caught.value.reply.enhanced) == (552, "5.3.4")
         client.send(HEADER, SENDER, "small@example.org", transfer=transfer)
     assert site.smtp.take("small@example.org").content.endswith(HEADER)
+
+
+def test_other_verbs(site: Site) -> None:
+    """VRFY tells nothing of an address that is delivered elsewhere (RFC 5321 3.5.3)."""
+    with Session(site.postfix.port) as session:
+        session.say(Ehlo("client.example"))
+        group = [Rset(), Vrfy("b@example.org"), Noop(), Etrn("example.org")]
+        replies = [reply for command in group for reply in session.say(command)]
+        assert [reply.code for reply in replies] == [250, 252, 250, 459]
 
 
 def test_starttls(site: Site) -> None:
