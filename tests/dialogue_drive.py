@@ -17,6 +17,7 @@ from smtpproto.dialogues import (
     call_failure,
     serve_session,
 )
+from smtpproto.dialogues.conversation import Terms
 from smtpproto.dialogues.server_settings import default_extensions
 from smtpproto.extensions import StartTLS
 from smtpproto.limits import Limits
@@ -159,4 +160,5 @@ def serve(
     **options: Any,
 ) -> Run:
     """Hold a session in which the client says `inputs`, and leaves."""
-    return drive(serve_session(server or connection(), handler, peer or Peer(), **options), inputs)
+    session = serve_session(server or connection(), handler, peer or Peer(), Terms(**options))
+    return drive(session, inputs)

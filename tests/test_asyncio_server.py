@@ -368,7 +368,7 @@ def test_serve_forever_ends_with_close() -> None:
 def test_a_hook_that_hangs_does_not_keep_the_server_from_closing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("smtpproto.asyncio.server._GRACE", 0.1)
+    monkeypatch.setattr("smtpproto.asyncio.server._GOODBYE", 0.1)
     cancelled = []
 
     class Handler(Collect):
@@ -380,7 +380,7 @@ def test_a_hook_that_hangs_does_not_keep_the_server_from_closing(
                 raise
 
     async def test() -> None:
-        async with serve(Handler()) as server:
+        async with serve(Handler(), grace=0.1) as server:
             client = await Streams.connect(server.port)
             await client.say(b"EHLO x\r\n")
             client.writer.write(GROUP)

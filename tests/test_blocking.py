@@ -102,7 +102,7 @@ def test_a_group_of_commands_is_answered_by_one_write(monkeypatch: pytest.Monkey
 def test_a_hook_that_hangs_does_not_keep_the_server_from_closing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("smtpproto.blocking.server._GRACE", 0.1)
+    monkeypatch.setattr("smtpproto.blocking.server._GOODBYE", 0.1)
     free = threading.Event()
     running = threading.Event()
 
@@ -111,7 +111,7 @@ def test_a_hook_that_hangs_does_not_keep_the_server_from_closing(
             running.set()
             free.wait(SECONDS)
 
-    with serve(Handler()) as server:
+    with serve(Handler(), grace=0.1) as server:
         raw = Raw(server.port)
         begin(raw)
         raw.sock.sendall(b".\r\n")

@@ -17,6 +17,7 @@ from smtpproto.dialogues import (
     Read,
     SecurityError,
 )
+from smtpproto.dialogues.deadlines import StoppedClock
 from smtpproto.dialogues.opening import open_session
 from smtpproto.dialogues.server_settings import ServerSettings, server_settings
 from smtpproto.limits import Limits
@@ -32,12 +33,13 @@ def settings(handler: Any, implicit: bool = False, **options: Any) -> ServerSett
         own_name="mx.example.org",
         has_tls=implicit,
         tls_mode="implicit" if implicit else "starttls",
+        random=bytes,
         **options,
     )
 
 
 def opened(told: ServerSettings, *inputs: Input, address: Any = ADDRESS, count: int = 1) -> Run:
-    return drive(open_session(told, address, count), inputs)
+    return drive(open_session(told, address, count, StoppedClock()), inputs)
 
 
 @pytest.mark.parametrize("pieces", [1, 100])
@@ -58,7 +60,7 @@ def test_the_header_then_the_greeting(pieces: int) -> None:
 
 def test_in_front_of_tls_no_more_is_read_than_the_header_has() -> None:
     told = settings(Recorder(), implicit=True, proxy=["127.0.0.1"])
-    dialogue = open_session(told, ADDRESS, 1)
+    dialogue = open_session(told, ADDRESS, 1, StoppedClock())
     left = HEADER + b"\x16"
     step = next(dialogue)
     while isinstance(step, Read):

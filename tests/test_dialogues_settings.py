@@ -27,10 +27,17 @@ from smtpproto.extensions import Auth as AuthExtension
 from smtpproto.extensions import Chunking, Size, StartTLS
 from smtpproto.limits import Limits
 
+TOLD: dict[str, Any] = {
+    "own_name": "mx.example.org",
+    "has_tls": False,
+    "tls_mode": "starttls",
+    "random": bytes,
+}
+
 
 def keywords(**settings: Any) -> list[str]:
-    settings = {"own_name": "mx.example.org", "has_tls": False, "tls_mode": "starttls", **settings}
-    return [one.keyword for one in server_settings(Collect(), **settings).extensions]
+    told = {**TOLD, **settings}
+    return [one.keyword for one in server_settings(Collect(), **told).extensions]
 
 
 def test_what_a_server_offers() -> None:
@@ -56,10 +63,9 @@ def test_settings_that_do_not_fit() -> None:
 
 
 def test_a_class_is_a_handler_only_as_a_factory() -> None:
-    settings = {"own_name": "mx.example.org", "has_tls": False, "tls_mode": "starttls"}
     with pytest.raises(LocalProtocolError, match=r"not the class Collect; .* factory=True"):
-        server_settings(Collect, **settings)
-    assert server_settings(Collect, factory=True, **settings).factory
+        server_settings(Collect, **TOLD)
+    assert server_settings(Collect, factory=True, **TOLD).factory
 
 
 @pytest.mark.parametrize(
@@ -71,9 +77,7 @@ def test_a_class_is_a_handler_only_as_a_factory() -> None:
     ],
 )
 def test_the_name_of_a_server(own: str, given: str | None, name: str) -> None:
-    settings = server_settings(
-        Collect(), own_name=own, has_tls=False, tls_mode="starttls", hostname=given
-    )
+    settings = server_settings(Collect(), **{**TOLD, "own_name": own}, hostname=given)
     assert settings.hostname == name
 
 

@@ -11,6 +11,7 @@ from dialogue_drive import connection, serve
 
 from smtpproto import Reply
 from smtpproto.dialogues import Cancelled, Collect, ConnectionLost, Peer, Reject, serve_session
+from smtpproto.dialogues.conversation import Terms
 from smtpproto.dialogues.records import MessageRecord, SessionRecord
 from smtpproto.observing import Counters, Observer
 
@@ -61,7 +62,7 @@ def test_a_client_that_a_hook_sends_away() -> None:
 
 def test_a_session_that_is_broken_off_is_told() -> None:
     told: list[Any] = []
-    dialogue = serve_session(connection(), Collect(), Peer(), observe=told.append)
+    dialogue = serve_session(connection(), Collect(), Peer(), Terms(observe=told.append))
     next(dialogue)
     dialogue.close()
     assert [record.ending for record in told] == ["shut down"]

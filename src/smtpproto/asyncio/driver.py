@@ -113,6 +113,8 @@ class Driver(asyncio.BufferedProtocol):
         self._eof = False
         self._lost = False
         self._stopping = False
+        self._cut = False
+        self._may_finish = False
         self._call: asyncio.Future[Any] | None = None
         self._step: Handle | None = None
 
@@ -208,13 +210,18 @@ class Driver(asyncio.BufferedProtocol):
         else:
             self.transport.abort()
 
-    def stop(self) -> None:
-        """End the dialogue as soon as no hook runs."""
+    def stop(self, now: bool = False) -> None:
+        """End the dialogue as soon as no hook runs, and unless `now`, no message comes."""
         self._stopping = True
+        was_cut, self._cut = self._cut, self._cut or now
+        if self._wait is _Wait.INPUT and self._may_finish and not now:
+            return
         if self._wait in (_Wait.INPUT, _Wait.WRITABLE):
             self._fail(Cancelled())
-        elif self._wait is _Wait.LINGER:
+        elif self._wait is _Wait.LINGER and not was_cut:
             self._close_transport()
+        elif self._wait is _Wait.HANDSHAKE and self._call is not None:
+            self._call.cancel()
 
     def abort(self) -> None:
         """End the connection now, and the dialogue with it."""
@@ -298,7 +305,8 @@ class Driver(asyncio.BufferedProtocol):
 
     def _read(self, step: Read) -> Step | None:
         self._write(step.out)
-        if self._stopping:
+        self._may_finish = step.may_finish
+        if self._stopping and (self._cut or not step.may_finish):
             return self._thrown(Cancelled())
         if self._lost:
             return self._thrown(self._loss(None))
@@ -345,8 +353,8 @@ class Driver(asyncio.BufferedProtocol):
 
     def _close(self, step: Close) -> None:
         self._write(step.out)
-        may_come = step.lingers and not (self._stopping or self._eof or self._lost or self._choked)
-        if may_come and self.transport.can_write_eof():
+        gone = self._eof or self._lost or self._choked or (self._stopping and not self._cut)
+        if step.lingers and not gone and self.transport.can_write_eof():
             self.transport.write_eof()
             self._wait = _Wait.LINGER
             self.deadline = self._clock.deadline(LINGER)
@@ -356,7 +364,11 @@ class Driver(asyncio.BufferedProtocol):
 
     def _close_transport(self) -> None:
         self._wait = _Wait.CLOSED
-        self.deadline = _NEVER if self._lost else self._clock.deadline(_CLOSING)
+        # A TLS layer also waits for the peer's leave, though all is written.
+        seconds = 0.0 if self._stopping else LINGER
+        if self.transport.get_write_buffer_size():
+            seconds = _CLOSING
+        self.deadline = _NEVER if self._lost else self._clock.deadline(seconds)
         self.transport.close()
 
     async def _shake_hands(self, timeout: float) -> None:
@@ -373,10 +385,10 @@ class Driver(asyncio.BufferedProtocol):
         except BaseException as error:
             # The loop does not tell us of a connection that ends in the middle of a handshake.
             self.connection_lost(None)
-            if not isinstance(error, OSError):  # given up
+            if self._dialogue is None:  # given up
                 raise
             self._call = None
-            self._fail(handshake_failure(error))
+            self._fail(handshake_failure(error) if isinstance(error, Exception) else Cancelled())
             return
         self._call = None
         self._paused = False

@@ -12,6 +12,7 @@ import socket
 import ssl
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from secrets import token_bytes
 from types import TracebackType
 from typing import Any, Unpack
 
@@ -27,8 +28,8 @@ from ..observing import Counters, Observer
 from .clock import Clock
 from .driver import Driver, logger
 
-_GRACE = 5.0
-"""Seconds for sessions to end by themselves when the server closes."""
+_GOODBYE = 1.0
+"""Seconds for what is left to write once a session is broken off."""
 _THREADS = 40
 
 
@@ -60,6 +61,7 @@ class Server:
         self._listeners: list[asyncio.Server] = []
         self._drivers: set[_ServerDriver] = set()
         self._closed = asyncio.Event()
+        self._grace = settings.grace
         self._observer = Observer()
         self.addresses: list[Any] = []
         """What each listening socket is bound to: host and port first for TCP, a path otherwise."""
@@ -91,7 +93,7 @@ class Server:
             OSError: the address cannot be had.
         """
         loop = asyncio.get_running_loop()
-        self._clock = Clock(loop, self._settings.timeout)
+        self._clock = Clock(loop, self._settings.shortest)
         if self._threads:
             self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="smtpproto")
         given = self._given
@@ -112,34 +114,43 @@ class Server:
         self.close()
         await self.wait_closed()
 
-    def close(self) -> None:
+    def close(self, grace: float | None = None) -> None:
         """Listen no longer, and end the sessions.
 
-        Those that wait for a command end at once with 421, others once their hook has returned.
+        Those that wait for a command end at once with 421. Messages that are on their way may
+        become whole, and hooks may return, until `wait_closed` breaks them off.
+
+        Args:
+            grace: seconds for that; the server's setting by default, 0 for none.
         """
         for listener in self._listeners:
             listener.close()
         self._listeners.clear()
         if self._path is not None:
             forget(self._path)
+        self._grace = self._settings.grace if grace is None else grace
         for driver in tuple(self._drivers):
-            driver.stop()
+            driver.stop(now=self._grace <= 0)
         self._closed.set()
 
     async def wait_closed(self) -> None:
-        """Wait until the sessions have ended, and break off those that do not in a few seconds."""
+        """Wait until the sessions have ended, and break off those that do not within the grace."""
         await self._closed.wait()
-        gone = [driver.closed for driver in self._drivers]
-        if gone:
-            await asyncio.wait(gone, timeout=_GRACE)
+        await self._wait_gone(self._grace)
+        for driver in tuple(self._drivers):
+            driver.stop(now=True)
+        await self._wait_gone(_GOODBYE)
         for driver in tuple(self._drivers):
             driver.abort()
-        gone = [driver.closed for driver in self._drivers]
-        if gone:
-            await asyncio.wait(gone, timeout=_GRACE)
+        await self._wait_gone(_GOODBYE)
         executor, self._executor = self._executor, None
         if executor is not None:
             executor.shutdown(wait=False, cancel_futures=True)
+
+    async def _wait_gone(self, seconds: float) -> None:
+        gone = [driver.closed for driver in self._drivers]
+        if gone:
+            await asyncio.wait(gone, timeout=seconds)
 
     async def serve_forever(self) -> None:
         """Wait until `close` is called, or the task is cancelled."""
@@ -152,9 +163,15 @@ class Server:
     def begin(self, driver: _ServerDriver) -> None:
         """Begin the session of a new connection."""
         self._drivers.add(driver)
-        address = driver.transport.get_extra_info("peername")
-        count = len(self._drivers)
-        driver.start(open_session(self._settings, address, count, self._observer), driver.ended)
+        assert self._clock is not None
+        session = open_session(
+            self._settings,
+            driver.transport.get_extra_info("peername"),
+            len(self._drivers),
+            self._clock,
+            self._observer,
+        )
+        driver.start(session, driver.ended)
 
     def forget(self, driver: _ServerDriver) -> None:
         """Take note that a connection is gone."""
@@ -227,6 +244,7 @@ def serve(
         own_name=socket.gethostname(),
         has_tls=tls is not None,
         tls_mode=tls_mode,
+        random=token_bytes,
         **options,
     )
     return Server(settings, host, port, path, sockets, tls, threads)

@@ -38,6 +38,15 @@ _HELD = 32768
 """Octets up to which output waits for the next step, where that comes at once."""
 
 
+class Clock:
+    """The time, as often as it is asked for."""
+
+    @property
+    def now(self) -> float:
+        """Seconds since some moment."""
+        return time.monotonic()
+
+
 class Driver:
     """Runs dialogues over one connection, one after the other.
 
@@ -66,6 +75,9 @@ class Driver:
         self._timeout: float | None = -1.0
         self._eof = False
         self._stopping = False
+        self._cut = False
+        # Where it does no harm that `stop` ends the reading.
+        self._is_idle = False
 
     def run(self, dialogue: Dialogue) -> Any:
         """Run a dialogue and return its result."""
@@ -93,9 +105,15 @@ class Driver:
         finally:
             dialogue.close()
 
-    def stop(self) -> None:
-        """Let the dialogue end as soon as no hook runs; called from another thread."""
+    def stop(self, now: bool = False) -> None:
+        """End the dialogue as soon as no hook runs, and unless `now`, no message comes.
+
+        Called from another thread.
+        """
         self._stopping = True
+        self._cut = self._cut or now
+        if not (now or self._is_idle):
+            return
         with suppress(OSError):  # it may be gone already
             # Past the TLS layer, whose own shutdown() would have it forgotten.
             socket.socket.shutdown(self.sock, socket.SHUT_RD)
@@ -112,11 +130,13 @@ class Driver:
         if not step.goes_on:
             self._deadline = time.monotonic() + step.timeout
         self._write(step.out, step.timeout)
-        if self._stopping:
+        self._is_idle = not step.may_finish
+        if self._stopping and (self._is_idle or self._cut):
             raise Cancelled
         # The whole time for the first read: mostly it brings all, and setting costs a call.
         self._allow(step.timeout if not step.goes_on else self._deadline - time.monotonic())
         data = self.sock.recv(step.limit or _READ)
+        self._is_idle = False
         if not data:
             if self._stopping:
                 raise Cancelled
@@ -153,6 +173,7 @@ class Driver:
         assert self._tls is not None
         self._write(step.out, step.timeout)
         self._allow(step.timeout)
+        self._is_idle = True
         try:
             return self.secure()
         except TimeoutError:
@@ -168,16 +189,21 @@ class Driver:
         """
         assert self._tls is not None
         layer = self._tls.wrap_socket(
-            self.sock, server_side=self._is_server, server_hostname=self._server_hostname
+            self.sock,
+            server_side=self._is_server,
+            server_hostname=self._server_hostname,
+            do_handshake_on_connect=False,
         )
-        self.sock = layer
+        self.sock = layer  # now, so that `stop` and `close` reach it
+        layer.do_handshake()
         return tls_info(layer)
 
     def _close(self, step: Close) -> None:
         """Write what is left, and close; a peer that is gone already does not matter."""
         try:
             self._write(step.out, _LINGER)
-            if step.lingers and not (self._eof or self._stopping):
+            self._is_idle = True
+            if step.lingers and not self._eof and (self._cut or not self._stopping):
                 self._linger()
         except OSError:
             pass

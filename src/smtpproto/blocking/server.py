@@ -13,6 +13,7 @@ import ssl
 import threading
 import time
 from collections.abc import Sequence
+from secrets import token_bytes
 from types import TracebackType
 from typing import Any, Unpack
 
@@ -25,10 +26,10 @@ from ..dialogues.server_settings import (
 )
 from ..listening import forget, listen
 from ..observing import Counters, Observer
-from .driver import Driver, logger
+from .driver import Clock, Driver, logger
 
-_GRACE = 5.0
-"""Seconds for sessions to end by themselves when the server closes."""
+_GOODBYE = 1.0
+"""Seconds for what is left to write once a session is broken off."""
 
 
 class Server:
@@ -58,6 +59,7 @@ class Server:
         self._lock = threading.Lock()
         self._sessions: dict[threading.Thread, Driver] = {}
         self._closing = threading.Event()
+        self._grace = settings.grace
         self._observer = Observer()
         self.addresses: list[Any] = []
         """What each listening socket is bound to: host and port first for TCP, a path otherwise."""
@@ -109,35 +111,44 @@ class Server:
         self.close()
         self.wait_closed()
 
-    def close(self) -> None:
+    def close(self, grace: float | None = None) -> None:
         """Listen no longer, and end the sessions.
 
-        Those that wait for a command end at once with 421, others once their hook has returned.
+        Those that wait for a command end at once with 421. Messages that are on their way may
+        become whole, and hooks may return, until `wait_closed` breaks them off.
+
+        Args:
+            grace: seconds for that; the server's setting by default, 0 for none.
         """
         with self._lock:
-            if self._closing.is_set():
-                return
+            self._grace = self._settings.grace if grace is None else grace
+            is_first = not self._closing.is_set()
             self._closing.set()
             drivers = list(self._sessions.values())
-        if self._wake is not None:
+        if is_first and self._wake is not None:
             self._wake[1].send(b"x")
         for driver in drivers:
-            driver.stop()
+            driver.stop(now=self._grace <= 0)
 
     def wait_closed(self) -> None:
-        """Wait until the sessions have ended, and break off those that do not in a few seconds."""
+        """Wait until the sessions have ended, and break off those that do not within the grace."""
         self._closing.wait()
         if self._acceptor is not None:
             self._acceptor.join()
-        deadline = time.monotonic() + _GRACE
-        for thread in list(self._sessions):
-            thread.join(max(0.0, deadline - time.monotonic()))
-        for thread, driver in list(self._sessions.items()):
+        self._wait_gone(self._grace)
+        for driver in list(self._sessions.values()):
+            driver.stop(now=True)
+        self._wait_gone(_GOODBYE)
+        for driver in list(self._sessions.values()):
             driver.close()
-            thread.join(0.1)
         for end in self._wake or ():
             end.close()
         self._wake = None
+
+    def _wait_gone(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        for thread in list(self._sessions):
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def serve_forever(self) -> None:
         """Wait until `close` is called."""
@@ -188,7 +199,7 @@ class Server:
             if sock.family != getattr(socket, "AF_UNIX", None):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             count = len(self._sessions)
-            driver.run(open_session(self._settings, address, count, self._observer))
+            driver.run(open_session(self._settings, address, count, Clock(), self._observer))
         except OSError as error:
             logger.debug("no session: %s", error)
         except Exception:
@@ -232,6 +243,7 @@ def serve(
         own_name=socket.gethostname(),
         has_tls=tls is not None,
         tls_mode=tls_mode,
+        random=token_bytes,
         **options,
     )
     return Server(settings, host, port, path, sockets, tls)

@@ -6,6 +6,8 @@ A driver of one's own needs `steps`, and `serve_session` or the three dialogues 
 
 from .client import StartTLSPolicy, execute, is_reusable, open_session, quit_session
 from .client_auth import Login, Mechanism, authenticate
+from .conversation import Terms
+from .deadlines import Clock, Times
 from .errors import (
     AllRefused,
     AuthenticationError,
@@ -40,6 +42,7 @@ __all__ = [
     "AuthenticationError",
     "CallFailed",
     "Cancelled",
+    "Clock",
     "Close",
     "Collect",
     "ConnectionLost",
@@ -63,7 +66,9 @@ __all__ = [
     "Sink",
     "StartTLSPolicy",
     "Step",
+    "Terms",
     "TimedOut",
+    "Times",
     "Transcript",
     "Transfer",
     "MessageRecord",

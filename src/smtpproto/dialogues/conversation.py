@@ -12,9 +12,12 @@ from typing import Any
 
 from ..exceptions import LocalProtocolError
 from ..grammar.replies import Reply
+from ..sasl import ServerMechanisms
 from ..session.server import ServerConnection
 from ..session.timeouts import recommended_timeout
 from ..states import State
+from ..values import value
+from .deadlines import Clock, Deadlines, StoppedClock, Times
 from .errors import ConnectionLost, SecurityError
 from .handlers import Peer, Reject
 from .records import Ending, Observe
@@ -27,6 +30,25 @@ FAILED = Reply(451, "local error", "4.3.0")
 ANSWER = "None or a Reply"
 
 
+@value
+class Terms:
+    """What a session is told about time, about who listens to it, and about AUTH."""
+
+    timeout: float | None = None
+    """Seconds to wait for each command, and for each hook; by default what RFC 5321 4.5.3.2.7 asks
+    for."""
+    times: Times = Times()
+    """How long more than a command may take."""
+    clock: Clock = StoppedClock()
+    """Needed where there are `times`."""
+    transcript: Transcript | None = None
+    """Gets the lines of the session."""
+    observe: Observe | None = None
+    """Gets a record of each message, and one of the session."""
+    mechanisms: ServerMechanisms | None = None
+    """What AUTH may be made of, where the connection offers it."""
+
+
 class Conversation:
     """One session: its two ends, and the way to each."""
 
@@ -35,20 +57,21 @@ class Conversation:
         connection: ServerConnection,
         handler: object,
         peer: Peer,
-        timeout: float | None,
-        transcript: Transcript | None,
-        observe: Observe | None = None,
+        terms: Terms,
     ) -> None:
         self._connection = connection
         self._handler = handler
         self._peer = peer
-        self._transcript = transcript
-        self._observe = observe
+        self._transcript = terms.transcript
+        self._observe = terms.observe
         # How the session ended, as far as that is known.
         self._ending: Ending | None = None
+        timeout = terms.timeout
         self._timeout = (
             recommended_timeout("server", connection.state) if timeout is None else timeout
         )
+        self._clock = terms.clock
+        self._deadlines = Deadlines(terms.clock, terms.times, self._timeout)
         self._out: list[bytes] = []
 
     # --- hooks ---------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from typing import Any
 from ..exceptions import RemoteProtocolError
 from ..proxy import Address, InetAddress, ProxyHeaderParser
 from ..tlsinfo import TLSInfo
-from .conversation import FAILURES
+from .conversation import FAILURES, Terms
+from .deadlines import HANDSHAKE_TIME, Clock
 from .errors import ConnectionLost, SecurityError
 from .handlers import Peer
 from .records import Observe
@@ -22,12 +23,14 @@ from .steps import Close, Dialogue, Handshake, Read
 
 _HEADER_TIME = 5.0
 """Seconds for a PROXY header: a proxy sends it at once; 3 s allow for a lost packet."""
-_HANDSHAKE_TIME = 60.0
-"""Seconds for implicit TLS. It is done before we know anything of the client."""
 
 
 def open_session(
-    settings: ServerSettings, address: Any, count: int, observe: Observe | None = None
+    settings: ServerSettings,
+    address: Any,
+    count: int,
+    clock: Clock,
+    observe: Observe | None = None,
 ) -> Dialogue:
     """Take a new connection, and hold its session if it is to have one.
 
@@ -35,6 +38,7 @@ def open_session(
         settings: the server's.
         address: what the socket says of the peer.
         count: how many connections there are, this one included.
+        clock: what the time is taken from.
         observe: gets the records of the session.
     """
     if settings.connections is not None and count > settings.connections:
@@ -47,7 +51,7 @@ def open_session(
         if settings.proxy is not None:
             unread = yield from _take_header(settings, peer)
         if settings.is_implicit:
-            tls = yield Handshake(b"", min(settings.patience, _HANDSHAKE_TIME))
+            tls = yield Handshake(b"", min(settings.patience, HANDSHAKE_TIME))
     except FAILURES:
         yield Close(b"")
         return
@@ -55,9 +59,14 @@ def open_session(
         settings.connection(tls),
         settings.new_handler(),
         peer,
-        timeout=settings.timeout,
-        transcript=settings.transcript,
-        observe=observe,
+        Terms(
+            settings.timeout,
+            settings.times,
+            clock,
+            settings.transcript,
+            observe,
+            settings.auth,
+        ),
         unread=unread,
     )
 

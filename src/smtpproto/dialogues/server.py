@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, Final
 
+from ..grammar.auth import Auth
 from ..grammar.commands import (
     Command,
     Data,
@@ -38,12 +39,16 @@ from ..session.events import (
     Signal,
 )
 from ..session.server import ServerConnection
+from ..states import State
+from .authentication import Authenticating
+from .conversation import Terms
+from .deadlines import HANDSHAKE_TIME
 from .errors import ConnectionLost, SecurityError
 from .handlers import Peer
-from .records import Observe, SessionRecord
+from .records import SessionRecord
 from .steps import Cancelled, Close, Dialogue, Handshake, Read, Step
 from .taking import Taking
-from .transcript import Transcript, command_line
+from .transcript import command_line
 
 _NEED_DATA: Final = Signal.NEED_DATA
 _HOOKS: Mapping[type[Command], str] = {
@@ -73,10 +78,8 @@ def serve_session(
     connection: ServerConnection,
     handler: object,
     peer: Peer,
+    terms: Terms | None = None,
     *,
-    timeout: float | None = None,
-    transcript: Transcript | None = None,
-    observe: Observe | None = None,
     unread: bytes = b"",
 ) -> Dialogue:
     """Hold a whole session.
@@ -85,14 +88,11 @@ def serve_session(
         connection: a new one; with implicit TLS it knows of it already.
         handler: any object with some of the hooks of `Handler`.
         peer: what the hooks get first.
-        timeout: seconds to wait for each command, and for each hook; by default what RFC 5321
-            4.5.3.2.7 asks for.
-        transcript: gets the lines of the session.
-        observe: gets a record of each message, and one of the session.
+        terms: about time, and about who listens.
         unread: octets of the client's that came before the session began.
     """
     peer.attach(connection)
-    return _Server(connection, handler, peer, timeout, transcript, observe).run(unread)
+    return _Server(connection, handler, peer, terms or Terms()).run(unread)
 
 
 def refuse_session(connection: ServerConnection) -> Dialogue:
@@ -100,7 +100,7 @@ def refuse_session(connection: ServerConnection) -> Dialogue:
     yield Close(connection.send(_TOO_MANY), lingers=True)
 
 
-class _Server(Taking):
+class _Server(Taking, Authenticating):
     """One session."""
 
     def __init__(
@@ -108,17 +108,15 @@ class _Server(Taking):
         connection: ServerConnection,
         handler: object,
         peer: Peer,
-        timeout: float | None,
-        transcript: Transcript | None,
-        observe: Observe | None = None,
+        terms: Terms,
     ) -> None:
-        super().__init__(connection, handler, peer, timeout, transcript, observe)
+        super().__init__(connection, handler, peer, terms)
         self._hooks: Mapping[type[Command], Callable[..., Any]] = {
             kind: getattr(handler, name) for kind, name in _HOOKS.items() if hasattr(handler, name)
         }
         self._takes_mail = bool(self._open_message or self._on_message)
         streams = (Data,) if self._open_message else ()
-        self._decided = frozenset((*self._hooks, *_ENDING, *streams))
+        self._decided = frozenset((*self._hooks, *_ENDING, *streams, Auth))
         self._commands = self._errors = 0
 
     def run(self, unread: bytes) -> Dialogue:
@@ -173,14 +171,16 @@ class _Server(Taking):
         """Take events until the session is over; return True if input may still come."""
         connection = self._connection
         out = self._out
-        timeout = self._timeout
+        clock = self._clock
+        deadlines = self._deadlines
         goes_on = False
         while True:
             event = connection.next_event()
             if event is _NEED_DATA:
                 octets = out[0] if len(out) == 1 else b"".join(out)
                 out.clear()
-                data = yield Read(octets, timeout, goes_on)
+                timeout = self._timeout if clock.now < deadlines.near else self._time_left()
+                data = yield Read(octets, timeout, goes_on, 0, self._is_taking)
                 if data:
                     connection.receive_data(data)
                 else:
@@ -198,8 +198,13 @@ class _Server(Taking):
                     self._ending = "left" if event.clean else "lost"
                 return not event.clean
             else:
+                timeout = min(self._time_left(), HANDSHAKE_TIME)
                 info = yield Handshake(self._flush(), timeout)
                 connection.tls_established(info)
+                self._peer.mechanism = None
+
+    def _time_left(self) -> float:
+        return self._deadlines.left(self._connection.identity is not None)
 
     # --- commands ------------------------------------------------------------------------------
 
@@ -217,10 +222,15 @@ class _Server(Taking):
         self._send(event.default_reply or _ACCEPTED.get(kind, _NOT_IMPLEMENTED))
         if kind is Mail:
             self._peer.transaction = self._connection.transaction
+        elif kind is Data:
+            self._begin_message()
         return None
 
     def _decide(self, event: CommandReceived, kind: type[Command]) -> Dialogue:
         """Answer a command that a hook, or the open transaction, has a say in."""
+        if isinstance(event.command, Auth):
+            yield from self._begin_exchange(event.command)
+            return
         reply = event.default_reply or _ACCEPTED.get(kind, _NOT_IMPLEMENTED)
         if kind is Mail and not self._takes_mail:
             reply = _NO_MAIL
@@ -236,6 +246,8 @@ class _Server(Taking):
         yield from self._reply(reply)
         if kind is Mail:
             self._peer.transaction = self._connection.transaction
+        elif self._connection.state is State.DATA:
+            self._begin_message()
 
     def _take_rejection(self, event: CommandRejected) -> None:
         self._errors += 1
@@ -244,10 +256,8 @@ class _Server(Taking):
         if self._transcript is not None:
             command = event.command
             self._transcript(command_line(command, event.line) if command else "-> (not a command)")
+        self._forget_exchange()  # a rejected line ends it (RFC 4954 4)
         self._send(event.default_reply)
-
-    def _refuse_authentication(self, event: AuthResponseReceived) -> None:
-        self._send(_NOT_IMPLEMENTED)
 
     def _pass_over(self, event: ChunkReceived) -> None:
         """Drop what a verb of an extension announced: its command is answered at its end."""
@@ -260,5 +270,5 @@ _EVENTS: Mapping[type, Callable[[_Server, Any], Dialogue | None]] = {
     MailDataEnded: _Server._end_message,
     ChunkEnded: _Server._end_chunk,
     ChunkReceived: _Server._pass_over,
-    AuthResponseReceived: _Server._refuse_authentication,
+    AuthResponseReceived: _Server._take_response,
 }

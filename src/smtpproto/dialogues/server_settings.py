@@ -7,10 +7,9 @@ Decides the defaults, such as which extensions are offered. A new setting is a f
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Literal, TypedDict, Unpack, get_args
 
-from ..exceptions import LocalProtocolError, Violation
 from ..extensions import (
     Chunking,
     EightBitMime,
@@ -25,17 +24,25 @@ from ..framing import ReceivedPolicy
 from ..grammar.addresses import is_domain
 from ..grammar.leniency import DEFAULT_LENIENCY, Leniency
 from ..limits import DEFAULT_LIMITS, Limits
+from ..sasl import Offered, ServerMechanisms
 from ..session.server import ServerConnection
 from ..session.timeouts import recommended_timeout
 from ..states import State
 from ..tlsinfo import TLSInfo
 from ..values import value
+from .authentication_offer import Offer, check_offer, expected, mechanisms_of
+from .deadlines import Times
 from .networks import Networks
 from .transcript import Transcript
 
 TLSMode = Literal["starttls", "implicit"]
 """Offer STARTTLS (RFC 3207), or begin with TLS (RFC 8314 3)."""
 DEFAULT_CONNECTIONS = 1000
+DEFAULT_MESSAGE_TIME = 3600.0
+"""Enough for the default size limit, 64 MiB, at 19 kB a second."""
+DEFAULT_SESSION_TIME = 86400.0
+"""A relay may keep a connection for its next messages; a day is also what it may drip."""
+DEFAULT_GRACE = 5.0
 
 
 class ServerOptions(TypedDict, total=False):
@@ -44,7 +51,8 @@ class ServerOptions(TypedDict, total=False):
     hostname: str | None
     """How the server names itself; by default as the machine does."""
     extensions: Iterable[Extension] | None
-    """What to offer in place of the default; STARTTLS comes and goes with the TLS context."""
+    """What to offer in place of the default; STARTTLS comes and goes with the TLS context, and AUTH
+    with `auth`."""
     limits: Limits
     """The caps of a session."""
     leniency: Leniency
@@ -53,6 +61,14 @@ class ServerOptions(TypedDict, total=False):
     """Speak LMTP (RFC 2033)."""
     require_tls: bool
     """Answer 530 to mail in the clear (RFC 3207 4)."""
+    auth: Iterable[Offered] | None
+    """The SASL mechanisms to offer, in this order: names of `smtpproto.sasl`, and what makes one of
+    one's own. By default those in the attribute `mechanisms` of the hook `on_auth`, otherwise PLAIN
+    and LOGIN; without the hook none."""
+    auth_cleartext: bool
+    """Offer also without TLS those that reveal a password or token."""
+    require_auth: bool
+    """Answer 530 to mail of a client that has not authenticated (RFC 4954 6)."""
     disabled: Collection[str]
     """Verbs to answer with 502, such as "VRFY"."""
     received: ReceivedPolicy
@@ -60,6 +76,15 @@ class ServerOptions(TypedDict, total=False):
     timeout: float | None
     """Seconds for each command, handshake and, under asyncio, hook; by default what RFC 5321
     4.5.3.2.7 asks for."""
+    message_timeout: float | None
+    """Seconds for the mail data of a message, from the 354 or the first chunk to its end, hooks
+    included; then 421, and the message is aborted. None is no limit."""
+    session_timeout: float | None
+    """Seconds for a whole session, then 421. None is no limit."""
+    authentication_timeout: float | None
+    """Seconds until a client must have authenticated, then 421. None is no limit."""
+    grace: float
+    """Seconds that a server which closes leaves to messages that are on their way."""
     factory: bool
     """True when the handler is to be called to make a handler for each session."""
     connections: int | None
@@ -94,15 +119,34 @@ class ServerSettings:
     leniency: Leniency = DEFAULT_LENIENCY
     lmtp: bool = False
     require_tls: bool = False
+    auth: ServerMechanisms | None = None
+    auth_cleartext: bool = False
+    require_auth: bool = False
     disabled: Collection[str] = ()
     received: ReceivedPolicy = "reject"
     timeout: float | None = None
+    message_timeout: float | None = DEFAULT_MESSAGE_TIME
+    session_timeout: float | None = DEFAULT_SESSION_TIME
+    authentication_timeout: float | None = None
+    grace: float = DEFAULT_GRACE
     factory: bool = False
     connections: int | None = DEFAULT_CONNECTIONS
     transcript: Transcript | None = None
     proxy: Networks | None = None
     is_implicit: bool = False
     """True when TLS comes first."""
+
+    @property
+    def times(self) -> Times:
+        """How long a session may take."""
+        return Times(self.message_timeout, self.session_timeout, self.authentication_timeout)
+
+    @property
+    def shortest(self) -> float:
+        """The shortest time that a clock has to tell, in seconds."""
+        times = self.times
+        given = (self.timeout, times.message, times.session, times.authentication)
+        return min((one for one in given if one is not None), default=self.patience)
 
     @property
     def patience(self) -> float:
@@ -125,6 +169,7 @@ class ServerSettings:
             lmtp=self.lmtp,
             tls=tls,
             require_tls=self.require_tls,
+            require_auth=self.require_auth,
             disabled=self.disabled,
             received=self.received,
         )
@@ -140,32 +185,35 @@ def server_settings(
     own_name: str,
     has_tls: bool,
     tls_mode: TLSMode,
+    random: Callable[[int], bytes],
     **options: Unpack[ServerOptions],
 ) -> ServerSettings:
     """Complete what a server was told.
 
-    STARTTLS is offered when, and only when, there is a TLS context for it; AUTH is not offered.
+    STARTTLS is offered when, and only when, there is a TLS context for it, and AUTH when there is
+    the hook for it.
 
     Args:
         handler: any object with some of the hooks of `Handler`.
         own_name: what this machine calls itself.
         has_tls: there is a TLS context.
         tls_mode: what it is for.
+        random: returns that many unpredictable octets.
         options: see `ServerOptions`.
 
     Raises:
-        LocalProtocolError: TLS is required and there is none, no such `tls_mode`, a class in place
-            of a handler, or extensions that do not fit.
+        LocalProtocolError: TLS or AUTH is required and cannot be had, no such `tls_mode`, a class
+            in place of a handler, or extensions that do not fit.
         TypeError: an option that there is not.
     """
     if options.get("require_tls") and not has_tls:
-        raise _expected("require_tls: tls expected too")
+        raise expected("require_tls: tls expected too")
     if tls_mode not in get_args(TLSMode):  # a misspelt one must not mean a server in the clear
-        raise _expected(
+        raise expected(
             f"tls_mode: one of {', '.join(get_args(TLSMode))} expected, not {tls_mode!r}"
         )
     if isinstance(handler, type) and not options.get("factory"):
-        raise _expected(
+        raise expected(
             f"handler: an object expected, not the class {handler.__name__}; make one, or pass "
             "factory=True for one a session"
         )
@@ -175,19 +223,32 @@ def server_settings(
     offered = [one for one in given if one.keyword not in ("STARTTLS", "AUTH")]
     if has_tls and tls_mode == "starttls":
         offered.append(StartTLS())
+    hostname = options.get("hostname") or (own_name if is_domain(own_name) else "localhost")
+    mechanisms = mechanisms_of(
+        handler,
+        options.get("auth"),
+        is_known=isinstance(handler, type) or not options.get("factory"),
+        host=hostname,
+        random=random,
+    )
+    offer = None if mechanisms is None else Offer(mechanisms, options.get("auth_cleartext", False))
+    check_offer(offer, has_tls=has_tls, require_auth=options.get("require_auth", False))
+    if offer is not None:
+        offered.append(offer)
     completed: dict[str, Any] = {
         **options,
-        "hostname": options.get("hostname") or (own_name if is_domain(own_name) else "localhost"),
+        "hostname": hostname,
+        "auth": mechanisms,
         "extensions": tuple(offered),
         "is_implicit": has_tls and tls_mode == "implicit",
     }
+    for name in ("timeout", "message_timeout", "session_timeout", "authentication_timeout"):
+        seconds = completed.get(name)
+        if seconds is not None and not seconds > 0:
+            raise expected(f"{name}: more than 0 seconds expected, or None, not {seconds!r}")
     proxies = options.get("proxy")
     if proxies is not None:
         completed["proxy"] = Networks(proxies, "proxy")
     settings = ServerSettings(handler, **completed)
     settings.connection()  # fails now rather than at each session
     return settings
-
-
-def _expected(message: str) -> LocalProtocolError:
-    return LocalProtocolError(message, Violation.LOCAL_VALUE)

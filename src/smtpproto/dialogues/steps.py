@@ -33,6 +33,8 @@ class Read:
     """True when the time of the `Read` before goes on: nothing whole has come since."""
     limit: int = 0
     """Octets to take at most, where what is behind them is for a TLS layer; 0 for no such limit."""
+    may_finish: bool = False
+    """True in the middle of a message: a driver that must stop waits for its end a while."""
 
 
 @value

@@ -14,11 +14,11 @@ from ..grammar.replies import Reply
 from ..session.events import ChunkEnded, MailDataEnded, MailDataReceived
 from ..session.server import ServerConnection
 from ..states import State
-from .conversation import ANSWER, FAILED, Conversation, bad_answer
+from .conversation import ANSWER, FAILED, Conversation, Terms, bad_answer
 from .handlers import Message, Peer
-from .records import MessageRecord, Observe
+from .records import MessageRecord
 from .steps import Dialogue, Step
-from .transcript import Transcript, command_line
+from .transcript import command_line
 
 _TAKEN = Reply(250, "message taken", "2.0.0")
 
@@ -31,11 +31,9 @@ class Taking(Conversation):
         connection: ServerConnection,
         handler: object,
         peer: Peer,
-        timeout: float | None,
-        transcript: Transcript | None,
-        observe: Observe | None = None,
+        terms: Terms,
     ) -> None:
-        super().__init__(connection, handler, peer, timeout, transcript, observe)
+        super().__init__(connection, handler, peer, terms)
         self._open_message = getattr(handler, "open_message", None)
         self._on_message = getattr(handler, "on_message", None)
         self._content = bytearray()
@@ -43,8 +41,20 @@ class Taking(Conversation):
         # Why the rest of a message is passed over: what its sink said.
         self._verdict: Reply | None = None
         self._messages = 0
+        # From the 354, or the first chunk, to the end of mail data.
+        self._is_taking = False
+
+    def _begin_message(self) -> None:
+        self._is_taking = True
+        self._deadlines.begin_message()
+
+    def _leave_message(self) -> None:
+        self._is_taking = False
+        self._deadlines.end_message()
 
     def _take_data(self, event: MailDataReceived) -> Dialogue | None:
+        if not self._is_taking:
+            self._begin_message()
         if self._open_message is None:
             self._content += event.data
         elif self._verdict is None:
@@ -82,6 +92,7 @@ class Taking(Conversation):
 
     def _abort(self) -> Dialogue:
         """End the transaction, if there is one, without its message."""
+        self._leave_message()
         yield from self._drop_sink()
         self._verdict = None
         self._content = bytearray()
@@ -92,11 +103,14 @@ class Taking(Conversation):
             self._peer.transaction = None
 
     def _end_chunk(self, event: ChunkEnded) -> None:
+        if not self._is_taking:
+            self._begin_message()
         if self._transcript is not None:
             self._transcript(command_line(event.command, event.command.encode()))
         self._send(self._verdict or event.default_reply)
 
     def _end_message(self, event: MailDataEnded) -> Dialogue:
+        self._leave_message()
         if self._open_message is not None and self._sink is None and self._verdict is None:
             self._verdict = yield from self._open_sink()  # an empty message in a chunk
         if self._transcript is not None:
