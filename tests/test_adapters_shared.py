@@ -35,6 +35,7 @@ from smtpproto.dialogues import (
     TimedOut,
 )
 from smtpproto.extensions import Pipelining, ServerLimits
+from smtpproto.handlers import Users
 from smtpproto.limits import Limits
 
 SERVER, CLIENT = contexts()
@@ -625,6 +626,39 @@ def test_credentials_and_a_server_without_auth(world: World) -> None:
     with Scripted(*TALK, (b"never", b"")) as server, pytest.raises(SecurityError, match="AUTH"):
         world.send_mail(TEXT, "127.0.0.1", server.port, **ENVELOPE, **CREDENTIALS)
     assert b"MAIL" not in server.received
+
+
+class Mailbox(Collect):
+    """Takes mail of those who say who they are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_auth = Users({"tim": CREDENTIALS["password"]})
+        self.identities: list[str | None] = []
+
+    def on_mail(self, peer: Peer, mail: Any) -> None:
+        self.identities.append(peer.identity)
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "CRAM-MD5", "PLAIN", "LOGIN"])
+def test_a_client_says_who_it_is(
+    world: World, mode: tuple[dict[str, Any], dict[str, Any]], mechanism: str
+) -> None:
+    handler = Mailbox()
+    server_options, client_options = mode
+    settings = {**client_options, **CREDENTIALS, "auth": mechanism}
+    offered = {"auth": [mechanism], "auth_cleartext": True, "require_auth": True}
+    with world.serve(handler, **server_options, **offered) as server:
+        with world.client("localhost", server.port, **settings) as client:
+            assert client.connection.is_authenticated
+            client.send(TEXT, "a@x.org", "b@x.org")
+        with pytest.raises(AuthenticationError) as failed:
+            world.send_mail(
+                TEXT, "localhost", server.port, **ENVELOPE, **{**settings, "password": "other"}
+            )
+    assert (failed.value.reply.code, failed.value.mechanism) == (535, mechanism)
+    assert failed.value.transcript[-1].startswith("<- 535")
+    assert handler.identities == ["tim"]
 
 
 # --- clients against servers that follow a script ------------------------------------------------
