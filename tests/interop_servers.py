@@ -150,7 +150,7 @@ def dovecot(base: Path, socket_folder: Path, users: dict[str, str]) -> Iterator[
         yield
 
 
-HAPROXY_PORTS = ("v1", "v2", "tls", "implicit", "several")
+HAPROXY_PORTS = ("v1", "v2", "tls", "implicit", "unix", "several")
 
 
 @contextmanager
@@ -158,7 +158,7 @@ def haproxy(base: Path, one: int, secured: int, *several: int) -> Iterator[dict[
     """Run HAProxy in front of servers.
 
     Args:
-        base: its folder.
+        base: its folder; a server may listen on ``socket`` there.
         one: the port of the server behind each version of the PROXY protocol.
         secured: the one of a server that begins with TLS.
         several: those of servers that share a load.
@@ -169,7 +169,14 @@ def haproxy(base: Path, one: int, secured: int, *several: int) -> Iterator[dict[
     ports = {name: free_port() for name in HAPROXY_PORTS}
     servers = [f"    server n{port} 127.0.0.1:{port}" for port in several]
     ca, certificate = certificates()
-    values = {"one": one, "secured": secured, "ca": ca, "certificate": certificate, **ports}
+    values = {
+        "one": one,
+        "secured": secured,
+        "ca": ca,
+        "certificate": certificate,
+        "socket": base / "socket",
+        **ports,
+    }
     file = base / "haproxy.cfg"
     write("haproxy.cfg", file, servers="\n".join(servers), **values)
     argv = [program("haproxy"), "-db", "-f", str(file)]

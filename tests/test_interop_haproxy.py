@@ -66,6 +66,8 @@ def site() -> Iterator[Site]:
         }
         plain = stack.enter_context(world.serve(inbox, **options))
         secured = stack.enter_context(world.serve(inbox, tls_mode="implicit", **options))
+        local = {"proxy": ["unix"], "path": str(base / "socket")}
+        stack.enter_context(world.serve(inbox, **local))
         ports = stack.enter_context(haproxy(base, plain.port, secured.port, plain.port))
         yield Site(ports, inbox)
 
@@ -92,6 +94,14 @@ def test_the_client_is_known(site: Site, host: str, version: int, tls: bool) -> 
     assert seen.proxy is not None
     assert seen.proxy.version == version
     assert seen.proxy.destination == InetAddress(host, port)
+
+
+def test_a_unix_socket(site: Site) -> None:
+    with smtplib.SMTP("127.0.0.1", site.ports["unix"], timeout=PATIENCE) as client:
+        assert client.sock is not None
+        own = client.sock.getsockname()
+        client.sendmail(SENDER, RECIPIENT, HEADER)
+    assert site.take().address == own
 
 
 def test_what_haproxy_knows_of_tls(site: Site) -> None:
