@@ -21,6 +21,7 @@ from cli_drive import Telnet, certificates, messages, serve_for, wait_for
 from smtpproto.__main__ import main
 from smtpproto.cli import taking
 from smtpproto.handlers import Print
+from smtpproto.sasl import format_credentials, make_scram_credentials
 
 TEXT = b"Subject: x\r\n\r\ntext\r\n"
 Capture = pytest.CaptureFixture[str]
@@ -121,6 +122,72 @@ def test_a_client_that_fails_at_tls_leaves_no_trace(argv: list[str], capsys: Cap
 
     serve_for(client, "--tls-cert", certificates()[1], *argv)
     assert capsys.readouterr().err.count("\n") == 2
+
+
+def users(folder: Path, text: str = "joe:joe's\n") -> str:
+    file = folder / "users"
+    file.write_text(text, "utf-8")
+    return str(file)
+
+
+def test_users_of_a_file(tmp_path: Path) -> None:
+    def client(port: int) -> bytes:
+        with smtplib.SMTP("127.0.0.1", port) as session:
+            with pytest.raises(smtplib.SMTPAuthenticationError, match="535"):
+                session.login("joe", "ann's")
+            with pytest.raises(smtplib.SMTPSenderRefused, match="530"):
+                session.sendmail("a@example.org", ["b@example.org"], TEXT)
+            session.login("joe", "joe's")
+            session.sendmail("a@example.org", ["b@example.org"], TEXT)
+            return session.ehlo_resp or b""
+
+    argv = ["--auth", users(tmp_path), "--require-auth", "--maildir", str(tmp_path / "m")]
+    assert b"AUTH SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN\n" in serve_for(client, *argv)
+    assert messages(tmp_path / "m") == [TEXT]
+
+
+def test_passwords_do_not_leave_the_machine_in_the_clear(tmp_path: Path) -> None:
+    _, own = certificates()
+
+    def client(port: int) -> bytes:
+        with smtplib.SMTP("127.0.0.1", port) as session:
+            session.ehlo()
+            return session.ehlo_resp or b""
+
+    for argv in (["--host", "0.0.0.0"], ["--tls-cert", own]):
+        announced = serve_for(client, "--auth", users(tmp_path), *argv)
+        assert b"SCRAM-SHA-256" in announced
+        assert b"PLAIN" not in announced
+    announced = serve_for(client, "--auth", users(tmp_path), "--host", "localhost")
+    assert b"PLAIN" in announced
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "--auth: "),
+        ("joe\n", "--auth: line 1: name:password expected"),
+        ("\xe9:", "--auth: line 1"),
+    ],
+)
+def test_users_that_cannot_be_read(
+    tmp_path: Path, capsys: Capture, text: str | None, message: str
+) -> None:
+    file = str(tmp_path / "none") if text is None else users(tmp_path, text)
+    assert main(["serve", "--port", "0", "--auth", file]) != 0
+    assert message in capsys.readouterr().err
+
+
+def test_authentication_that_nobody_could_pass(tmp_path: Path, capsys: Capture) -> None:
+    assert main(["serve", "--port", "0", "--require-auth"]) != 0
+    assert "--require-auth: --auth expected too" in capsys.readouterr().err
+    kept = [make_scram_credentials("x", b"salt", 1, name) for name in ("SHA-1", "SHA-256")]
+    lines = [f"user{number}:{format_credentials(one)}" for number, one in enumerate(kept)]
+    argv = ["--port", "0", "--host", "0.0.0.0", "--auth", users(tmp_path, "\n".join(lines))]
+    assert main(["serve", *argv]) != 0
+    assert "tls expected, since without it PLAIN LOGIN would not be offered" in (
+        capsys.readouterr().err
+    )
 
 
 def test_lmtp_over_a_unix_socket(tmp_path: Path, capsys: Capture) -> None:

@@ -22,9 +22,9 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-from .. import Limits
+from .. import InvalidValueError, Limits, LocalProtocolError
 from ..asyncio import Server, serve
-from ..handlers import JsonLines, Maildir, Print
+from ..handlers import JsonLines, Maildir, Print, Users
 from ..limits import DEFAULT_LIMITS
 from ..tlstools import server_context
 from . import options, status
@@ -65,6 +65,12 @@ def add_command(commands: Any) -> None:
     speech.add_argument("--tls-cert", metavar="FILE", help="certificate chain in PEM: STARTTLS")
     speech.add_argument("--tls-key", metavar="FILE", help="its key, if not in the same file")
     speech.add_argument("--implicit-tls", action="store_true", help="begin with TLS, no STARTTLS")
+    speech.add_argument(
+        "--auth",
+        metavar="FILE",
+        help="offer AUTH to the users in it, a line name:password for each",
+    )
+    speech.add_argument("--require-auth", action="store_true", help="no mail without AUTH")
     speech.add_argument(
         "--reject",
         type=options.refusal,
@@ -135,7 +141,16 @@ def _taker(args: argparse.Namespace) -> Taker:
 
         writing = FileLock(args.inherited[1])
     shown = None if args.quiet else JsonLines(lock=writing) if args.json else Print(lock=writing)
-    return Taker(kept, shown, args.reject)
+    return Taker(kept, shown, args.reject, _users(args))
+
+
+def _users(args: argparse.Namespace) -> Users | None:
+    if args.auth is None:
+        return None
+    try:
+        return Users.read(args.auth)
+    except (OSError, InvalidValueError) as error:
+        raise status.CommandError(f"--auth: {error}") from None
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -143,6 +158,7 @@ def _check(args: argparse.Namespace) -> None:
     for given, wanted, message in (
         (args.implicit_tls, args.tls_cert, "--implicit-tls: --tls-cert expected too"),
         (args.tls_key, args.tls_cert, "--tls-key: --tls-cert expected too"),
+        (args.require_auth, args.auth, "--require-auth: --auth expected too"),
         (args.quiet, args.maildir, "--quiet: --maildir expected too, or all mail would be lost"),
         (args.port_file, args.unix is None, "--port-file: a TCP port expected, not --unix"),
         (args.workers > 1, args.unix is None, "--workers: a TCP port expected, not --unix"),
@@ -203,19 +219,32 @@ def _end_with_parent(pipe: int, told: asyncio.Event, stack: AsyncExitStack) -> N
 def _server(
     args: argparse.Namespace, taker: Taker, sockets: Sequence[socket.socket] | None
 ) -> Server:
-    return serve(
-        taker,
-        args.host,
-        args.port,
-        path=args.unix,
-        sockets=sockets,
-        tls=_tls(args),
-        tls_mode="implicit" if args.implicit_tls else "starttls",
-        hostname=args.hostname,
-        limits=DEFAULT_LIMITS if args.size is None else Limits(mail_data=args.size),
-        lmtp=args.lmtp,
-        transcript=transcript(sys.stderr) if args.transcript else None,
-    )
+    try:
+        return serve(
+            taker,
+            args.host,
+            args.port,
+            path=args.unix,
+            sockets=sockets,
+            tls=_tls(args),
+            tls_mode="implicit" if args.implicit_tls else "starttls",
+            hostname=args.hostname,
+            auth_cleartext=args.tls_cert is None and _is_local(args),
+            require_auth=args.require_auth,
+            limits=DEFAULT_LIMITS if args.size is None else Limits(mail_data=args.size),
+            lmtp=args.lmtp,
+            transcript=transcript(sys.stderr) if args.transcript else None,
+        )
+    except LocalProtocolError as error:  # as for users who would have to show their passwords
+        raise status.CommandError(str(error)) from None
+
+
+def _is_local(args: argparse.Namespace) -> bool:
+    """Tell whether only this machine can connect: passwords may then do without TLS."""
+    try:
+        return args.unix is not None or ipaddress.ip_address(args.host).is_loopback
+    except ValueError:
+        return bool(args.host == "localhost")
 
 
 def _tls(args: argparse.Namespace) -> ssl.SSLContext | None:

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from .. import Mail, Rcpt, Reply
 from ..asyncio import Message, Peer
-from ..handlers import JsonLines, Maildir, Print
+from ..handlers import JsonLines, Maildir, Print, Users
 from ..handlers.terminal import safe
 
 _GRACE: Final = 5.0
@@ -41,6 +41,7 @@ class Taker:
         kept: where each message goes first; None for nowhere.
         shown: what shows each message; None for nothing.
         refusals: patterns of recipients, and what they are answered.
+        users: who may authenticate; None for no AUTH.
     """
 
     def __init__(
@@ -48,7 +49,9 @@ class Taker:
         kept: Maildir | None,
         shown: JsonLines | Print | None,
         refusals: Sequence[tuple[str, Reply]] = (),
+        users: Users | None = None,
     ) -> None:
+        self.on_auth = users
         self._kept = kept
         self._shown = shown
         self._refusals = refusals
