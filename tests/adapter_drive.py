@@ -126,6 +126,9 @@ class _Plain:
     def execute(self, *args: Any) -> Any:
         return self._world.call(self._client.execute(*args))
 
+    def connect(self) -> Any:
+        return self._world.call(self._client.connect())
+
     def noop(self) -> Any:
         return self._world.call(self._client.noop())
 

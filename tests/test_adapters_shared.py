@@ -834,6 +834,27 @@ def test_commands_between_messages(world: World) -> None:
         client.noop()
 
 
+def test_a_session_that_is_opened_and_closed_by_hand(world: World) -> None:
+    handler = Collect()
+    with world.serve(handler) as server, world.client("localhost", server.port) as client:
+        with pytest.raises(LocalProtocolError, match="closed"):
+            client.connect()
+        for _ in range(2):
+            client.send(TEXT, "a@x.org", "b@x.org")
+            client.close()
+            assert not client.is_connected
+            client.connect()
+            assert client.is_connected
+    assert len(handler.messages) == 2
+
+
+def test_what_a_client_cannot_do(world: World) -> None:
+    with pytest.raises(LocalProtocolError, match=r"tls: an .* expected, not bool"):
+        world.module.Client("localhost", tls=True)
+    with pytest.raises(TypeError):
+        world.module.Client("localhost", start_tls=True)
+
+
 def test_a_command_that_leads_out_of_the_session(world: World) -> None:
     with (
         world.serve(Collect()) as server,

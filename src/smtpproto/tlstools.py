@@ -11,6 +11,7 @@ from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from .dialogues import SecurityError
+from .exceptions import LocalProtocolError, Violation
 from .sasl.channel_binding import ChannelBinding, server_end_point
 from .tlsinfo import TLSInfo
 
@@ -55,6 +56,21 @@ def _first_certificate(file: str) -> bytes:
     _, begin, rest = Path(file).read_text("ascii", "replace").partition(ssl.PEM_HEADER)
     text, end, _ = rest.partition(ssl.PEM_FOOTER)
     return ssl.PEM_cert_to_DER_cert(begin + text + end)
+
+
+def checked_context(given: object) -> ssl.SSLContext | None:
+    """Return the context that a client was given, or None.
+
+    Raises:
+        LocalProtocolError: it is something else, as True.
+    """
+    if given is None or isinstance(given, ssl.SSLContext):
+        return given
+    raise LocalProtocolError(
+        f"tls: an ssl.SSLContext expected, not {type(given).__name__}: what TLS is wanted, says "
+        "security",
+        Violation.LOCAL_VALUE,
+    )
 
 
 def tls_info(layer: ssl.SSLObject | ssl.SSLSocket) -> TLSInfo:

@@ -27,11 +27,12 @@ from ..dialogues import (
     prepare,
 )
 from ..dialogues.client_settings import ClientOptions, ClientSettings
+from ..exceptions import LocalProtocolError, Violation
 from ..grammar.addresses import Path
 from ..grammar.commands import Command, Noop
 from ..grammar.replies import Reply
 from ..session.client import ClientConnection
-from ..tlstools import client_context, handshake_failure, tls_info
+from ..tlstools import checked_context, client_context, handshake_failure, tls_info
 from .clock import Clock
 from .driver import Driver
 
@@ -51,7 +52,7 @@ class Client:
         options: see `ClientOptions`.
 
     Raises:
-        LocalProtocolError: no such security.
+        LocalProtocolError: an option that says nothing that can be done.
         TypeError: an option that there is not.
     """
 
@@ -65,7 +66,7 @@ class Client:
         **options: Unpack[ClientOptions],
     ) -> None:
         self._settings = ClientSettings(host, port, path=path, **options)
-        self._context = tls
+        self._context = checked_context(tls)
         self._driver: Driver | None = None
         self._executor: ThreadPoolExecutor | None = None
         self._connection: ClientConnection | None = None
@@ -82,41 +83,8 @@ class Client:
         return self._connection
 
     async def __aenter__(self) -> Client:
-        """Connect and open the session.
-
-        Raises:
-            ConnectionLost: there is no such server, or it went away.
-            ReplyError: the server refuses us.
-            SecurityError: TLS is wanted and could not be had.
-            RemoteProtocolError: the server broke the protocol.
-        """
-        settings = self._settings
-        timeout = _TIMEOUT if settings.timeout is None else settings.timeout
-        where = settings.endpoint
-        if settings.needs_context and self._context is None:
-            self._context = client_context(settings.verifies)
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="smtpproto")
-        try:
-            async with asyncio.timeout(timeout):
-                self._driver = await self._connect(timeout)
-        except TimeoutError:
-            raise TimedOut(f"no connection to {where} within {timeout} s") from None
-        except ssl.SSLError as error:
-            raise handshake_failure(error) from error
-        except OSError as error:
-            raise ConnectionLost(f"no connection to {where}: {error}") from error
-        transport = self._driver.transport
-        layer = transport.get_extra_info("ssl_object")
-        connection = settings.connection(tls_info(layer) if layer is not None else None)
-        self._connection = connection
-        addresses = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
-        opening = settings.opening(connection, socket.gethostname(), addresses, token_bytes)
-        try:
-            await self._driver.run(opening)
-        except BaseException:
-            await self._leave(abort=True)
-            raise
-        return self
+        """Connect, as `connect` does."""
+        return await self.connect()
 
     async def __aexit__(
         self,
@@ -131,6 +99,29 @@ class Client:
         """Take leave with QUIT where that is possible, and close. May be called twice."""
         async with self._lock:
             await self._leave(abort=False)
+
+    async def connect(self) -> Client:
+        """Connect and open the session: the ``with`` statement does so, and closes it, too.
+
+        A client whose session is closed may connect again.
+
+        Returns:
+            The client itself.
+
+        Raises:
+            LocalProtocolError: it is connected.
+            ConnectionLost: there is no such server, or it went away.
+            ReplyError: the server refuses us; `AuthenticationError`: it refuses the credentials.
+            SecurityError: TLS, or a safe way to authenticate, could not be had.
+            RemoteProtocolError: the server broke the protocol.
+        """
+        async with self._lock:
+            if self._connection is not None:
+                raise LocalProtocolError(
+                    "a session that is closed expected before the next one", Violation.LOCAL_STATE
+                )
+            await self._open()
+        return self
 
     async def send(
         self,
@@ -203,6 +194,34 @@ class Client:
             finally:
                 if not is_reusable(connection):
                     await self._leave(abort=True)
+
+    async def _open(self) -> None:
+        settings = self._settings
+        timeout = _TIMEOUT if settings.timeout is None else settings.timeout
+        where = settings.endpoint
+        if settings.needs_context and self._context is None:
+            self._context = client_context(settings.verifies)
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="smtpproto")
+        try:
+            async with asyncio.timeout(timeout):
+                self._driver = await self._connect(timeout)
+        except TimeoutError:
+            raise TimedOut(f"no connection to {where} within {timeout} s") from None
+        except ssl.SSLError as error:
+            raise handshake_failure(error) from error
+        except OSError as error:
+            raise ConnectionLost(f"no connection to {where}: {error}") from error
+        transport = self._driver.transport
+        layer = transport.get_extra_info("ssl_object")
+        connection = settings.connection(tls_info(layer) if layer is not None else None)
+        self._connection = connection
+        addresses = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+        opening = settings.opening(connection, socket.gethostname(), addresses, token_bytes)
+        try:
+            await self._driver.run(opening)
+        except BaseException:
+            await self._leave(abort=True)
+            raise
 
     async def _connect(self, timeout: float) -> Driver:
         loop = asyncio.get_running_loop()

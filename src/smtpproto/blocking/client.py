@@ -26,12 +26,13 @@ from ..dialogues import (
     prepare,
 )
 from ..dialogues.client_settings import ClientOptions, ClientSettings
+from ..exceptions import LocalProtocolError, Violation
 from ..grammar.addresses import Path
 from ..grammar.commands import Command, Noop
 from ..grammar.replies import Reply
 from ..session.client import ClientConnection
 from ..tlsinfo import TLSInfo
-from ..tlstools import client_context, handshake_failure
+from ..tlstools import checked_context, client_context, handshake_failure
 from .driver import Driver
 
 _TIMEOUT = 300.0
@@ -50,7 +51,7 @@ class Client:
         options: see `ClientOptions`.
 
     Raises:
-        LocalProtocolError: no such security.
+        LocalProtocolError: an option that says nothing that can be done.
         TypeError: an option that there is not.
     """
 
@@ -64,7 +65,7 @@ class Client:
         **options: Unpack[ClientOptions],
     ) -> None:
         self._settings = ClientSettings(host, port, path=path, **options)
-        self._context = tls
+        self._context = checked_context(tls)
         self._driver: Driver | None = None
         self._connection: ClientConnection | None = None
         self._lock = threading.Lock()
@@ -80,37 +81,8 @@ class Client:
         return self._connection
 
     def __enter__(self) -> Client:
-        """Connect and open the session.
-
-        Raises:
-            ConnectionLost: there is no such server, or it went away.
-            ReplyError: the server refuses us.
-            SecurityError: TLS is wanted and could not be had.
-            RemoteProtocolError: the server broke the protocol.
-        """
-        settings = self._settings
-        timeout = _TIMEOUT if settings.timeout is None else settings.timeout
-        where = settings.endpoint
-        if settings.needs_context and self._context is None:
-            self._context = client_context(settings.verifies)
-        try:
-            driver, tls = self._connect(timeout)
-        except TimeoutError:
-            raise TimedOut(f"no connection to {where} within {timeout} s") from None
-        except ssl.SSLError as error:
-            raise handshake_failure(error) from error
-        except OSError as error:
-            raise ConnectionLost(f"no connection to {where}: {error}") from error
-        connection = settings.connection(tls)
-        self._driver, self._connection = driver, connection
-        addresses = _addresses(driver.sock)
-        opening = settings.opening(connection, socket.gethostname(), addresses, token_bytes)
-        try:
-            driver.run(opening)
-        except BaseException:
-            self._leave(abort=True)
-            raise
-        return self
+        """Connect, as `connect` does."""
+        return self.connect()
 
     def __exit__(
         self,
@@ -125,6 +97,29 @@ class Client:
         """Take leave with QUIT where that is possible, and close. May be called twice."""
         with self._lock:
             self._leave(abort=False)
+
+    def connect(self) -> Client:
+        """Connect and open the session: the ``with`` statement does so, and closes it, too.
+
+        A client whose session is closed may connect again.
+
+        Returns:
+            The client itself.
+
+        Raises:
+            LocalProtocolError: it is connected.
+            ConnectionLost: there is no such server, or it went away.
+            ReplyError: the server refuses us; `AuthenticationError`: it refuses the credentials.
+            SecurityError: TLS, or a safe way to authenticate, could not be had.
+            RemoteProtocolError: the server broke the protocol.
+        """
+        with self._lock:
+            if self._connection is not None:
+                raise LocalProtocolError(
+                    "a session that is closed expected before the next one", Violation.LOCAL_STATE
+                )
+            self._open()
+        return self
 
     def send(
         self,
@@ -196,6 +191,30 @@ class Client:
             finally:
                 if not is_reusable(connection):
                     self._leave(abort=True)
+
+    def _open(self) -> None:
+        settings = self._settings
+        timeout = _TIMEOUT if settings.timeout is None else settings.timeout
+        where = settings.endpoint
+        if settings.needs_context and self._context is None:
+            self._context = client_context(settings.verifies)
+        try:
+            driver, tls = self._connect(timeout)
+        except TimeoutError:
+            raise TimedOut(f"no connection to {where} within {timeout} s") from None
+        except ssl.SSLError as error:
+            raise handshake_failure(error) from error
+        except OSError as error:
+            raise ConnectionLost(f"no connection to {where}: {error}") from error
+        connection = settings.connection(tls)
+        self._driver, self._connection = driver, connection
+        addresses = _addresses(driver.sock)
+        opening = settings.opening(connection, socket.gethostname(), addresses, token_bytes)
+        try:
+            driver.run(opening)
+        except BaseException:
+            self._leave(abort=True)
+            raise
 
     def _connect(self, timeout: float) -> tuple[Driver, TLSInfo | None]:
         settings = self._settings
