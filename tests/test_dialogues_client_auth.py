@@ -196,9 +196,11 @@ def test_tls_with_whomever_is_no_protection_where_a_certificate_is_needed() -> N
 @pytest.mark.parametrize("mechanisms", ["", "DIGEST-MD5 GSSAPI"])
 def test_no_way_to_authenticate_is_an_error(mechanisms: str) -> None:
     """A session never goes on as nobody by itself."""
-    done = run(opened(mechanisms, TLS), login())
+    asked: list[None] = []
+    done = run(opened(mechanisms, TLS), login(username=USER, token=lambda: asked.append(None)))
     assert isinstance(done.error, SecurityError)
-    assert "AUTH" in str(done.error)
+    assert ("a server that offers AUTH" in str(done.error)) == (mechanisms == "")
+    assert len(asked) == (mechanisms != "")
     assert done.out == b""
 
 
@@ -348,6 +350,15 @@ def test_an_initial_response_that_is_too_long_waits_for_the_challenge() -> None:
     assert done.error is None
     assert done.lines[0] == "AUTH PLAIN"
     assert base64.b64decode(done.lines[1]) == b"\0tim\0" + long.encode()
+
+
+@pytest.mark.parametrize(("size", "fits"), [(372, True), (373, False)])
+def test_an_initial_response_that_just_fits_goes_with_the_command(size: int, fits: bool) -> None:
+    """RFC 4954 4: a line of 512 octets with its CRLF, base64 in groups of four."""
+    done = run(opened("X-OWN"), login(Own(b"x" * size)), *([] if fits else [b"334 \r\n"]), IN)
+    assert done.error is None
+    assert len(done.lines) == (1 if fits else 2)
+    assert len(done.writes[0]) == (509 if fits else 12)
 
 
 def test_a_response_that_no_line_can_hold_cancels() -> None:
