@@ -7,11 +7,22 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
-from smtpproto import TLSInfo
-from smtpproto.dialogues import Handle, Handshake, Peer, Read, Reject, Terms, serve_session
+from smtpproto import ClientConnection, Ehlo, ProtocolError, TLSInfo
+from smtpproto.dialogues import (
+    Handle,
+    Handshake,
+    Login,
+    Peer,
+    Read,
+    Reject,
+    SMTPError,
+    Terms,
+    authenticate,
+    serve_session,
+)
 from smtpproto.dialogues.server_settings import server_settings
 from smtpproto.dialogues.steps import call_failure
-from smtpproto.sasl import ClientMechanism, SASLError
+from smtpproto.sasl import ClientMechanism, Credentials, SASLError
 
 TLS = TLSInfo(
     "TLSv1.2",
@@ -155,3 +166,108 @@ def encoded(octets: bytes) -> bytes:
 def plain(name: str, password: str, authzid: str = "") -> bytes:
     """Return AUTH PLAIN as a client writes it."""
     return b"AUTH PLAIN " + encoded(f"{authzid}\0{name}\0{password}".encode())
+
+
+Damage = Callable[[int, bytes], bytes]
+
+
+def converse(
+    session: Session,
+    mechanism: Callable[[], ClientMechanism] | str,
+    credentials: Credentials | None = None,
+    damage: Damage = lambda number, octets: octets,
+    cut: int = 0,
+) -> Conversed:
+    """Let the client's conversation authenticate in the server's.
+
+    Args:
+        session: the server, which has been greeted.
+        mechanism: the client's.
+        credentials: what it has to show.
+        damage: what stands between the two does this to what is written; the client's first line is
+            0, the answer to it 1.
+        cut: octets that arrive at a time; 0 for all.
+    """
+    done = Conversed(session)
+    tls = session.connection.tls
+    client = done.client = ClientConnection(tls=tls)
+    client.receive_data(b"220 mx.example.org\r\n")
+    client.next_event()
+    hello = client.send(Ehlo("client.example"))
+    client.receive_data(session.say(hello).encode())
+    client.next_event()
+    credentials = credentials or Credentials()
+    login = Login(credentials, credentials.token, (mechanism,), True, random=Random())
+    done.shown.append(repr(login))
+    dialogue = authenticate(client, login, transcript=done.transcript.append)
+    waiting = b""
+    given: Any = None
+    failure: BaseException | None = None
+    try:
+        while True:
+            step = dialogue.send(given) if failure is None else dialogue.throw(failure)
+            given = failure = None
+            done.shown.append(repr(step) if isinstance(step, Handle) else type(step).__name__)
+            if step.out:
+                sent = damage(len(done.messages), step.out)
+                done.messages.append(step.out)
+                answer = b"".join(
+                    session.say(piece).encode("utf-8", "surrogateescape")
+                    for piece in _pieces(sent, cut)
+                    if not session.ended
+                )
+                if answer:
+                    waiting += damage(len(done.messages), answer)
+                    done.messages.append(answer)
+            if isinstance(step, Handle):
+                try:
+                    given = step.call(*step.args)
+                except Exception as error:
+                    failure = call_failure(error)
+            elif isinstance(step, Read):
+                size = cut or len(waiting)
+                given, waiting = waiting[:size], waiting[size:]
+                if not given and not session.ended:
+                    failure = TimeoutError()
+    except StopIteration:
+        pass
+    except (SMTPError, ProtocolError) as error:
+        done.error = error
+    return done
+
+
+class Conversed:
+    """What came of two conversations with each other."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.client: Any = None
+        self.error: Exception | None = None
+        """What the client's side raised; None where it believes that it has authenticated."""
+        self.messages: list[bytes] = []
+        """As they were written, the client's and the server's in turn."""
+        self.transcript: list[str] = []
+        self.shown: list[str] = []
+
+    def everything(self) -> str:
+        """Return all that anybody could have logged."""
+        errors: list[BaseException] = list(self.session.failures)
+        if self.error is not None:
+            errors.append(self.error)
+        for error in errors:
+            errors += [one for one in (error.__cause__, error.__context__) if one is not None]
+        values = [self.client, self.session.peer, self.session.settings, self.session.connection]
+        return "\n".join(
+            [
+                *self.transcript,
+                *self.session.transcript,
+                *self.shown,
+                *map(repr, values),
+                *(f"{error!r} {error} {vars(error)}" for error in errors),
+            ]
+        )
+
+
+def _pieces(octets: bytes, size: int) -> list[bytes]:
+    size = size or len(octets)
+    return [octets[at : at + size] for at in range(0, len(octets), size)]

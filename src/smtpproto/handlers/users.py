@@ -157,7 +157,7 @@ def _parsed(text: str) -> Stored | None:
 
 def _prepared(name: str) -> str:
     try:
-        return saslprep(name, stored=True)
+        return saslprep(name)  # as a query, which is what it is held against
     except InvalidValueError:  # by SCRAM nobody can be called so
         return name
 
