@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from string import Template
@@ -98,9 +98,13 @@ class Postfix:
         base: its folder.
         smtp: the port of the server that it relays to.
         lmtp: the port of the one for ``lmtp.example``; ``unix.example`` is at `lmtp_path`.
+        auth: domain to the port of one that it tells that it is ann.
+        password: ann's.
     """
 
-    def __init__(self, base: Path, smtp: int, lmtp: int) -> None:
+    def __init__(
+        self, base: Path, smtp: int, lmtp: int, auth: Mapping[str, int], password: str
+    ) -> None:
         self.base = base
         self.port, self.small, self.submission = free_port(), free_port(), free_port()
         self.lmtp_path = base / "lmtp"
@@ -113,6 +117,8 @@ class Postfix:
             "certificate": certificates()[1],
             "smtp": smtp,
             "lmtp": lmtp,
+            "auth": "\n".join(f"{name} auth:[127.0.0.1]:{port}" for name, port in auth.items()),
+            "password": password,
             "port": self.port,
             "small": self.small,
             "submission": self.submission,

@@ -47,12 +47,15 @@ from smtpproto.blocking import (
 )
 from smtpproto.grammar.attributes import XClient, XForward
 from smtpproto.grammar.verbs import Etrn
+from smtpproto.handlers import Users
 from smtpproto.tlstools import server_context
 
 pytestmark = pytest.mark.interop
 
 
 USERS = {"ann": "secret of Ann", "jürgen": "pässword"}
+CYRUS = ["SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "PLAIN", "LOGIN"]
+"""What Postfix can as a client, by way of Cyrus SASL."""
 OFFERED = (
     extensions.Size(50_000_000),
     extensions.EightBitMime(),
@@ -120,11 +123,32 @@ class Inbox:
         return message
 
 
+class Authenticated(Inbox):
+    """Lets ann in, and keeps how she came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_auth = Users(USERS)
+        self.logins: list[tuple[str | None, str | None]] = []
+
+    async def on_message(self, peer: Peer, message: Message) -> list[Reply | None] | None:
+        self.logins.append((peer.identity, peer.mechanism))
+        return await super().on_message(peer, message)
+
+
 class Site:
     """A Postfix, and our servers behind it."""
 
-    def __init__(self, postfix: Postfix, smtp: Inbox, lmtp: Inbox, transcript: list[str]) -> None:
+    def __init__(
+        self,
+        postfix: Postfix,
+        smtp: Inbox,
+        lmtp: Inbox,
+        authenticated: Authenticated,
+        transcript: list[str],
+    ) -> None:
         self.postfix = postfix
+        self.authenticated = authenticated
         self.smtp = smtp
         self.lmtp = lmtp
         self.transcript = transcript
@@ -135,7 +159,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    smtp, lmtp = Inbox(), Inbox()
+    smtp, lmtp, authenticated = Inbox(), Inbox(), Authenticated()
     transcript: list[str] = []
     world = AsyncioWorld()
     with ExitStack() as stack:
@@ -145,13 +169,18 @@ def site() -> Iterator[Site]:
         options: dict[str, Any] = {"extensions": OFFERED, "transcript": transcript.append}
         relay = stack.enter_context(world.serve(smtp, tls=tls, **options))
         local = stack.enter_context(world.serve(lmtp, lmtp=True, **options))
-        postfix = Postfix(base, relay.port, local.port)
+        auth: dict[str, int] = {}
+        for name in CYRUS:
+            wants = {"auth": [name], "auth_cleartext": True, "require_auth": True}
+            server = stack.enter_context(world.serve(authenticated, **options, **wants))
+            auth[f"{name.lower()}.example"] = server.port
+        postfix = Postfix(base, relay.port, local.port, auth, USERS["ann"])
         path = str(postfix.lmtp_path)
         stack.enter_context(world.serve(lmtp, lmtp=True, path=path, **options))
         os.chmod(path, 0o666)
         stack.enter_context(dovecot(stack.enter_context(folder()), base, USERS))
         stack.enter_context(postfix.run())
-        yield Site(postfix, smtp, lmtp, transcript)
+        yield Site(postfix, smtp, lmtp, authenticated, transcript)
         print(postfix.log.read_text("utf-8"))  # pytest shows it beside a failure
 
 
@@ -245,6 +274,15 @@ def test_the_null_reverse_path_goes_through(site: Site) -> None:
     with site.client() as client:
         client.send(HEADER, "", "null@example.org")
     assert site.smtp.take("null@example.org").mail.reverse_path.is_null
+
+
+@pytest.mark.parametrize("mechanism", CYRUS)
+def test_it_authenticates(site: Site, mechanism: str) -> None:
+    recipient = f"b@{mechanism.lower()}.example"
+    with site.client() as client:
+        client.send(HEADER, SENDER, recipient)
+    site.authenticated.take(recipient)
+    assert site.authenticated.logins.pop() == ("ann", mechanism)
 
 
 # --- through it, by LMTP -------------------------------------------------------------------------
