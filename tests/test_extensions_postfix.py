@@ -13,7 +13,7 @@ import server_drive
 
 from smtpproto import Reply
 from smtpproto.exceptions import InvalidValueError, LocalProtocolError, Violation
-from smtpproto.extensions import XClient, XForward, XVerp
+from smtpproto.extensions import EnhancedStatusCodes, XClient, XForward, XVerp
 from smtpproto.grammar.attributes import Missing
 from smtpproto.grammar.attributes import XClient as XClientCommand
 from smtpproto.grammar.attributes import XForward as XForwardCommand
@@ -70,6 +70,81 @@ def test_xclient_refused() -> None:
     client_drive.answered(sender, b"550 5.7.0 no\r\n")
     assert connection.state.name == sender.state.name == "READY"
     assert sender.announced["XCLIENT"] == {"NAME", "ADDR"}
+
+
+def claim(connection: Any, attributes: str) -> None:
+    drive.received(connection, f"XCLIENT {attributes}")
+    connection.send(Reply(220, "mx.example.org ESMTP"))
+
+
+def test_what_was_claimed_stays_to_the_end_of_the_session() -> None:
+    connection = server(tls=None)
+    assert connection.claimed == {}
+    claim(connection, "NAME=a.example ADDR=192.0.2.9")
+    assert connection.claimed == WHOM_CLAIMED
+    server_drive.talk(connection, server_drive.HELLO + server_drive.MAIL + b"RSET\r\n")
+    assert connection.claimed == WHOM_CLAIMED
+    claim(connection, "NAME=b.example PORT=25")
+    assert connection.claimed == {**WHOM_CLAIMED, "NAME": "b.example", "PORT": 25}
+    assert (connection.identity, connection.is_authenticated) == (None, False)
+
+
+WHOM_CLAIMED = {"NAME": "a.example", "ADDR": IPv4Address("192.0.2.9")}
+
+
+def test_a_refused_claim_changes_nothing() -> None:
+    connection = server(authenticated=True)
+    connection.identity = "tim"
+    drive.received(connection, "XCLIENT LOGIN=ann")
+    connection.send(Reply(550, "no"))
+    assert (connection.identity, connection.is_authenticated) == ("tim", True)
+    assert connection.claimed == {}
+
+
+def test_login_is_the_identity_and_without_it_there_is_none() -> None:
+    connection = server(authenticated=True)
+    connection.identity = "tim"
+    claim(connection, "NAME=a.example")
+    assert (connection.identity, connection.is_authenticated) == (None, False)
+    server_drive.talk(connection, server_drive.HELLO)
+    claim(connection, "LOGIN=ann")
+    server_drive.talk(connection, server_drive.HELLO + b"NOOP\r\n")
+    assert (connection.identity, connection.is_authenticated) == ("ann", True)
+    claim(connection, "NAME=b.example")
+    assert (connection.identity, connection.is_authenticated) == ("ann", True), "it was not unsaid"
+    server_drive.talk(connection, server_drive.HELLO)
+    claim(connection, "LOGIN=[UNAVAILABLE]")
+    assert (connection.identity, connection.is_authenticated) == (None, False)
+
+
+def test_login_opens_what_needs_authentication() -> None:
+    connection = server(require_auth=True)
+    for before in ("MAIL FROM:<>", "XFORWARD NAME=a", "VRFY a"):
+        assert drive.rejected(connection, before)[1] == 530
+    claim(connection, "NAME=a.example")
+    server_drive.talk(connection, server_drive.HELLO)
+    assert drive.rejected(connection, "MAIL FROM:<>")[1] == 530
+    claim(connection, "LOGIN=ann")
+    server_drive.talk(connection, server_drive.HELLO + server_drive.MAIL)
+    assert connection.state.name == "MAIL"
+
+
+def test_the_new_greeting_has_no_status() -> None:
+    connection = drive.server(XClient(), EnhancedStatusCodes())
+    drive.received(connection, "XCLIENT NAME=a.example")
+    assert connection.send(Reply(550, "no", "5.7.0")) == b"550 5.7.0 no\r\n"
+    drive.received(connection, "XCLIENT NAME=a.example")
+    assert connection.send(Reply(220, "mx ESMTP", "2.0.0")) == b"220 mx ESMTP\r\n"
+    connection = drive.server(XClient(), EnhancedStatusCodes())
+    drive.received(connection, "XCLIENT NAME=a.example")
+    assert connection.send(Reply(220, "mx ESMTP")) == b"220 mx ESMTP\r\n"
+
+
+def test_counters_survive_xclient() -> None:
+    connection = server(limits=server_drive.SMALL)
+    server_drive.talk(connection, b"X\r\n" * 4)
+    claim(connection, "NAME=a.example")
+    assert server_drive.talk(connection, b"X\r\n").codes == [421]
 
 
 def test_xforward_is_received() -> None:

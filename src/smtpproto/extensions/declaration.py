@@ -46,6 +46,8 @@ class Row:
     before a row for the same command without."""
     for_each: bool = False
     """3yz to the end of mail data announces a reply for each recipient and, last, one for all."""
+    has_status: bool = True
+    """False where 2yz has no enhanced status code, as a greeting has none (RFC 2034 4)."""
 
 
 class Transaction:

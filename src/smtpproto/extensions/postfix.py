@@ -66,6 +66,10 @@ class _WithAttributes(Extension):
 class XClient(_WithAttributes):
     """XCLIENT: the client speaks for another, of Postfix.
 
+    The 220 that accepts it is a new greeting: EHLO comes again, counters and TLS stay. The
+    attributes stand in `claimed` of the connection. LOGIN is the identity from then on; without it
+    there is none, whoever had authenticated before.
+
     Args:
         names: the attributes a server takes; none for the usual ones.
     """
@@ -73,7 +77,7 @@ class XClient(_WithAttributes):
     keyword = "XCLIENT"
     _usual = ("NAME", "ADDR", "PORT", "PROTO", "HELO", "LOGIN", "DESTADDR", "DESTPORT")
     verbs = (XClientCommand,)
-    rows = (Row((State.READY,), XClientCommand, State.GREETED, exact=220),)
+    rows = (Row((State.READY,), XClientCommand, State.GREETED, exact=220, has_status=False),)
     checks = (XClientCommand,)
 
 

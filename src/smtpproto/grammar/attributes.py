@@ -175,6 +175,10 @@ class XClient(_Attributes):
         "PROTO": _one_of("SMTP", "ESMTP"),
     }
 
+    def claims(self) -> Mapping[str, Any]:
+        """Return the attributes."""
+        return self.attributes
+
 
 class XForward(_Attributes):
     """XFORWARD: what the server is to log of the client before; ends with the transaction."""

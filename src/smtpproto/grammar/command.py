@@ -8,7 +8,7 @@ are is a `Vocabulary` that is handed in; the syntax of each command is its own c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..exceptions import InvalidValueError, Violation, shown
 from ..limits import DEFAULT_LIMITS, Limits
@@ -114,6 +114,15 @@ class Command:
     def ends_mail_data(self) -> bool:
         """Tell whether this is the last part of the mail data, for a class that carries it."""
         return False
+
+    def claims(self) -> Mapping[str, Any] | None:
+        """Return what a command that starts the session anew says of the client.
+
+        Returns:
+            Attribute to value, of which "LOGIN" is whom the client authenticated as; None for a
+            command that says nothing.
+        """
+        return None
 
     def encode(self, vocabulary: Vocabulary | None = None) -> bytes:
         """Return the command line with its CRLF.

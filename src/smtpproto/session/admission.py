@@ -155,6 +155,8 @@ class Admission(Session):
             if kind not in _BEFORE_TLS:
                 raise error_of(TLS_REQUIRED)
         elif self._require_auth and not self.is_authenticated and kind not in _BEFORE_AUTH:
+            if self._notes.get(kind) is Session._note_reset:  # it may say who was authenticated
+                return
             raise error_of(AUTH_REQUIRED)
 
     def _inadmissible(self, kind: type[Command]) -> InvalidValueError:

@@ -19,7 +19,7 @@ from ..tlsinfo import TLSInfo
 from .admission import HELLOS, Admission
 from .events import ConnectionClosed
 from .refusals import forbidden, reply_octets
-from .session import NO_TRANSACTION, NOTES
+from .session import END, NO_TRANSACTION
 from .table import Step
 
 _SAYS_NOTHING = frozenset((State.TLS, State.REVERSED, State.CLOSED))
@@ -92,13 +92,15 @@ class Answering(Admission):
             return self._send_refusal(reply, due, step)
         if self._refusal or step is None:
             raise forbidden("4yz or 5yz to what was refused", reply)
-        target = step.success if code < 300 else self._intermediate(step, due)
+        target = step.success if code < 300 else step.intermediate
+        if step.parameter and code >= 300:
+            target = self._intermediate(step, due)
         exact = step.exact
         if target is None or (exact is not None and code != exact and code // 100 == exact // 100):
             raise forbidden(_allowed(step), reply)
         octets = reply.plain
         if octets is None or not step.has_status:
-            octets = self._encode(reply, due)
+            octets = self._encode(reply, due, step.has_status)
         if self._due_after:
             self._due = self._due_after.pop()
             return octets
@@ -107,6 +109,7 @@ class Answering(Admission):
             return octets
         self._due = None
         before = self.state
+        notes = self._notes
         if target is not before:
             if target in _SETTLED or before in _READS_NO_COMMANDS:
                 self._enter(target)
@@ -114,14 +117,17 @@ class Answering(Admission):
                 self.state = target
                 self._row = self._table[target]
         kind = type(due)
-        if kind in NOTES:
-            NOTES[kind](self, due, reply)
+        if kind in notes:
+            notes[kind](self, due, reply)
         return octets
 
     def _expect_ends(self, announced: bool = False) -> None:
         """Let replies be due to the end of mail data, now that it is known how many."""
-        self._due, *rest = self._ends_of_mail_data(announced)
-        self._due_after = rest[::-1]
+        if self.lmtp or announced:
+            self._due, *rest = self._ends_of_mail_data(announced)
+            self._due_after = rest[::-1]
+        else:
+            self._due = END
 
     def _send_refusal(self, reply: Reply, due: Command | None, step: Step | None) -> bytes:
         """Send a 4yz or 5yz, or a 421 that nothing had asked for."""
@@ -149,11 +155,12 @@ class Answering(Admission):
         self._close(clean=False)
         return octets
 
-    def _encode(self, reply: Reply, due: Command | None) -> bytes:
+    def _encode(self, reply: Reply, due: Command | None, has_status: bool = True) -> bytes:
         enhanced = reply.enhanced
         code = reply.code
         hello = isinstance(due, (*HELLOS, Greeting))
-        if hello:  # RFC 2034 4: none in the greeting, nor in any reply to a session command
+        # RFC 2034 4: none in the greeting, nor in any reply to a session command
+        if hello or not has_status:
             enhanced = None
         elif enhanced is None and self._enhanced and not 300 <= code < 400:
             enhanced = DEFAULT_STATUS.get(code) or f"{code // 100}.0.0"

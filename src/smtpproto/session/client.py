@@ -415,10 +415,11 @@ class ClientConnection(Grouping):
         else:
             target = step.intermediate if reply.code < 400 else step.failure
         assert target is not None
+        note = self._notes.get(type(command))
         if target is not self.state:
             self._enter(target)
-        if reply.code < 400:
-            self._accepted(command, reply)
+        if reply.code < 400 and note is not None:
+            note(self, command, reply)
 
     def _match_unadmitted(self, command: Command, reply: Reply) -> None:
         """Handle the reply to a command of a group whose state has not come true.

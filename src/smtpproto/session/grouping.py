@@ -71,7 +71,7 @@ class Grouping(Session):
             raise local_error("send_chunk() for the rest of a message that it began (RFC 3030 2)")
         if command.carries_mail_data and chunks.holds_cr:
             raise local_error(
-                f"send_chunk() of the LF behind a CR at its end before {command.verb}"
+                f"send_chunk() of what is behind a CR at its end, then {command.verb}"
             )
 
     def _admit(self, command: Command) -> Step:
@@ -174,4 +174,5 @@ class Grouping(Session):
 
 
 def local_error(expected: str) -> LocalProtocolError:
+    """Make the error for a call that has its time, and it is not now."""
     return LocalProtocolError(f"expected: {expected}", Violation.LOCAL_STATE)

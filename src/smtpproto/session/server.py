@@ -246,16 +246,17 @@ class ServerConnection(Answering):
             if command.announces_octets:
                 return self._begin_chunk(command, line, refusal_of(error))
             return self._reject(command, line, refusal_of(error), self._step_back(command))
-        if command.announces_octets:
-            return self._begin_chunk(command, line, None)
         self._due = command
         self._step = step
+        if kind in self._parts:
+            if command.announces_octets:
+                return self._begin_chunk(command, line, None)
+            if command.ends_mail_data():
+                self._expect_ends()
+                self._step = self._row[EndOfMailData]
         default = command.default_reply
         if default is None and kind in DEFAULTS:
             default = DEFAULTS[kind](self, command, self.hostname)
-        elif kind.carries_mail_data and command.ends_mail_data():
-            self._expect_ends()
-            self._step = self._row[EndOfMailData]
         return CommandReceived(command, line, default)
 
     def _read_auth_response(self) -> ServerEvent:
@@ -358,6 +359,7 @@ class ServerConnection(Answering):
 
     def _begin_chunk(self, command: Command, line: bytes, refusal: Refusal | None) -> ServerEvent:
         """Go on to the octets that `command` announced: they are read whatever becomes of it."""
+        self._due = None
         size = command.octets()
         room = None if refusal is None else 0
         if refusal is None and isinstance(command, Bdat):
@@ -376,7 +378,7 @@ class ServerConnection(Answering):
         return ContentCheck(self._mail_data_limit, self._received, binary)
 
     def _end_mail_data(self, check: ContentCheck, lost: bool = False) -> MailDataEnded:
-        recipients = tuple(self._recipients)
+        recipients = tuple(self.transaction.recipients) if self.transaction is not None else ()
         violation = check.violation()
         default: Reply | None = None
         if violation is not None:

@@ -43,6 +43,8 @@ COMMAND_LINE = 512
 
 Check = Callable[[Any, Any], None]
 """Refuses a command, its first argument, by what it finds in the session, its second."""
+Note = Callable[["Session", Any, Reply], None]
+"""Takes down what a 2yz or 3yz reply to a command changes beside the state."""
 
 
 @value
@@ -52,7 +54,10 @@ class _Facilities:
     vocabulary: Vocabulary
     table: Table
     checks: Mapping[type[Command], tuple[Check, ...]]
+    notes: Mapping[type[Command], Note]
     not_in_force: frozenset[type[Command]]
+    parts: frozenset[type[Command]]
+    """Those that more than a line belongs to: announced octets, or the rest of a message."""
 
 
 class Session:
@@ -72,11 +77,14 @@ class Session:
         "_leniency",
         "_limits",
         "_not_in_force",
+        "_notes",
+        "_parts",
         "_refused",
         "_row",
         "_table",
         "_vocabulary",
         "announced",
+        "claimed",
         "hello",
         "identity",
         "is_authenticated",
@@ -111,9 +119,12 @@ class Session:
         self.hello: Ehlo | Helo | Lhlo | None = None
         """The session command that succeeded last."""
         self.identity: str | None = None
-        """Whom the client authenticated as: for the application to set, forgotten by TLS."""
+        """Whom the client authenticated as: for the application to set, forgotten by TLS. XCLIENT
+        sets it, to its LOGIN or to None."""
         self.is_authenticated = False
-        """True after a 2yz reply that ended AUTH."""
+        """True after a 2yz reply that ended AUTH, or to an XCLIENT with LOGIN."""
+        self.claimed: Mapping[str, Any] = _NO_FACTS
+        """What XCLIENT has said of the client: attribute to value, until the end of the session."""
         self.keywords: Mapping[str, tuple[str, ...]] = NOTHING
         """What the last EHLO reply announced, unknown keywords too: keyword to its texts."""
         self.announced: Mapping[str, Any] = _NO_FACTS
@@ -140,12 +151,6 @@ class Session:
         if state is State.GREETED and before is not State.CONNECTED:  # TLS, or XCLIENT
             self._forget()
 
-    def _accepted(self, command: Command, reply: Reply) -> None:
-        """Take note of a 2yz or 3yz reply, after the state has changed."""
-        note = NOTES.get(type(command))
-        if note is not None:
-            note(self, command, reply)
-
     def _intermediate(self, step: Step, command: Command) -> State | None:
         """Return where 3yz to `command` leads; None where it is not allowed."""
         if step.parameter:
@@ -154,7 +159,7 @@ class Session:
                 mail = self.transaction.mail
             if mail is None or step.parameter not in mail.parameters:
                 return None
-        if step.for_each and (command != _END or not self._are_recipients_known):
+        if step.for_each and (command != END or not self._are_recipients_known):
             return None
         return step.intermediate
 
@@ -179,7 +184,7 @@ class Session:
             ends.append(EndOfMailData(final=announced))
         return ends
 
-    # NOTES has one of these for each command that changes more than the state; each is called with
+    # Notes have one of these for each command that changes more than the state; each is called with
     # a command of its own class.
 
     def _note_mail(self, command: Any, reply: Reply) -> None:
@@ -194,6 +199,15 @@ class Session:
         self.hello = command
         self.transaction = None
         self._announce(NOTHING if isinstance(command, Helo) else parse_keywords(reply))
+
+    def _note_reset(self, command: Any, _reply: Reply) -> None:
+        """The session begins anew: with another client, if the command claims so."""
+        claims = command.claims()
+        if claims is not None:
+            self.claimed = MappingProxyType({**self.claimed, **claims})
+            login = self.claimed.get("LOGIN")
+            self.identity = login if isinstance(login, str) else None
+            self.is_authenticated = self.identity is not None
 
     def _note_auth(self, _command: Any, _reply: Reply) -> None:
         self.is_authenticated = self.state is State.READY
@@ -230,6 +244,8 @@ class Session:
         )
         self._vocabulary = facilities.vocabulary
         self._checks = facilities.checks
+        self._notes = facilities.notes
+        self._parts = facilities.parts
         self._not_in_force = facilities.not_in_force
         self._table = facilities.table
         self._row = self._table[self.state]
@@ -320,12 +336,15 @@ def _facilities(
     vocabulary = Vocabulary((*BASE_VERBS, *hellos, *verbs, *refused), mail, rcpt, leniency, limits)
     usable = {verb for extension in in_force for verb in extension.verbs}
     table = build_table(rows, lmtp, refused)
-    return _Facilities(vocabulary, table, checks, (frozenset(verbs) - usable) | refused)
+    resets = {row.command: Session._note_reset for row in rows if row.success is State.GREETED}
+    not_in_force = (frozenset(verbs) - usable) | refused
+    parts = frozenset(verb for verb in verbs if verb.announces_octets or verb.carries_mail_data)
+    return _Facilities(vocabulary, table, checks, {**resets, **_NOTES}, not_in_force, parts)
 
 
-_END = EndOfMailData()
+END = EndOfMailData()
 NO_TRANSACTION = frozenset((State.GREETED, State.READY, State.CLOSED, State.ERROR))
-NOTES: Mapping[type[Command], Callable[[Session, Any, Reply], None]] = {
+_NOTES: Mapping[type[Command], Note] = {
     Mail: Session._note_mail,
     Rcpt: Session._note_rcpt,
     Ehlo: Session._note_hello,

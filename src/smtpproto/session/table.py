@@ -45,7 +45,7 @@ _AFTER_HELLO = _COMMAND_STATES[1:]
 _HELLOS: Mapping[bool, tuple[type[Command], ...]] = {False: (Ehlo, Helo), True: (Lhlo,)}
 
 BASE_ROWS: tuple[Row, ...] = (
-    Row((State.CONNECTED,), Greeting, State.GREETED, failure=State.REFUSED),
+    Row((State.CONNECTED,), Greeting, State.GREETED, failure=State.REFUSED, has_status=False),
     Row((State.REFUSED, *_COMMAND_STATES), Quit, State.CLOSED, failure=State.CLOSED),
     *(Row(_COMMAND_STATES, command) for command in (Noop, Vrfy, Expn, Help)),
     Row((State.GREETED,), Rset),
@@ -74,10 +74,9 @@ class Step:
     for_each: bool = False
     """3yz announces a reply for each recipient and one for all."""
     has_status: bool = True
-    """False where a reply has no enhanced status code (RFC 2034 4)."""
+    """False where 2yz has no enhanced status code (RFC 2034 4)."""
 
 
-_NO_STATUS: frozenset[type[Command]] = frozenset((Greeting, Ehlo, Helo, Lhlo))
 Table = Mapping[State, Mapping[type[Command], Step]]
 
 
@@ -95,7 +94,9 @@ def build_table(
     Returns:
         For each state, the commands admitted in it.
     """
-    hellos = tuple(Row(_COMMAND_STATES, command, State.READY) for command in _HELLOS[lmtp])
+    hellos = tuple(
+        Row(_COMMAND_STATES, command, State.READY, has_status=False) for command in _HELLOS[lmtp]
+    )
     table: dict[State, dict[type[Command], Step]] = {state: {} for state in State}
     for row in (*BASE_ROWS, *hellos, *sorted(rows, key=lambda row: bool(row.parameter))):
         for state in row.states if row.command not in refused else ():
@@ -107,7 +108,7 @@ def build_table(
                 row.exact,
                 row.parameter,
                 row.for_each,
-                row.command not in _NO_STATUS,
+                row.has_status,
             )
     return table
 
