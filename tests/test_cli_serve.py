@@ -453,3 +453,40 @@ def test_a_terminal_that_stands_still_holds_no_message_up(
     serve_for(client, "--maildir", str(tmp_path))
     assert messages(tmp_path) == [TEXT] * 4
     assert "kept, but not shown: the output stands still\n" in capsys.readouterr().err
+
+
+def test_clients_behind_a_proxy(tmp_path: Path, capsys: Capture) -> None:
+    def client(port: int) -> None:
+        with socket.create_connection(("127.0.0.1", port)) as raw:
+            raw.sendall(b"PROXY TCP4 192.0.2.1 192.0.2.2 4711 25\r\n")
+            raw.sendall(b"".join(line + b"\r\n" for line in (*HELLO, b"DATA")))
+            raw.sendall(TEXT + b".\r\nQUIT\r\n")
+            with raw.makefile("rb") as replies:
+                assert replies.readlines()[-1].startswith(b"221")
+
+    serve_for(client, "--proxy", "127.0.0.1", "--json")
+    assert json.loads(capsys.readouterr().out)["peer"] == "192.0.2.1:4711"
+
+
+def test_passwords_do_not_go_in_the_clear_through_a_proxy(tmp_path: Path, capsys: Capture) -> None:
+    """A client of a local proxy is not local."""
+    users = tmp_path / "users"
+    users.write_text("ann:secret\n")
+    users.chmod(0o600)
+
+    def client(port: int) -> bytes:
+        with socket.create_connection(("127.0.0.1", port)) as raw:
+            raw.sendall(b"PROXY TCP4 192.0.2.1 192.0.2.2 4711 25\r\nEHLO x\r\nQUIT\r\n")
+            with raw.makefile("rb") as replies:
+                return replies.read()
+
+    said = serve_for(client, "--proxy", "127.0.0.1", "--auth", str(users), "--json")
+    assert b"221" in said
+    assert b"PLAIN" not in said
+
+
+@pytest.mark.parametrize("network", ["localhost", "10.0.0.0/33", ""])
+def test_no_network(network: str, capsys: Capture) -> None:
+    status, sentence = told(capsys, "--proxy", network)
+    assert status == 2
+    assert "proxy" in sentence

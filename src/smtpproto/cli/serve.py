@@ -53,6 +53,13 @@ def add_command(commands: Any) -> None:
     where.add_argument(
         "--workers", type=options.count, default=1, metavar="N", help="processes (default: 1)"
     )
+    where.add_argument(
+        "--proxy",
+        action="append",
+        metavar="NETWORK",
+        help="all clients come through proxies there, as 127.0.0.1 or 10.0.0.0/8, and each "
+        "connection begins with a PROXY header (may be repeated)",
+    )
     where.add_argument("--inherited", type=_descriptors, help=argparse.SUPPRESS)  # by a worker
     speech = parser.add_argument_group("what to speak")
     speech.add_argument("--lmtp", action="store_true", help="LMTP instead of SMTP")
@@ -234,6 +241,7 @@ def _server(
             limits=DEFAULT_LIMITS if args.size is None else Limits(mail_data=args.size),
             lmtp=args.lmtp,
             transcript=transcript(sys.stderr) if args.transcript else None,
+            proxy=args.proxy,
         )
     except LocalProtocolError as error:  # as for users who would have to show their passwords
         raise status.CommandError(str(error)) from None
@@ -241,6 +249,8 @@ def _server(
 
 def _is_local(args: argparse.Namespace) -> bool:
     """Tell whether only this machine can connect: passwords may then do without TLS."""
+    if args.proxy is not None:
+        return False
     try:
         return args.unix is not None or ipaddress.ip_address(args.host).is_loopback
     except ValueError:
