@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hmac
 from base64 import b64decode
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from sasl_drive import credentials, secret_in
 
 from smtpproto.exceptions import InvalidValueError
 from smtpproto.sasl import (
+    check_password,
     decoy_credentials,
     format_credentials,
     make_scram_credentials,
@@ -125,3 +127,19 @@ def test_keys_are_not_shown() -> None:
 
 def test_xor() -> None:
     assert xor(b"\x00\xff\x55", b"\x0f\x0f\x0f") == b"\x0f\xf0\x5a"
+
+
+@pytest.mark.parametrize(
+    ("stored", "right", "wrong"),
+    [
+        ("pencil", ["pencil", b"pencil", "pen\u00adcil"], ["Pencil", "", "pencil\0", "\ud800"]),
+        ("\ufb01", ["fi", "\ufb01", b"fi"], ["f", "\ufb01".encode()]),
+        (b"\x07", ["\x07", b"\x07"], ["\x08", b""]),
+    ],
+)
+def test_a_password_against_credentials(stored: Any, right: list[Any], wrong: list[Any]) -> None:
+    credentials = make_scram_credentials(stored, b"salt", 1)
+    assert [check_password(one, credentials) for one in right] == [True] * len(right)
+    assert [check_password(one, credentials) for one in wrong] == [False] * len(wrong)
+    decoy = decoy_credentials(b"key", "joe", 1, "SHA-256")
+    assert not any(check_password(one, decoy) for one in right)

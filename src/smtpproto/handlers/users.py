@@ -21,6 +21,7 @@ from ..sasl import (
     Request,
     ScramCredentials,
     VerifyPassword,
+    check_password,
     decoy_credentials,
     make_scram_credentials,
     parse_credentials,
@@ -115,10 +116,8 @@ class Users:
             return _same(stored or self._other, password) and known
         else:
             kept = self._decoy(username, self._slowest.hash_name)
-        made = _made(password, kept.salt, kept.iterations, kept.hash_name)
-        if isinstance(stored, str):
-            return _same(stored, password)
-        return hmac.compare_digest(made.stored_key, kept.stored_key)
+        is_right = check_password(password, kept)
+        return _same(stored, password) if isinstance(stored, str) else is_right
 
     def _scram(self, username: str, hash_name: str) -> ScramCredentials:
         stored = self._prepared.get(username)

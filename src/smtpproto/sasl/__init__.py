@@ -44,6 +44,7 @@ from .plain import PlainClient, PlainServer
 from .saslprep import saslprep
 from .scram import ScramClient, ScramServer
 from .scram_keys import (
+    check_password,
     decoy_credentials,
     format_credentials,
     make_scram_credentials,
@@ -93,6 +94,7 @@ __all__ = [
     "XOAuth2Client",
     "XOAuth2Server",
     "available",
+    "check_password",
     "choose",
     "cram_md5_challenge",
     "decoy_credentials",

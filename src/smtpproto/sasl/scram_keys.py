@@ -94,6 +94,25 @@ def make_scram_credentials(
     return ScramCredentials(hash_name, iterations, salt, stored_key, keys.server_key)
 
 
+def check_password(password: str | bytes, credentials: ScramCredentials) -> bool:
+    """Tell whether credentials were made from this password: it takes as long as making them.
+
+    Args:
+        password: as PLAIN shows it; a string that SASLprep refuses stands for its UTF-8.
+        credentials: what is stored for the user, or a decoy.
+    """
+    octets = password.encode("utf-8", "surrogatepass") if isinstance(password, str) else password
+    for form in (password, octets):
+        try:
+            made = make_scram_credentials(
+                form, credentials.salt, credentials.iterations, credentials.hash_name
+            )
+        except InvalidValueError:
+            continue
+        return hmac.compare_digest(made.stored_key, credentials.stored_key)
+    return False  # empty, or with a NUL: none that a client could send
+
+
 def decoy_credentials(
     key: bytes, username: str, iterations: int, hash_name: str, salt_length: int = 16
 ) -> ScramCredentials:
