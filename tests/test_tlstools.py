@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 import ssl
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 import trustme
 from adapter_drive import contexts
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from smtpproto.tlstools import client_context, handshake_failure, server_context, tls_info
 
@@ -69,6 +73,22 @@ def test_what_a_server_can_be_bound_to(tmp_path: Path) -> None:
         one, other = map(tls_info, shaken(context, client))
         assert one.channel_bindings == other.channel_bindings
         assert set(one.channel_bindings) == {"tls-server-end-point"}
+
+
+def test_a_certificate_that_nothing_can_be_bound_to(tmp_path: Path) -> None:
+    """RFC 5929 4.1: its signature uses no hash of its own."""
+    key = Ed25519PrivateKey.generate()
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    begin = datetime(2020, 1, 1)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, begin, datetime(2090, 1, 1))
+    made = builder.sign(key, None)
+    file = tmp_path / "own.pem"
+    file.write_bytes(
+        made.public_bytes(Encoding.PEM)
+        + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    one, other = shaken(server_context(str(file)), client_context(verify=False))
+    assert tls_info(one).channel_bindings == tls_info(other).channel_bindings == {}
 
 
 def test_a_layer_before_its_handshake() -> None:
