@@ -335,3 +335,11 @@ def test_secrets_are_in_no_repr() -> None:
     for event in events:
         for secret in ("c2VjcmV0", "secret"):
             assert secret not in repr(event)
+
+
+@pytest.mark.parametrize("size", [400, 4000, 12000])
+def test_a_challenge_is_one_line_however_long(size: int) -> None:
+    server = drive.ready()
+    server.receive_data(b"AUTH CRAM-MD5\r\n")
+    server.next_event()
+    assert server.send(Reply(334, "A" * size)) == b"334 " + b"A" * size + b"\r\n"

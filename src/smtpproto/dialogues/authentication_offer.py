@@ -32,7 +32,8 @@ class Offer(Auth):
         self._own = mechanisms.own
         self._revealing = mechanisms.revealing
 
-    def _is_usable(self, name: str, facts: SessionFacts) -> bool:
+    def is_usable(self, name: str, facts: SessionFacts) -> bool:
+        """Tell whether the mechanism `name` may be announced now."""
         tls = facts.tls
         if name not in self._own:
             if name == "EXTERNAL":  # RFC 4422 A.1: there is something external to go by

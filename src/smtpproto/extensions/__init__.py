@@ -43,6 +43,7 @@ from .legacy import (
 )
 from .limits import AnnouncedLimits, ServerLimits
 from .postfix import XClient, XForward, XVerp
+from .relaying import is_report_due, relayed_mail_parameters, relayed_rcpt_parameters
 from .remote import Atrn, Etrn
 
 KNOWN: tuple[Extension, ...] = (
@@ -132,6 +133,10 @@ __all__ = [
     "XClient",
     "XForward",
     "XVerp",
+    # what a relay passes on, and reports
+    "is_report_due",
+    "relayed_mail_parameters",
+    "relayed_rcpt_parameters",
     # the values of their parameters
     "AnnouncedLimits",
     "Deadline",

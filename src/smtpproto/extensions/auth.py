@@ -63,10 +63,11 @@ class Auth(Extension):
 
     def announcement(self, facts: SessionFacts) -> str | None:
         """Return the mechanisms that may be used now; None when there are none."""
-        usable = [name for name in self.mechanisms if self._is_usable(name, facts)]
+        usable = [name for name in self.mechanisms if self.is_usable(name, facts)]
         return " ".join(usable) or None
 
-    def _is_usable(self, name: str, facts: SessionFacts) -> bool:
+    def is_usable(self, name: str, facts: SessionFacts) -> bool:
+        """Tell whether the mechanism `name` may be announced now."""
         return self.cleartext or facts.tls is not None or name not in REVEALING
 
     def parse_announcement(self, texts: tuple[str, ...]) -> tuple[str, ...]:
@@ -86,7 +87,8 @@ class Auth(Extension):
             )
         if command.mechanism in facts.announced["AUTH"]:
             return
-        if command.mechanism in self.mechanisms and not self._is_usable(command.mechanism, facts):
+        is_known = command.mechanism in self.mechanisms
+        if facts.tls is None and is_known and not self.is_usable(command.mechanism, facts):
             raise InvalidValueError(
                 f"TLS expected before AUTH {command.mechanism}",
                 Violation.TLS_REQUIRED,

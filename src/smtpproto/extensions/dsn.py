@@ -90,8 +90,8 @@ class OriginalRecipient:
     """A recipient as the sender first named it, the value of ORCPT (RFC 3461 4.2, RFC 6533 3).
 
     Raises:
-        InvalidValueError: not an atom for the type; an address that is empty, or not printable, or
-            not ASCII though the type is not utf-8; more than 500 characters as it is written.
+        InvalidValueError: not an atom for the type; an address that is empty, or not printable;
+            more than 500 characters as it is written.
     """
 
     address_type: str
@@ -103,7 +103,8 @@ class OriginalRecipient:
         if not _ADDRESS_TYPE.fullmatch(self.address_type):
             raise _bad("an address type such as rfc822", self.address_type)
         unprintable = abnf.CONTROLS.search(self.address) or abnf.SURROGATES.search(self.address)
-        if unprintable or not (self.address and (self.is_utf8 or self.address.isascii())):
+        # Not only utf-8 holds UTF-8: Postfix writes rfc822 and xtext whatever the address.
+        if unprintable or not self.address:
             raise _bad("a printable address", self.address)
         if len(encode_original_recipient(self)) > ORIGINAL_RECIPIENT_LENGTH:
             raise _bad(f"at most {ORIGINAL_RECIPIENT_LENGTH} characters", self.address)
@@ -124,7 +125,8 @@ def parse_original_recipient(text: str) -> OriginalRecipient:
     if not semicolon or len(text.encode()) > ORIGINAL_RECIPIENT_LENGTH:
         raise _bad(f"type;address of at most {ORIGINAL_RECIPIENT_LENGTH} octets", text)
     if address_type.lower() != "utf-8":
-        return OriginalRecipient(address_type, decode_xtext(address).decode("latin-1"))
+        octets = decode_xtext(address)
+        return OriginalRecipient(address_type, octets.decode("utf-8", "surrogateescape"))
     if not _UTF8_ADDRESS.fullmatch(address):
         raise _bad(r"an address with \x{2B} for + and the like (RFC 6533 3)", address)
     try:
@@ -137,7 +139,7 @@ def parse_original_recipient(text: str) -> OriginalRecipient:
 def encode_original_recipient(recipient: OriginalRecipient) -> str:
     """Return the value of ORCPT, in ASCII whatever the address (RFC 6533 3)."""
     if not recipient.is_utf8:
-        return f"{recipient.address_type};{encode_xtext(recipient.address.encode('ascii'))}"
+        return f"{recipient.address_type};{encode_xtext(recipient.address.encode())}"
     embedded = _TO_EMBED.sub(lambda found: f"\\x{{{ord(found[0]):02X}}}", recipient.address)
     return f"{recipient.address_type};{embedded}"
 
@@ -146,6 +148,7 @@ def _bad(expected: str, text: str) -> InvalidValueError:
     return InvalidValueError(f"{expected} expected, not {shown(text)}", Violation.PARAMETER_SYNTAX)
 
 
+NOTIFY = Parameter("NOTIFY", parse_notify, ",".join, length=29, needs_value=True)
 ENVID = Parameter("ENVID", parse_envelope_id, encode_envelope_id, length=107, needs_value=True)
 
 
@@ -158,7 +161,7 @@ class Dsn(Extension):
         ENVID,
     )
     rcpt_parameters = (
-        Parameter("NOTIFY", parse_notify, ",".join, length=29, needs_value=True),
+        NOTIFY,
         Parameter(
             "ORCPT",
             parse_original_recipient,

@@ -97,9 +97,9 @@ class Answering(Admission):
             target = self._intermediate(step, due)
         exact = step.exact
         if target is None or (exact is not None and code != exact and code // 100 == exact // 100):
-            raise forbidden(_allowed(step), reply)
+            raise forbidden(_allowed(step, self._intermediate(step, due)), reply)
         octets = reply.plain
-        if octets is None or not step.has_status:
+        if octets is None or not step.has_status or code == 334:
             octets = self._encode(reply, due, step.has_status)
         if self._due_after:
             self._due = self._due_after.pop()
@@ -164,7 +164,8 @@ class Answering(Admission):
             enhanced = None
         elif enhanced is None and self._enhanced and not 300 <= code < 400:
             enhanced = DEFAULT_STATUS.get(code) or f"{code // 100}.0.0"
-        return reply_octets(code, reply.lines, enhanced, self._may_be_utf8(due), hello)
+        whole_lines = hello or code == 334  # a challenge is one line, however long (RFC 4954 4)
+        return reply_octets(code, reply.lines, enhanced, self._may_be_utf8(due), whole_lines)
 
     def _may_be_utf8(self, due: Command | None) -> bool:
         """Tell whether the reply to `due` may hold UTF-8 (RFC 6531 3.7.4.2)."""
@@ -181,8 +182,10 @@ class Answering(Admission):
         return self._closed
 
 
-def _allowed(step: Step) -> str:
-    """Say which replies a step allows."""
-    allowed = [str(step.exact)] if step.exact else []
-    allowed += ["2yz"] if step.success is not None and (step.exact or 0) // 100 != 2 else []
+def _allowed(step: Step, intermediate: State | None) -> str:
+    """Say which replies a step allows, where 3yz leads to `intermediate`."""
+    allowed = []
+    for name, target in (("2yz", step.success), ("3yz", intermediate)):
+        exact = step.exact is not None and str(step.exact)[0] == name[0]
+        allowed += [str(step.exact) if exact else name] if target is not None else []
     return " or ".join([*allowed, "4yz", "5yz"])
