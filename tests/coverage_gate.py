@@ -22,6 +22,7 @@ ABOVE_THE_CORE = {
     "handlers",
     "listening",
     "observing",
+    "pytest_plugin",
     "testing",
     "tlstools",
 }

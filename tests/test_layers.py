@@ -29,7 +29,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("asyncio", "blocking", "handlers"),
     ("testing",),
     ("cli",),
-    ("__main__",),
+    ("__main__", "pytest_plugin"),
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 

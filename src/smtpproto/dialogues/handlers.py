@@ -154,9 +154,10 @@ class Collect:
         self.messages: list[Message] = []
         """What has come, oldest first."""
 
-    def on_message(self, peer: Peer, message: Message) -> None:
-        """Keep a message."""
+    def on_message(self, peer: Peer, message: Message) -> Reply | None:
+        """Keep a message; a subclass may refuse it."""
         self.messages.append(message)
+        return None
 
 
 class Sink(Protocol):

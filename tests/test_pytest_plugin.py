@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""The fixture for tests of other programs."""
+
+from __future__ import annotations
+
+import smtplib
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from smtpproto import Reply
+from smtpproto.blocking import AllRefused, Client, ReplyError, send_mail
+from smtpproto.pytest_plugin import CapturingServer, smtp_server
+
+__all__ = ["smtp_server"]  # the fixture, also where the package is not installed
+TEXT = b"Subject: x\r\n\r\ntext\r\n"
+BUSY = Reply(450, "come back later", "4.2.0")
+
+
+def send(server: CapturingServer) -> None:
+    options = {"sender": "a@x.org", "recipients": "b@x.org", "security": "none"}
+    send_mail(TEXT, server.host, server.port, **options)
+
+
+def test_pytest_finds_it() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))
+    plugins = project["project"]["entry-points"]["pytest11"]
+    assert plugins == {"smtpproto": smtp_server.__module__}
+
+
+def test_what_comes_is_kept(smtp_server: CapturingServer) -> None:
+    with smtplib.SMTP(smtp_server.host, smtp_server.port) as client:
+        client.sendmail("a@x.org", ["b@x.org"], TEXT)
+    [message] = smtp_server.messages
+    assert (message.sender, message.recipients, message.content) == ("a@x.org", ("b@x.org",), TEXT)
+
+
+@pytest.mark.parametrize(("at", "stage"), [("connect", "greeting"), ("EHLO", "EHLO")])
+def test_refused_sessions(smtp_server: CapturingServer, at: str, stage: str) -> None:
+    smtp_server.refuse(at, Reply(554, "not today"))  # type: ignore[arg-type]
+    with pytest.raises(ReplyError, match="554") as caught:
+        send(smtp_server)
+    assert caught.value.stage == stage
+    send(smtp_server)
+    assert len(smtp_server.messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("at", "error"), [("MAIL", ReplyError), ("RCPT", AllRefused), ("message", ReplyError)]
+)
+def test_refused_messages(
+    smtp_server: CapturingServer, at: str, error: type[ReplyError | AllRefused]
+) -> None:
+    smtp_server.refuse(at, BUSY, times=2)  # type: ignore[arg-type]
+    with Client(smtp_server.host, smtp_server.port, security="none") as client:
+        for _ in range(2):
+            with pytest.raises(error) as caught:
+                client.send(TEXT, "a@x.org", "b@x.org")
+            assert caught.value.is_transient
+        assert smtp_server.messages == []
+        client.send(TEXT, "a@x.org", "b@x.org")
+    assert len(smtp_server.messages) == 1
