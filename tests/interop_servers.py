@@ -18,6 +18,8 @@ from cli_drive import certificates, stop, wait_for
 TEMPLATES = Path(__file__).parent / "interop"
 POSTFIX = os.environ.get("SMTPPROTO_POSTFIX", "")
 """Where the files of Postfix are, as the package has them; empty where it is installed."""
+EXIM = os.environ.get("SMTPPROTO_EXIM", "")
+"""The same of Exim."""
 # What the programs of Postfix expect to find; the owner may be nobody else.
 _QUEUE = "active bounce corrupt defer deferred flush hold incoming private public saved trace pid"
 
@@ -154,6 +156,38 @@ def dovecot(base: Path, socket_folder: Path, users: dict[str, str]) -> Iterator[
     argv = [program("dovecot"), "-F", "-c", str(base / "dovecot.conf")]
     with running(argv, socket_folder / "auth", log=base / "log"):
         yield
+
+
+@contextmanager
+def exim(base: Path, smtp: int, lmtp: int) -> Iterator[int]:
+    """Run Exim in front of servers.
+
+    Args:
+        base: its folder.
+        smtp: the port of the server that it relays to, which has to offer STARTTLS.
+        lmtp: the port of the one for ``lmtp.example``.
+
+    Returns:
+        Its port.
+    """
+    port = free_port()
+    # Its user is compiled in, by name; where it is not installed there is none.
+    for name, entry in (("passwd", "x:1:1::/:/bin/false"), ("group", "x:1:")):
+        (base / name).write_text(f"{Path('/etc', name).read_text()}Debian-exim:{entry}\n")
+    (base / "spool").mkdir()
+    ca, certificate = (shutil.copy(file, base) for file in certificates())
+    for path in (base, base / "spool", ca, certificate):
+        shutil.chown(path, 1, 1)
+    values = {"smtp": smtp, "lmtp": lmtp, "port": port, "ca": ca, "certificate": certificate}
+    write("exim.conf", base / "exim.conf", root=EXIM, folder=base, **values)
+    environment = {
+        "LD_PRELOAD": "libnss_wrapper.so",
+        "NSS_WRAPPER_PASSWD": str(base / "passwd"),
+        "NSS_WRAPPER_GROUP": str(base / "group"),
+    }
+    argv = [f"{EXIM}/usr/sbin/exim4", "-C", str(base / "exim.conf"), "-bdf", "-q1s"]
+    with running(argv, port, log=base / "output", environment=environment):
+        yield port
 
 
 HAPROXY_PORTS = ("v1", "v2", "tls", "implicit", "unix", "several")
