@@ -31,6 +31,9 @@ _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 # RFC 5892 A.1 to A.7, as far as they are no letters, marks or digits
 _CONTEXTUAL = frozenset("\u00b7\u0375\u05f3\u05f4\u200c\u200d\u30fb")
 _TO_QUOTE = re.compile(r'["\\]')
+_PLAIN = re.compile(rf"{abnf.DOT_STRING}@{abnf.DOMAIN}", re.ASCII)
+_LABEL = 63
+"""RFC 1035 2.3.4: octets of a label. No part of a text of that length is too long."""
 
 
 @value
@@ -69,6 +72,11 @@ class Mailbox:
         return mine == theirs and self.domain.lower() == other.domain.lower()
 
 
+def _is_plain(address: str) -> bool:
+    """Tell of most addresses, and of "", that there is nothing wrong with them."""
+    return not address or (len(address) <= _LABEL and _PLAIN.fullmatch(address) is not None)
+
+
 @value_with_init
 class Path:
     """A reverse-path or forward-path (RFC 5321 4.1.2).
@@ -91,7 +99,7 @@ class Path:
     def __init__(
         self, address: str, source_route: tuple[str, ...] = (), checked: bool = False
     ) -> None:
-        if not checked and (address or source_route):
+        if not checked and (source_route or not _is_plain(address)):
             parsed = _parse_address(
                 _route_text(source_route) + address, DEFAULT_LENIENCY, _UNCAPPED
             )

@@ -231,10 +231,12 @@ class ReplyParser:
         limits: the caps on the whole reply.
     """
 
-    __slots__ = ("_code", "_limits", "_lines", "_octets")
+    __slots__ = ("_code", "_limits", "_lines", "_longest", "_octets")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        # Up to here a reply of one line is within all caps, and short enough to be remembered.
+        self._longest = min(limits.reply - 2, _LINE) if limits.reply_lines else 0
         self._code = b""
         self._lines: list[bytes] = []
         self._octets = 0
@@ -251,6 +253,10 @@ class ReplyParser:
             RemoteProtocolError: not a reply line, another code than the line before, or a reply
                 beyond the caps.
         """
+        if not self._lines and len(line) <= self._longest:
+            whole = _whole_reply(line)
+            if whole is not None:
+                return whole
         found = abnf.REPLY_LINE.fullmatch(line)
         if not found:
             raise RemoteProtocolError(
@@ -279,13 +285,24 @@ class ReplyParser:
         return _received(int(code), lines)
 
 
+@lru_cache(maxsize=256)
+def _whole_reply(line: bytes) -> Reply | None:
+    """Return the reply that `line` is by itself, None if it is none. Most are said again."""
+    found = abnf.REPLY_LINE.fullmatch(line)
+    if not found or found[2] == b"-":
+        return None
+    return _received(int(found[1]), [found[3] or b""])
+
+
 def _received(code: int, raw: list[bytes]) -> Reply:
     """Make the reply, the enhanced status code taken off where it stands on every line."""
     lines = tuple(line.decode("utf-8", "surrogateescape") for line in raw)
+    status = None
     found = abnf.STATUS_CODE.match(lines[0])
     if found and _status_fits(code, lines[0], found.end()):
-        status = found[0]
-        end = len(status)
-        if all(line.startswith(status) and line[end : end + 1] in ("", " ") for line in lines):
-            return Reply(code, tuple(line[end + 1 :] for line in lines), status)
-    return Reply(code, lines)
+        start = found[0]
+        end = len(start)
+        if all(line.startswith(start) and line[end : end + 1] in ("", " ") for line in lines):
+            status = start
+            lines = tuple(line[end + 1 :] for line in lines)
+    return Reply(code, lines[0] if len(lines) == 1 else lines, status)

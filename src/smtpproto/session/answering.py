@@ -93,7 +93,7 @@ class Answering(Admission):
         if self._refusal or step is None:
             raise forbidden("4yz or 5yz to what was refused", reply)
         target = step.success if code < 300 else step.intermediate
-        if step.parameter and code >= 300:
+        if code >= 300 and step.parameter:
             target = self._intermediate(step, due)
         exact = step.exact
         if target is None or (exact is not None and code != exact and code // 100 == exact // 100):

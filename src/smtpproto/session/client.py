@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from ..exceptions import (
     InvalidValueError,
@@ -45,6 +45,7 @@ from .table import Step
 if TYPE_CHECKING:
     from .server import ServerConnection
 
+_NEED_DATA: Final = Signal.NEED_DATA
 ClientEvent = (
     Literal[Signal.NEED_DATA, Signal.NEED_COMMAND, Signal.NEED_TLS]
     | ReplyReceived
@@ -66,6 +67,16 @@ class ClientConnection(Grouping):
     Raises:
         LocalProtocolError: an extension without its prerequisite, or given twice.
     """
+
+    __slots__ = (
+        "_closed",
+        "_error",
+        "_line_endings",
+        "_lines",
+        "_mail_data",
+        "_replies",
+        "needs_reset",
+    )
 
     def __init__(
         self,
@@ -114,7 +125,8 @@ class ClientConnection(Grouping):
         """
         if isinstance(command, Bdat):
             raise local_error("send_chunk() is the way to send BDAT")
-        self._refuse_unread()
+        if self._error is not None or not self._outstanding:
+            self._refuse_unread()
         step = self._admit(command)
         line = command.encode(self._vocabulary)
         if not line.isascii():
@@ -246,19 +258,19 @@ class ClientConnection(Grouping):
         self._raise_error()
         if self._closed is not None:
             return self._closed
-        try:
-            reply = self._read_reply() if len(self._buffer) else None
-            if reply is not None:
-                return self._match(reply)
-        except RemoteProtocolError as error:
-            self._fail(error)
-            raise
+        if not self._buffer.is_empty:
+            try:
+                reply = self._read_reply()
+                if reply is not None:
+                    return self._match(reply)
+            except RemoteProtocolError as error:
+                self._fail(error)
+                raise
         if self._eof:
             return self._close(clean=self._is_between)
         if self.state is State.TLS:
             return Signal.NEED_TLS
-        waiting = self._outstanding or self._is_unread
-        return Signal.NEED_DATA if waiting else Signal.NEED_COMMAND
+        return _NEED_DATA if self._outstanding or self._is_unread else Signal.NEED_COMMAND
 
     def tls_established(self, info: TLSInfo | None = None) -> None:
         """Go on under TLS; see `Session.tls_established`."""
@@ -308,7 +320,7 @@ class ClientConnection(Grouping):
     @property
     def _is_unread(self) -> bool:
         """True when octets have come that have not become a reply yet."""
-        return bool(len(self._buffer)) or self._replies.is_within_reply
+        return not self._buffer.is_empty or self._replies.is_within_reply
 
     @property
     def _is_between(self) -> bool:
@@ -438,7 +450,7 @@ class ClientConnection(Grouping):
             self.transaction = None
             self._enter(State.DATA)
         elif reply.code >= 300 or not (
-            isinstance(command, Mail | Rcpt) or command.carries_mail_data
+            isinstance(command, (Mail, Rcpt)) or command.carries_mail_data
         ):
             raise RemoteProtocolError(
                 f"{command.verb} was not admitted in state {self.state.name}, "

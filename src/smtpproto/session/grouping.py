@@ -18,7 +18,7 @@ from ..grammar.auth import Auth, Greeting
 from ..grammar.command import Command
 from ..grammar.commands import Data, Mail, Rcpt
 from ..grammar.leniency import Leniency
-from ..grammar.parameters import Parameter
+from ..grammar.parameters import NO_PARAMETERS, Parameter
 from ..limits import Limits
 from ..states import State
 from ..tlsinfo import TLSInfo
@@ -40,6 +40,15 @@ class _Facts:
 class Grouping(Session):
     """What the client's side adds to a session before a command is written."""
 
+    __slots__ = (
+        "_chunks",
+        "_outstanding",
+        "_projected",
+        "_projected_transaction",
+        "_refused_since",
+        "may_group",
+    )
+
     def __init__(
         self,
         extensions: Iterable[Extension],
@@ -57,14 +66,14 @@ class Grouping(Session):
         self._chunks: LineEndingWriter | None = None
 
     @property
-    def may_group(self) -> bool:
-        """True when the server announced that commands may come in groups (RFC 2920)."""
-        return any(extension.allows_groups for extension in self._in_force)
-
-    @property
     def outstanding(self) -> tuple[Command, ...]:
         """What has been sent and not been answered, oldest first."""
         return tuple(self._outstanding)
+
+    def _use(self, extensions: tuple[Extension, ...]) -> None:
+        super()._use(extensions)
+        self.may_group = any(extension.allows_groups for extension in extensions)
+        """True when the server announced that commands may come in groups (RFC 2920)."""
 
     def _refuse_beside_chunks(self, command: Command, chunks: LineEndingWriter) -> None:
         if isinstance(command, Data):
@@ -97,7 +106,7 @@ class Grouping(Session):
             )
         if self._outstanding:
             self._admit_in_group(command)
-        if isinstance(command, Mail | Rcpt):
+        if isinstance(command, (Mail, Rcpt)) and command.parameters is not NO_PARAMETERS:
             self._refuse_parameters(command)
         transaction = self._projected_transaction
         if kind in self._checks:
@@ -147,8 +156,9 @@ class Grouping(Session):
 
     def _refuse_parameters(self, command: Mail | Rcpt) -> None:
         """Refuse parameters of extensions that are not in force (RFC 5321 4.1.1.2, 4.1.1.3)."""
+        declared = self._declared(command)
         for keyword in command.parameters:
-            if keyword not in self._declared(command):
+            if keyword not in declared:
                 raise LocalProtocolError(
                     f"{keyword} needs an extension that the server has not announced",
                     Violation.PARAMETER_UNKNOWN,
@@ -161,6 +171,8 @@ class Grouping(Session):
         return self._vocabulary.rcpt_parameters if isinstance(command, Rcpt) else {}
 
     def _check_length(self, command: Command, line: bytes) -> None:
+        if len(line) <= COMMAND_LINE and not command.long_line:
+            return
         # An initial response must fit the usual line (RFC 4954 4), a response need not.
         if command.long_line and not isinstance(command, Auth):
             most = self._limits.auth_line

@@ -64,7 +64,7 @@ from .refusals import (
     refusal_by_first_word,
     refusal_of,
 )
-from .session import check_utf8
+from .session import END, NO_TRANSACTION, check_utf8
 from .table import Step
 
 ServerEvent = (
@@ -341,8 +341,13 @@ class ServerConnection(Answering):
         return self._close(between and self._buffer.is_empty and not started)
 
     def _enter(self, state: State) -> None:
-        super()._enter(state)
-        self._read = _READERS.get(state, ServerConnection._read_command).__get__(self)
+        if state in NO_TRANSACTION:
+            super()._enter(state)
+        else:  # as there, in one call less
+            self.state = state
+            self._row = self._table[state]
+        reader = _READERS.get(state)
+        self._read = self._read_command if reader is None else reader.__get__(self)
         if state is State.DATA:
             self._check = self._new_check()
             self._mail_data = MailDataReader(self._check)
@@ -383,7 +388,10 @@ class ServerConnection(Answering):
         default: Reply | None = None
         if violation is not None:
             default = (MAIL_DATA_LOST if lost else BAD_CONTENT[violation]).reply
-        self._expect_ends()
+        if self.lmtp:
+            self._expect_ends()
+        else:
+            self._due = END
         self._step = self._row[EndOfMailData]
         self._refusal = default is not None
         self._closes = lost

@@ -189,7 +189,8 @@ class Session:
 
     def _note_mail(self, command: Any, reply: Reply) -> None:
         self.transaction = Transaction(command, self._vocabulary.mail_parameters)
-        self.transaction.is_resumed = reply.code >= 300
+        if reply.code >= 300:
+            self.transaction.is_resumed = True
 
     def _note_rcpt(self, command: Any, _reply: Reply) -> None:
         assert self.transaction is not None
