@@ -622,6 +622,24 @@ def test_another_machine_is_shown_no_password(
         assert b"AUTH" not in server.received
 
 
+@pytest.mark.parametrize(
+    ("script", "settings"),
+    [
+        ([(b"", b"554 no\r\n")], {}),
+        (TALK, {"security": "starttls"}),
+        (TALK, CREDENTIALS),
+        ([*OFFERS_AUTH, (b"\r\n", b"535 no\r\n")], CREDENTIALS),
+    ],
+)
+def test_a_session_that_cannot_be_opened_ends_with_quit(
+    world: World, script: Any, settings: Any
+) -> None:
+    """RFC 5321 4.1.1.10: no side closes without a word."""
+    with Scripted(*script, (b"QUIT\r\n", b"221 bye\r\n")) as server, pytest.raises(SMTPError):
+        world.send_mail(TEXT, "127.0.0.1", server.port, **ENVELOPE, **settings)
+    assert server.received.endswith(b"QUIT\r\n")
+
+
 def test_credentials_and_a_server_without_auth(world: World) -> None:
     with Scripted(*TALK, (b"never", b"")) as server, pytest.raises(SecurityError, match="AUTH"):
         world.send_mail(TEXT, "127.0.0.1", server.port, **ENVELOPE, **CREDENTIALS)

@@ -710,6 +710,17 @@ def test_the_beginning_of_a_source_tells_what_it_needs() -> None:
     assert not is_reusable(connection)
 
 
+@pytest.mark.parametrize("wrap", [bytes, lambda octets: iter([octets])], ids=["octets", "pieces"])
+def test_binary_mail_data(wrap: Any) -> None:
+    """RFC 3030 3: neither 8BITMIME nor line endings matter."""
+    hello = b"250-mx.example.org\r\n250-CHUNKING\r\n250 BINARYMIME\r\n"
+    run = sending(
+        opened(hello), [OK, OK, OK], wrap(b"\r\n\xff\n\x00"), parameters={"BODY": "BINARYMIME"}
+    )
+    assert run.error is None
+    assert run.out.endswith(b"BDAT 5 LAST\r\n\r\n\xff\n\x00")
+
+
 def test_a_transfer_that_there_is_not() -> None:
     run = drive(send_message(opened(), prepare(BODY, "a@x.org", "b@x.org"), transfer="chunks"))  # type: ignore[arg-type]
     assert isinstance(run.error, LocalProtocolError)
@@ -820,6 +831,13 @@ def test_a_source_is_read_again(source: Any) -> None:
     run = sending(opened(TWO), inputs, source, recipients=FIVE[:4], transfer="data")
     assert run.result.is_complete
     assert run.out.count(b"DATA\r\none\r\ntwo\r\n.\r\n") == 2
+
+
+def test_a_source_of_which_nothing_was_sent_is_read_again() -> None:
+    inputs = [OK + NO + NO + b"503 no\r\n", OK + ONE_OF_TWO, NOTHING, OK]
+    run = sending(opened(TWO), inputs, [b"one\r\n", b"two\r\n"], FIVE[:4], transfer="data")
+    assert run.result.accepted == tuple(FIVE[2:4])
+    assert run.out.endswith(b"DATA\r\none\r\ntwo\r\n.\r\n")
 
 
 def test_a_source_that_can_be_read_once() -> None:

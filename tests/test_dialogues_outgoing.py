@@ -134,6 +134,11 @@ def test_what_is_no_address(sender: Any, recipients: Any, told: str) -> None:
         prepare(b"x", sender, recipients)
 
 
+def test_what_are_no_parameters() -> None:
+    with pytest.raises(InvalidValueError, match="parameters: a mapping expected, not list"):
+        prepare(b"x", "a@x.org", "b@x.org", ["RET=HDRS"])  # type: ignore[arg-type]
+
+
 def test_what_the_email_package_cannot_write() -> None:
     message: Message[Any, Any] = Message()
     message["From"] = "a@x.org"
@@ -190,6 +195,8 @@ def test_a_large_size_is_right_for_one_kind_of_line_ending(line: bytes) -> None:
         ("Subject: ü\n\nx\r\n\r\n".encode(), True),
         ("Subject: x\n\nü\n\r\n".encode(), False),
         ("ü".encode(), True),
+        ("\r\nü".encode(), False),
+        ("\nü\n\n".encode(), False),
     ],
 )
 def test_eight_bit_in_the_header_needs_utf8(content: bytes, utf8: bool) -> None:

@@ -219,8 +219,9 @@ class Client:
         opening = settings.opening(connection, socket.gethostname(), addresses, token_bytes)
         try:
             await self._driver.run(opening)
-        except BaseException:
-            await self._leave(abort=True)
+        except BaseException as error:
+            # Where the server listens still, it hears QUIT (RFC 5321 4.1.1.10).
+            await self._leave(abort=not isinstance(error, Exception))
             raise
 
     async def _connect(self, timeout: float) -> Driver:

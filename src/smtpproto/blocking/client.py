@@ -212,8 +212,9 @@ class Client:
         opening = settings.opening(connection, socket.gethostname(), addresses, token_bytes)
         try:
             driver.run(opening)
-        except BaseException:
-            self._leave(abort=True)
+        except BaseException as error:
+            # Where the server listens still, it hears QUIT (RFC 5321 4.1.1.10).
+            self._leave(abort=not isinstance(error, Exception))
             raise
 
     def _connect(self, timeout: float) -> tuple[Driver, TLSInfo | None]:

@@ -122,6 +122,10 @@ class ClientSettings:
         for name in ("host", "path", "local_name"):
             if not isinstance(getattr(self, name) or "", str):
                 raise _wrong(name, "text", getattr(self, name))
+        if self.path is None and not _is_host(self.host):
+            raise _wrong("host", "a name or an address", self.host)
+        if not (self.transcript is None or callable(self.transcript)):
+            raise _wrong("transcript", "a function", self.transcript)
         if self.local_name is not None:
             Ehlo(self.local_name)  # which says what is wrong with it
         timeout = self.timeout
@@ -299,6 +303,14 @@ class ClientSettings:
         literal = address_literal(address)
         is_full = "." in own_name and is_domain(own_name)
         return self.local_name or (own_name if is_full else literal), literal
+
+
+def _is_host(host: str) -> bool:
+    """Tell whether a resolver can be asked for `host`; an empty one would be this machine."""
+    try:
+        return bool(host.encode("idna")) and host.isprintable()
+    except UnicodeError:
+        return False
 
 
 def is_loopback(address: Any) -> bool:

@@ -99,7 +99,9 @@ def prepare(
     path = _path(sender)
     rcpts = _rcpts(recipients)
     ascii_only = all(p.address.isascii() for p in (path, *(rcpt.forward_path for rcpt in rcpts)))
-    more = parameters or {}
+    more = {} if parameters is None else parameters
+    if not isinstance(more, Mapping):
+        raise InvalidValueError(f"parameters: a mapping expected, not {type(more).__name__}")
     if is_email:
         from .headers import serialise
 
@@ -155,7 +157,7 @@ def _missing(what: str) -> LocalProtocolError:
 
 def header_of(content: bytes) -> bytes:
     """Return what stands before the first empty line; b"" where all is ASCII."""
-    if content.isascii():
+    if content.isascii() or content.startswith((b"\r\n", b"\n")):
         return b""
     ends = [end for end in (content.find(b"\n\r\n"), content.find(b"\n\n")) if end >= 0]
     return content[: min(ends)] if ends else content

@@ -136,12 +136,12 @@ class _Sending(Exchange):
         if message.is_8bit is not None:
             return message
         self._ahead = yield from self._next_piece(message)
-        header = header_of(self._ahead)
-        return replace(
-            message,
-            is_8bit=None if self._ahead.isascii() else True,
-            needs_utf8=message.needs_utf8 or not header.isascii(),
-        )
+        needs_utf8 = message.needs_utf8 or not header_of(self._ahead).isascii()
+        return replace(message, needs_utf8=needs_utf8)
+
+    def _takes_8bit(self, message: Outgoing) -> bool:
+        is_binary = message.parameters.get("BODY") == "BINARYMIME"
+        return is_binary or "8BITMIME" in self.connection.announced
 
     def _parameters(self, message: Outgoing) -> dict[str, Any]:
         """Return the parameters of MAIL that the message needs and the server knows.
@@ -158,7 +158,7 @@ class _Sending(Exchange):
         if "8BITMIME" in offered:
             if message.is_8bit is not False:
                 parameters["BODY"] = "8BITMIME"
-        elif message.is_8bit and "BODY" not in message.parameters:
+        elif message.is_8bit and not self._takes_8bit(message):
             raise _no_8bit()
         if message.needs_utf8:
             if "SMTPUTF8" not in offered:
@@ -297,7 +297,7 @@ class _Sending(Exchange):
         if not isinstance(piece, bytes | bytearray | memoryview):
             raise TypeError(f"a source of octets expected, not of {type(piece).__name__}")
         octets = bytes(piece)
-        if not (message.is_8bit or "8BITMIME" in self.connection.announced or octets.isascii()):
+        if message.is_8bit is None and not (octets.isascii() or self._takes_8bit(message)):
             raise _no_8bit()
         return octets
 
