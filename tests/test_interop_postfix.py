@@ -240,6 +240,16 @@ def test_dsn_goes_through(site: Site) -> None:
     assert other.parameters["NOTIFY"] == ("NEVER",)
 
 
+def test_utf8_goes_through(site: Site) -> None:
+    content = "From: Jürgen <jürgen@example.org>\r\nSubject: Grüße\r\n\r\nGrüße\r\n".encode()
+    with site.client() as client:
+        client.send(content, "jürgen@example.org", "grüße@bücher.example")
+    message = site.smtp.take("grüße@bücher.example")
+    assert message.sender == "jürgen@example.org"
+    assert message.content.endswith(content)
+    assert "SMTPUTF8" in message.mail.parameters
+
+
 def test_it_comes_over_tls(site: Site) -> None:
     """It looks at our certificate."""
     site.smtp.tls.clear()
