@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from adapter_drive import AsyncioWorld
-from cli_drive import PATIENCE, certificates, environment, stop, wait_for
+from cli_drive import PATIENCE, certificates, environment, read_port, stop, wait_for
 from interop_drive import HEADER, SENDER
 from interop_servers import folder, haproxy
 
@@ -146,20 +146,13 @@ class Worker:
     def __init__(self, base: Path) -> None:
         self.maildir = base / "maildir"
         base.mkdir()
-        script = Path(__file__).parent / "interop/haproxy_worker.py"
-        self.process = subprocess.Popen(
-            [sys.executable, script, self.maildir], env=environment(), stdout=subprocess.PIPE
-        )
-        assert self.process.stdout is not None
-        self.port = int(self.process.stdout.readline())
+        options = ["--proxy", "127.0.0.1", "--port", "0", "--port-file", base / "port", "--quiet"]
+        argv = [sys.executable, "-m", "smtpproto", "serve", *options, "--maildir", self.maildir]
+        self.process = subprocess.Popen(argv, env=environment())
+        self.port = wait_for(lambda: read_port(base / "port"))
 
     def contents(self) -> list[bytes]:
         return [path.read_bytes() for path in (self.maildir / "new").iterdir()]
-
-    def close(self) -> None:
-        stop(self.process)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
 
 
 class Senders:
@@ -206,7 +199,7 @@ def test_one_of_three_is_killed(tmp_path: Path) -> None:
     with ExitStack() as stack:
         workers = [Worker(tmp_path / str(number)) for number in range(3)]
         for worker in workers:
-            stack.callback(worker.close)
+            stack.callback(stop, worker.process)
         ports = [worker.port for worker in workers]
         at = stack.enter_context(haproxy(tmp_path, ports[0], ports[0], *ports))
         senders = Senders(at["several"], threads=6, messages=600)
