@@ -627,3 +627,25 @@ def test_one_made_with_its_own_settings() -> None:
     handler = Handler(joe)
     session = Session(handler, auth=[lambda: PlainServer(saslprep=True)])
     assert session.say(plain("j\u00ado\u00ade", "secret")).startswith("235 ")
+
+
+def test_a_long_challenge() -> None:
+    """RFC 4954 4: one line of up to 12288 octets, never several."""
+
+    class Long(Counting):
+        def _exchange(self, response: bytes | None) -> Generator[Any, Any, Any]:
+            yield Challenge(b"x" * 3000)
+            return self.last
+
+    said = Session(Handler(), auth=[Long]).say(b"AUTH X-COUNT\r\n")
+    assert said.count("\r\n") == 1
+    assert decoded(said) == b"x" * 3000
+
+
+@pytest.mark.parametrize(("tls", "reply"), [(TLSInfo("TLSv1.3"), "504 5.5.4"), (None, "530 5.7.0")])
+def test_what_is_not_offered_here(tls: TLSInfo | None, reply: str) -> None:
+    """RFC 4954 4: TLS is asked for only where it would help."""
+    names = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "EXTERNAL"]
+    session = Session(Handler(), auth=names, tls=tls, tls_mode="implicit" if tls else "starttls")
+    for name in (b"SCRAM-SHA-256-PLUS", b"EXTERNAL"):
+        assert session.say(b"AUTH " + name + b"\r\n").startswith(reply)
