@@ -315,3 +315,26 @@ def test_leaving_the_block_gives_the_grace(world: World) -> None:
     assert done.is_set()
     assert len(handler.messages) == 1
     raws[0].sock.close()
+
+
+@pytest.mark.parametrize("mode", ["starttls", "implicit"])
+def test_the_idle_hear_of_it_through_tls(world: World, mode: str) -> None:
+    """In order, with the leave of the TLS layer behind it (RFC 8446 6.1)."""
+    with world.serve(Collect(), tls=SERVER, tls_mode=mode) as server:
+        raw = Raw(server.port, greeting=mode == "starttls")
+        if mode == "starttls":
+            raw.sock.sendall(b"EHLO x.example\r\n")
+            raw.reply()
+            assert raw.say(b"STARTTLS\r\n").startswith("220")
+        raw.file.close()
+        layer = CLIENT.wrap_socket(
+            raw.sock, server_hostname="localhost", suppress_ragged_eofs=False
+        )
+        layer.sendall(b"NOOP\r\n")
+        heard = b""
+        while not heard.endswith(b"250 2.0.0 ok\r\n"):
+            heard += layer.recv(1000)
+        Stopping(world, server).wait()
+        assert layer.recv(1000).decode() == GONE + "\r\n"
+        assert layer.recv(1000) == b""
+        layer.close()

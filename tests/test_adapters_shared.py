@@ -525,7 +525,7 @@ def test_a_server_that_is_silent_in_the_handshake(world: World) -> None:
     talk = ((b"", b"220 hi\r\n"), (b"\r\n", b"250-x\r\n250 STARTTLS\r\n"), (b"\r\n", b"220 go\r\n"))
     with (
         Scripted(*talk, (b"never", b"")) as server,
-        pytest.raises((SecurityError, TimedOut)),
+        pytest.raises(TimedOut),
         world.client("127.0.0.1", server.port, timeout=0.3),
     ):
         pass
@@ -755,6 +755,13 @@ def test_a_server_that_takes_nothing_more(world: World) -> None:
         pytest.raises(TimedOut),
     ):
         client.send(big(50_000_000), "a@x.org", "b@x.org")
+
+
+def test_a_server_that_refuses_in_the_middle_and_closes(world: World) -> None:
+    """The error says what the server said, though the rest could not be written."""
+    script = [*TALK, (b"DATA\r\n", OK * 2 + b"354 x\r\n"), (b"brown", b"552 5.3.4 too big\r\n")]
+    with Scripted(*script) as server, pytest.raises(ReplyError, match=r"552 5\.3\.4 too big"):
+        world.send_mail(big(50_000_000), "127.0.0.1", server.port, security="none", **ENVELOPE)
 
 
 def test_a_source_that_fails_closes_without_the_dot(world: World) -> None:

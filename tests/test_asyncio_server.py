@@ -16,7 +16,7 @@ import pytest
 from adapter_drive import SECONDS, contexts
 
 from smtpproto import Reply
-from smtpproto.asyncio import Client, Collect, Message, Peer, Reject, serve
+from smtpproto.asyncio import Client, Collect, Message, Peer, Reject, channel, serve
 from smtpproto.asyncio import driver as drivers
 from smtpproto.asyncio import server as server_module
 from smtpproto.asyncio.clock import Clock
@@ -257,7 +257,7 @@ def test_reading_stops_while_a_hook_runs() -> None:
             client.writer.write(flood * 4000)
             await asyncio.sleep(0.1)
             [driver] = server._drivers
-            assert sum(map(len, driver._early)) <= drivers.BUFFER
+            assert sum(map(len, driver._early)) <= channel.BUFFER
             assert driver._paused
             go_on.set()
             assert (await client.reply()).startswith("250 2.1.0")
@@ -313,7 +313,7 @@ def test_a_group_of_commands_is_answered_by_one_write(monkeypatch: pytest.Monkey
 
 
 def test_a_client_that_does_not_read_is_not_read_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drivers, "_CLOSING", 0.1)
+    monkeypatch.setattr(channel, "_CLOSING", 0.1)
 
     class Handler(Collect):
         async def on_help(self, peer: Peer, command: Any) -> Reply:
@@ -421,7 +421,7 @@ def test_input_after_the_last_reply_does_not_destroy_it() -> None:
 def test_a_client_that_never_closes_is_closed(
     closing: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drivers, "LINGER", 0.1)
+    monkeypatch.setattr(channel, "LINGER", 0.1)
 
     class Handler(Collect):
         async def on_connect(self, peer: Peer) -> None:
@@ -541,5 +541,59 @@ def test_dialogues_of_ones_own() -> None:
             assert await driver.run(two()) is None
             await driver.closed
             driver.abort()
+
+    run(test)
+
+
+@pytest.mark.parametrize("mode", [{}, {"tls": contexts()[0], "tls_mode": "implicit"}])
+def test_small_writes_do_not_wait_for_acknowledgements(mode: dict[str, Any]) -> None:
+    async def test() -> None:
+        async with serve(Collect(), **mode) as server:
+            _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            while not server.sessions:
+                await asyncio.sleep(0.01)
+            for driver in server._drivers:
+                sock = driver.transport.get_extra_info("socket")
+                assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            writer.close()
+
+    run(test)
+
+
+def test_a_hook_that_hangs_when_its_client_has_left_is_given_up() -> None:
+    """Or such sessions would add up to as many as there may be."""
+
+    class Handler:
+        async def on_connect(self, peer: Peer) -> None:
+            await asyncio.sleep(SECONDS)
+
+    async def test() -> None:
+        async with serve(Handler(), timeout=0.2) as server:
+            _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            while not server.sessions:
+                await asyncio.sleep(0.01)
+            writer.transport.abort()
+            while server.sessions:
+                await asyncio.sleep(0.01)
+
+    run(test)
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_a_client_that_comes_while_the_server_closes(turns: int) -> None:
+    """The loop may have accepted it, and not told us yet."""
+
+    async def test() -> None:
+        async with serve(Collect()) as server:
+            sock = socket.create_connection(("127.0.0.1", server.port), SECONDS)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        assert server.sessions == 0
+        with sock:
+            try:
+                heard = await asyncio.to_thread(lambda: sock.makefile("rb").read())
+            except ConnectionResetError:
+                heard = b""
+        assert heard == b"" or b"421 " in heard
 
     run(test)

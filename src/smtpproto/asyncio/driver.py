@@ -1,21 +1,18 @@
 # SPDX-License-Identifier: MIT
 """Runs a dialogue over an asyncio transport.
 
-Decides when octets are read, written and held back, and how a hook is run: stepped at once, in a
-task if it suspends, in a thread if it may block. Knows no SMTP. One driver serves servers and
-clients: it is a `BufferedProtocol`, since `Protocol` costs an allocation of 256 KiB a read, and
-streams keep what came in the clear across STARTTLS.
+Decides when a dialogue goes on, and how a hook is run: stepped at once, in a task if it suspends,
+in a thread if it may block. Knows no SMTP. One driver serves servers and clients; octets are the
+channel's.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-import enum
 import inspect
 import logging
 import ssl
-import weakref
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
@@ -24,7 +21,6 @@ from typing import Any
 from ..dialogues import (
     Cancelled,
     Close,
-    ConnectionLost,
     Dialogue,
     Handle,
     Handshake,
@@ -35,45 +31,25 @@ from ..dialogues import (
 )
 from ..tlstools import handshake_failure, tls_info
 from .calls import begin, is_async
+from .channel import NEVER, Channel, Wait
 from .clock import Clock
 
 logger = logging.getLogger("smtpproto")
 
-BUFFER = 65536
-"""Octets of the one buffer that a loop's connections share: they are copied out at once."""
-LINGER = 2.0
-"""Seconds for which input is dropped after our last reply, so that no reset destroys it."""
-_CLOSING = 10.0
-"""Seconds for what is left to write."""
 _HELD = 32768
 """Octets up to which output waits for the next step."""
-_NEVER = float("inf")
+
+_NEED_PEER = frozenset((Wait.INPUT, Wait.LOOK, Wait.WRITABLE))
 
 Done = Callable[[Any, BaseException | None], None]
 """Gets the result of a dialogue, or its exception."""
 
-_buffers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = (
-    weakref.WeakKeyDictionary()
-)
 
-
-class _Wait(enum.Enum):
-    """What the driver waits for."""
-
-    NOTHING = "a dialogue"
-    INPUT = "input, for a Read"
-    WRITABLE = "the peer to take what was written, before a Handle"
-    CALL = "a hook"
-    HANDSHAKE = "TLS"
-    LINGER = "the peer to close"
-    CLOSED = "the transport to close"
-
-
-class Driver(asyncio.BufferedProtocol):
+class Driver(Channel):
     """Runs dialogues over one connection, one after the other.
 
     Args:
-        clock: watches over it from `connection_made` to `connection_lost`.
+        clock: watches over it from `connection_made` to the end of both connection and dialogue.
         tls: the context for STARTTLS; None when there is none.
         server_hostname: for a client, the name that the certificate must have.
         is_server: which side of the handshake is ours.
@@ -89,71 +65,47 @@ class Driver(asyncio.BufferedProtocol):
         server_hostname: str | None = None,
         executor: Executor | None = None,
     ) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._clock = clock
+        super().__init__(clock)
         self._tls = tls
         self._is_server = is_server
         self._server_hostname = server_hostname
         self._executor = executor
-        view = _buffers.get(self._loop)
-        if view is None:
-            view = _buffers[self._loop] = memoryview(bytearray(BUFFER))
-        self._whole = self._view = view
-        self.deadline = _NEVER
-        self.transport: Any = None
-        self.closed: asyncio.Future[None] = self._loop.create_future()
-        """Done when the connection is gone."""
         self._dialogue: Dialogue | None = None
         self._done: Done = _ignore
-        self._wait = _Wait.NOTHING
-        self._held: list[bytes] = []
-        self._early: list[bytes] = []
-        self._paused = False
-        self._choked = False
-        self._eof = False
-        self._lost = False
-        self._stopping = False
-        self._cut = False
         self._may_finish = False
         self._call: asyncio.Future[Any] | None = None
         self._step: Handle | None = None
 
     # --- what the loop calls ---------------------------------------------------------------------
 
-    def connection_made(self, transport: Any) -> None:
-        """Take the transport."""
-        self.transport = transport
-        self._clock.add(self)
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        """Return the loop's buffer, or as much of it as may be filled."""
-        return self._view
-
     def buffer_updated(self, nbytes: int) -> None:
         """Give the dialogue what came, or keep it until it is asked for."""
-        if self._wait is _Wait.INPUT:
+        if self._wait is Wait.INPUT:
             self._go_on(bytes(self._view[:nbytes]))
-        elif self._wait is not _Wait.LINGER:
+        elif self._wait is not Wait.LINGER:
             self._early.append(bytes(self._view[:nbytes]))
             self._pause()
 
     def eof_received(self) -> bool:
         """Let the dialogue know, and keep our side open where the transport can."""
         self._eof = True
-        if self._wait is _Wait.INPUT:
+        if self._wait is Wait.INPUT:
             self._go_on(b"")
-        elif self._wait is _Wait.LINGER:
+        elif self._wait is Wait.LINGER:
             self._close_transport()
         # A TLS layer cannot be half open: its transport closes itself.
+        if self._wait is Wait.HANDSHAKE:  # which has just ended, so that it is not `transport` yet
+            return False
         return self.transport.get_extra_info("ssl_object") is None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Break off what waits for the connection; a hook that runs may end."""
         self._lost = True
-        self.deadline = _NEVER
-        self._clock.discard(self)
-        if self._wait in (_Wait.INPUT, _Wait.WRITABLE):
+        if self._wait is not Wait.CALL:  # a hook's time goes on, or one that hangs would for ever
+            self.deadline = NEVER
+        if self._wait in _NEED_PEER:
             self._fail(self._loss(exc))
+        self._forget_time()
         if not self.closed.done():
             self.closed.set_result(None)
 
@@ -164,9 +116,9 @@ class Driver(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         """Go on with what waited for the peer."""
         self._choked = False
-        if self._wait is _Wait.INPUT:
+        if self._wait is Wait.INPUT:
             self._resume()
-        elif self._wait is _Wait.WRITABLE:
+        elif self._wait is Wait.WRITABLE:
             assert self._step is not None
             self._perform(self._begin_call(self._step))
 
@@ -198,29 +150,29 @@ class Driver(asyncio.BufferedProtocol):
 
     def expire(self) -> None:
         """Let the deadline be over."""
-        self.deadline = _NEVER
-        if self._wait is _Wait.CALL:
+        self.deadline = NEVER
+        if self._wait is Wait.CALL:
             call, self._call = self._call, None
             assert call is not None
             call.cancel()
             logger.error("a hook took too long")
             self._fail(call_failure(TimeoutError("the hook took too long")))
-        elif self._wait in (_Wait.INPUT, _Wait.WRITABLE):
+        elif self._wait in _NEED_PEER:
             self._fail(TimeoutError("the peer took too long"))
         else:
-            self.transport.abort()
+            super().expire()
 
     def stop(self, now: bool = False) -> None:
         """End the dialogue as soon as no hook runs, and unless `now`, no message comes."""
         self._stopping = True
         was_cut, self._cut = self._cut, self._cut or now
-        if self._wait is _Wait.INPUT and self._may_finish and not now:
+        if self._wait is Wait.INPUT and self._may_finish and not now:
             return
-        if self._wait in (_Wait.INPUT, _Wait.WRITABLE):
+        if self._wait in _NEED_PEER:
             self._fail(Cancelled())
-        elif self._wait is _Wait.LINGER and not was_cut:
+        elif self._wait is Wait.LINGER and not was_cut:
             self._close_transport()
-        elif self._wait is _Wait.HANDSHAKE and self._call is not None:
+        elif self._wait is Wait.HANDSHAKE and self._call is not None:
             self._call.cancel()
 
     def abort(self) -> None:
@@ -232,7 +184,7 @@ class Driver(asyncio.BufferedProtocol):
     # --- the dialogue ----------------------------------------------------------------------------
 
     def _go_on(self, result: Any) -> None:
-        self._wait = _Wait.NOTHING
+        self._wait = Wait.NOTHING
         self._perform(self._sent(result))
 
     def _fail(self, error: BaseException) -> None:
@@ -242,7 +194,7 @@ class Driver(asyncio.BufferedProtocol):
         """Throw into the dialogue; return its next step."""
         dialogue = self._dialogue
         assert dialogue is not None
-        self._wait = _Wait.NOTHING
+        self._wait = Wait.NOTHING
         try:
             return dialogue.throw(error)
         except BaseException as end:
@@ -277,15 +229,16 @@ class Driver(asyncio.BufferedProtocol):
                 assert isinstance(step, Handshake)
                 self._write(step.out)
                 self._pause()  # what comes now is for the TLS layer
-                self._wait = _Wait.HANDSHAKE
-                self.deadline = _NEVER  # the loop itself watches over the handshake
+                self._wait = Wait.HANDSHAKE
+                self.deadline = NEVER  # the loop itself watches over the handshake
                 self._call = self._loop.create_task(self._shake_hands(step.timeout))
                 return
 
     def _finish(self, end: BaseException) -> None:
         """Report the end of the dialogue."""
         self._dialogue = None
-        self.deadline = self.deadline if self._wait is not _Wait.NOTHING else _NEVER
+        self._forget_time()
+        self.deadline = self.deadline if self._wait is not Wait.NOTHING else NEVER
         if isinstance(end, StopIteration):
             self._done(end.value, None)
         else:
@@ -298,8 +251,14 @@ class Driver(asyncio.BufferedProtocol):
             call.cancel()
         dialogue, self._dialogue = self._dialogue, None
         if dialogue is not None:
-            self._wait = _Wait.NOTHING
+            self._wait = Wait.NOTHING
             dialogue.close()
+        self._forget_time()
+
+    def _forget_time(self) -> None:
+        """Leave the clock once there is nothing left to wait for."""
+        if self._lost and self._dialogue is None:
+            self._clock.discard(self)
 
     # --- reading and writing ---------------------------------------------------------------------
 
@@ -311,84 +270,53 @@ class Driver(asyncio.BufferedProtocol):
         if self._lost:
             return self._thrown(self._loss(None))
         if self._early:
-            data = b"".join(self._early)
-            self._early.clear()
-            return self._sent(data)
+            return self._sent(self._taken())
         if self._eof:
             return self._sent(b"")
         if not step.timeout:
-            self._resume()
-            return self._sent(None)
+            return self._look(step)
         self._view = self._whole[: step.limit] if step.limit else self._whole
         if not step.goes_on:
             self.deadline = self._clock.deadline(step.timeout)
-        self._wait = _Wait.INPUT
+        self._wait = Wait.INPUT
         if self._choked:
             self._pause()
         elif self._paused:
             self._resume()
         return None
 
-    def _loss(self, exc: Exception | None) -> ConnectionLost:
-        received = b"".join(self._early)
-        self._early.clear()
-        return ConnectionLost(f"connection lost: {exc}" if exc else "connection lost", received)
+    def _look(self, step: Read) -> Step | None:
+        self._resume()
+        if not step.goes_on:
+            return self._sent(None)
+        self._wait = Wait.LOOK
+        # Two turns of the loop: it looks at its connections between them, and tells us later.
+        self._loop.call_soon(self._loop.call_soon, self._looked)
+        return None
 
-    def _write(self, octets: bytes) -> None:
-        if self._held:
-            octets = b"".join((*self._held, octets))
-            self._held.clear()
-        if octets and not self._lost:
-            self.transport.write(octets)
-
-    def _pause(self) -> None:
-        if not self._paused:
-            self._paused = True
-            self.transport.pause_reading()
-
-    def _resume(self) -> None:
-        if self._paused:
-            self._paused = False
-            self.transport.resume_reading()
-
-    def _close(self, step: Close) -> None:
-        self._write(step.out)
-        gone = self._eof or self._lost or self._choked or (self._stopping and not self._cut)
-        if step.lingers and not gone and self.transport.can_write_eof():
-            self.transport.write_eof()
-            self._wait = _Wait.LINGER
-            self.deadline = self._clock.deadline(LINGER)
-            self._resume()
-        else:
-            self._close_transport()
-
-    def _close_transport(self) -> None:
-        self._wait = _Wait.CLOSED
-        # A TLS layer also waits for the peer's leave, though all is written.
-        seconds = 0.0 if self._stopping else LINGER
-        if self.transport.get_write_buffer_size():
-            seconds = _CLOSING
-        self.deadline = _NEVER if self._lost else self._clock.deadline(seconds)
-        self.transport.close()
+    def _looked(self) -> None:
+        if self._wait is Wait.LOOK:
+            self._go_on(self._taken() or (b"" if self._eof else None))
 
     async def _shake_hands(self, timeout: float) -> None:
         assert self._tls is not None
         try:
-            self.transport = await self._loop.start_tls(
-                self.transport,
-                self,
-                self._tls,
-                server_side=self._is_server,
-                server_hostname=self._server_hostname,
-                ssl_handshake_timeout=timeout,
-            )
+            async with asyncio.timeout(timeout):
+                self.transport = await self._loop.start_tls(
+                    self.transport,
+                    self,
+                    self._tls,
+                    server_side=self._is_server,
+                    server_hostname=self._server_hostname,
+                    ssl_handshake_timeout=2 * timeout,  # ours ends first
+                )
         except BaseException as error:
             # The loop does not tell us of a connection that ends in the middle of a handshake.
             self.connection_lost(None)
             if self._dialogue is None:  # given up
                 raise
             self._call = None
-            self._fail(handshake_failure(error) if isinstance(error, Exception) else Cancelled())
+            self._fail(_no_handshake(error))
             return
         self._call = None
         self._paused = False
@@ -401,9 +329,9 @@ class Driver(asyncio.BufferedProtocol):
             self._held.append(step.out)
             if len(step.out) > _HELD:
                 self._write(b"")
-        if self._choked and step.out:
+        if step.out and (self._choked or (self.transport.is_closing() and not self._lost)):
             self._step = step
-            self._wait = _Wait.WRITABLE
+            self._wait = Wait.WRITABLE
             self.deadline = self._clock.deadline(step.timeout)
             return None
         return self._begin_call(step)
@@ -433,7 +361,7 @@ class Driver(asyncio.BufferedProtocol):
 
     def _await(self, call: asyncio.Future[Any], step: Handle) -> None:
         self._write(b"")
-        self._wait = _Wait.CALL
+        self._wait = Wait.CALL
         self._call = call
         self._step = step
         self.deadline = self._clock.deadline(step.timeout)
@@ -445,7 +373,7 @@ class Driver(asyncio.BufferedProtocol):
                 logger.error("a hook that was given up failed", exc_info=call.exception())
             return
         self._call = None
-        self._wait = _Wait.NOTHING
+        self._wait = Wait.NOTHING
         assert self._step is not None
         self._perform(self._outcome(call, self._step))
 
@@ -461,6 +389,15 @@ class Driver(asyncio.BufferedProtocol):
         if self._is_server and not isinstance(error, Reject):
             logger.error("a hook failed", exc_info=error)
         return self._thrown(call_failure(error))
+
+
+def _no_handshake(error: BaseException) -> BaseException:
+    """Return what is thrown into a dialogue for what ended a handshake."""
+    if isinstance(error, asyncio.CancelledError):
+        return Cancelled()
+    if isinstance(error, TimeoutError):
+        return TimeoutError("the handshake took too long")
+    return handshake_failure(error) if isinstance(error, Exception) else error
 
 
 def _ignore(result: Any, error: BaseException | None) -> None:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from secrets import token_bytes
 from types import TracebackType
 from typing import Any, Unpack
@@ -31,6 +33,8 @@ from .driver import Driver, logger
 _GOODBYE = 1.0
 """Seconds for what is left to write once a session is broken off."""
 _THREADS = 40
+_TURNS = 3
+"""Turns of the loop from when it accepts a connection to when it tells us."""
 
 
 class Server:
@@ -61,6 +65,7 @@ class Server:
         self._listeners: list[asyncio.Server] = []
         self._drivers: set[_ServerDriver] = set()
         self._closed = asyncio.Event()
+        self._gone = asyncio.Event()
         self._grace = settings.grace
         self._observer = Observer()
         self.addresses: list[Any] = []
@@ -123,9 +128,9 @@ class Server:
         Args:
             grace: seconds for that; the server's setting by default, 0 for none.
         """
-        for listener in self._listeners:
-            listener.close()
-        self._listeners.clear()
+        listeners, self._listeners = self._listeners, []
+        for listener in listeners:
+            _retire(listener)
         if self._path is not None:
             forget(self._path)
         self._grace = self._settings.grace if grace is None else grace
@@ -136,6 +141,8 @@ class Server:
     async def wait_closed(self) -> None:
         """Wait until the sessions have ended, and break off those that do not within the grace."""
         await self._closed.wait()
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
         await self._wait_gone(self._grace)
         for driver in tuple(self._drivers):
             driver.stop(now=True)
@@ -148,9 +155,11 @@ class Server:
             executor.shutdown(wait=False, cancel_futures=True)
 
     async def _wait_gone(self, seconds: float) -> None:
-        gone = [driver.closed for driver in self._drivers]
-        if gone:
-            await asyncio.wait(gone, timeout=seconds)
+        self._gone.clear()
+        if self._drivers:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._gone.wait()
 
     async def serve_forever(self) -> None:
         """Wait until `close` is called, or the task is cancelled."""
@@ -172,10 +181,26 @@ class Server:
             self._observer,
         )
         driver.start(session, driver.ended)
+        if self._closed.is_set():  # it was accepted before
+            driver.stop(now=self._grace <= 0)
 
     def forget(self, driver: _ServerDriver) -> None:
         """Take note that a connection is gone."""
         self._drivers.discard(driver)
+        if not self._drivers:
+            self._gone.set()
+
+
+def _retire(listener: asyncio.Server) -> None:
+    """Accept no more, and close once the loop has brought us what it has accepted already."""
+    loop = listener.get_loop()
+    with suppress(NotImplementedError):  # a loop that does not poll
+        for sock in listener.sockets:
+            loop.remove_reader(sock.fileno())
+    close: Callable[[], object] = listener.close
+    for _ in range(_TURNS):
+        close = partial(loop.call_soon, close)
+    close()
 
 
 class _ServerDriver(Driver):
@@ -193,11 +218,21 @@ class _ServerDriver(Driver):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        sock = transport.get_extra_info("socket")
+        if sock.family != getattr(socket, "AF_UNIX", None):
+            with suppress(OSError):  # it may be gone already
+                # asyncio does so only for sockets that were made with a protocol number.
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._server.begin(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         if self._dialogue is None:
+            self._server.forget(self)
+
+    def abort(self) -> None:
+        super().abort()
+        if self._lost:
             self._server.forget(self)
 
     def ended(self, result: Any, error: BaseException | None) -> None:

@@ -126,6 +126,7 @@ class Driver:
 
     def _read(self, step: Read) -> bytes | None:
         if not step.timeout:
+            self._write(step.out, _LINGER)
             return self._look()
         if not step.goes_on:
             self._deadline = time.monotonic() + step.timeout
@@ -135,6 +136,11 @@ class Driver:
             raise Cancelled
         # The whole time for the first read: mostly it brings all, and setting costs a call.
         self._allow(step.timeout if not step.goes_on else self._deadline - time.monotonic())
+        if self._is_idle and isinstance(self.sock, ssl.SSLSocket) and not self.sock.pending():
+            # An end of the stream, and `stop` makes one, would break the layer: look below it.
+            socket.socket.recv(self.sock, 1, socket.MSG_PEEK)
+            if self._stopping:
+                raise Cancelled
         data = self.sock.recv(step.limit or _READ)
         self._is_idle = False
         if not data:
@@ -195,6 +201,8 @@ class Driver:
             do_handshake_on_connect=False,
         )
         self.sock = layer  # now, so that `stop` and `close` reach it
+        if self._stopping:
+            raise Cancelled
         layer.do_handshake()
         return tls_info(layer)
 
@@ -202,6 +210,7 @@ class Driver:
         """Write what is left, and close; a peer that is gone already does not matter."""
         try:
             self._write(step.out, _LINGER)
+            self._take_leave()
             self._is_idle = True
             if step.lingers and not self._eof and (self._cut or not self._stopping):
                 self._linger()
@@ -211,14 +220,20 @@ class Driver:
             self.sock.close()
 
     def _linger(self) -> None:
-        if isinstance(self.sock, ssl.SSLSocket):
-            return  # a TLS layer cannot be half open
-        self.sock.shutdown(socket.SHUT_WR)
+        sock = self.sock  # past the TLS layer, which cannot be half open
+        socket.socket.shutdown(sock, socket.SHUT_WR)
         deadline = time.monotonic() + _LINGER
         while (left := deadline - time.monotonic()) > 0:
             self._allow(left)
-            if not self.sock.recv(_READ):
+            if not socket.socket.recv(sock, _READ):
                 return
+
+    def _take_leave(self) -> None:
+        """End the TLS layer, if there is one, without waiting for the peer (RFC 8446 6.1)."""
+        if isinstance(self.sock, ssl.SSLSocket):
+            with suppress(OSError, ValueError):
+                self._allow(0.0)
+                self.sock.unwrap()
 
     # --- octets ----------------------------------------------------------------------------------
 

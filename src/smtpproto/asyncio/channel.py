@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: MIT
+"""One asyncio transport: what is read and written, and what is held back.
+
+Decides when octets are read, written and kept, and how a connection closes so that the last reply
+arrives. Runs no dialogue. It is a `BufferedProtocol`, since `Protocol` costs an allocation of 256
+KiB a read, and streams keep what came in the clear across STARTTLS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import os
+import weakref
+from contextlib import suppress
+from typing import Any
+
+from ..dialogues import Close, ConnectionLost
+from .clock import Clock
+
+BUFFER = 65536
+"""Octets of the one buffer that a loop's connections share: they are copied out at once."""
+LINGER = 2.0
+"""Seconds for which input is dropped after our last reply, so that no reset destroys it."""
+_CLOSING = 10.0
+"""Seconds for what is left to write."""
+NEVER = float("inf")
+
+_buffers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+class Wait(enum.Enum):
+    """What a connection waits for."""
+
+    NOTHING = "a dialogue"
+    INPUT = "input, for a Read"
+    LOOK = "the loop to look at the connection, for a Read without time"
+    WRITABLE = "the peer to take what was written, before a Handle"
+    CALL = "a hook"
+    HANDSHAKE = "TLS"
+    LINGER = "the peer to close"
+    CLOSED = "the transport to close"
+
+
+class Channel(asyncio.BufferedProtocol):
+    """One connection.
+
+    Args:
+        clock: watches over it from `connection_made` on.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._clock = clock
+        view = _buffers.get(self._loop)
+        if view is None:
+            view = _buffers[self._loop] = memoryview(bytearray(BUFFER))
+        self._whole = self._view = view
+        self.deadline = NEVER
+        self.transport: Any = None
+        self.closed: asyncio.Future[None] = self._loop.create_future()
+        """Done when the connection is gone."""
+        self._wait = Wait.NOTHING
+        self._held: list[bytes] = []
+        self._early: list[bytes] = []
+        self._paused = False
+        self._choked = False
+        self._eof = False
+        self._lost = False
+        self._stopping = False
+        self._cut = False
+
+    def connection_made(self, transport: Any) -> None:
+        """Take the transport."""
+        self.transport = transport
+        self._clock.add(self)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return the loop's buffer, or as much of it as may be filled."""
+        return self._view
+
+    def expire(self) -> None:
+        """Let the deadline be over."""
+        self.deadline = NEVER
+        self.transport.abort()
+
+    def _taken(self) -> bytes:
+        """Return what came before it was asked for."""
+        data = self._early[0] if len(self._early) == 1 else b"".join(self._early)
+        self._early.clear()
+        return data
+
+    def _loss(self, exc: Exception | None) -> ConnectionLost:
+        if exc is None:
+            return ConnectionLost("connection lost", self._taken())
+        return ConnectionLost(f"connection lost: {exc}", self._taken() + self._leftover())
+
+    def _leftover(self) -> bytes:
+        """Return what nobody has read when a write failed: perhaps it says why."""
+        if self.transport.get_extra_info("ssl_object") is None:
+            with suppress(OSError):
+                return os.read(self.transport.get_extra_info("socket").fileno(), BUFFER)
+        return b""
+
+    def _write(self, octets: bytes) -> None:
+        if self._held:
+            octets = b"".join((*self._held, octets))
+            self._held.clear()
+        if octets and not self._lost:
+            self.transport.write(octets)
+
+    def _pause(self) -> None:
+        if not self._paused:
+            self._paused = True
+            self.transport.pause_reading()
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            self.transport.resume_reading()
+
+    def _close(self, step: Close) -> None:
+        self._write(step.out)
+        gone = self._eof or self._lost or self._choked or (self._stopping and not self._cut)
+        if step.lingers and not gone and self.transport.can_write_eof():
+            self.transport.write_eof()
+            self._wait = Wait.LINGER
+            self.deadline = self._clock.deadline(LINGER)
+            self._resume()
+        else:
+            self._close_transport()
+
+    def _close_transport(self) -> None:
+        self._wait = Wait.CLOSED
+        # A TLS layer also waits for the peer's leave, though all is written.
+        seconds = 0.0 if self._stopping else LINGER
+        if self.transport.get_write_buffer_size():
+            seconds = _CLOSING
+        self.deadline = NEVER if self._lost else self._clock.deadline(seconds)
+        self.transport.close()
