@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import server_drive as drive
 
-from smtpproto import InvalidValueError, Mail, TLSInfo, Violation
+from smtpproto import InvalidValueError, Limits, Mail, TLSInfo, Violation
 from smtpproto.extensions import EnhancedStatusCodes, Pipelining, Size, StartTLS
 from smtpproto.extensions.basic import parse_number
 
@@ -100,3 +100,14 @@ def test_what_the_flags_say() -> None:
 def test_starttls_is_offered_in_the_clear_only() -> None:
     assert StartTLS().announcement(drive.new()) == ""
     assert StartTLS().announcement(drive.new(tls=TLSInfo())) is None
+
+
+def test_a_server_without_a_maximum_refuses_what_it_would_not_hold() -> None:
+    limits = drive.SMALL
+    assert limits.mail_data == 40
+    server = drive.ready(extensions=[Size()], limits=limits)
+    assert server.keywords["SIZE"] == ("",)
+    outcome = drive.talk(server, b"MAIL FROM:<> SIZE=41\r\nMAIL FROM:<> SIZE=40\r\n")
+    assert outcome.codes == [552, 250]
+    server = drive.ready(extensions=[Size()], limits=Limits(mail_data=None))
+    assert drive.talk(server, b"MAIL FROM:<> SIZE=99999999999999999999\r\n").codes == [250]

@@ -10,8 +10,10 @@ import extension_drive as drive
 import pytest
 import server_drive
 
-from smtpproto.exceptions import InvalidValueError, Violation
-from smtpproto.extensions import AnnouncedLimits, ServerLimits
+from smtpproto import CommandReceived, Rcpt, Reply, Rset
+from smtpproto.exceptions import InvalidValueError, LocalProtocolError, Violation
+from smtpproto.extensions import AnnouncedLimits, ServerLimits, limits_left
+from smtpproto.testing import accept
 
 TOO_MANY = (Violation.TOO_MANY_RECIPIENTS, 452, "4.5.3")
 
@@ -71,3 +73,90 @@ def test_recipients_are_counted_in_both_roles() -> None:
     client = client_drive.in_rcpt("LIMITS RCPTMAX=2", recipients=2)
     assert drive.local_refusal(client, client_drive.RCPT) == TOO_MANY
     assert client_drive.in_rcpt("LIMITS MAILMAX=2", recipients=3).send(client_drive.RCPT)
+
+
+REFUSED = (Violation.TOO_MANY_COMMANDS, 452, "4.7.0")
+MAIL = "MAIL FROM:<a@b.example>"
+
+
+def refuse_rcpt(event: Any) -> Reply:
+    refused = isinstance(event, CommandReceived) and isinstance(event.command, Rcpt)
+    return Reply(550, "no") if refused else accept(event)
+
+
+def test_refused_commands_count_too() -> None:
+    """RFC 9422 3.3: whoever sends groups cannot know what will be refused."""
+    connection = drive.server(ServerLimits(rcpt_max=2))
+    server_drive.talk(
+        connection, server_drive.MAIL + server_drive.RCPT * 2, application=refuse_rcpt
+    )
+    assert drive.rejected(connection, "RCPT TO:<a@b.example>") == TOO_MANY
+    server_drive.talk(connection, b"RSET\r\n" + server_drive.MAIL)
+    assert drive.received(connection, "RCPT TO:<a@b.example>"), "a new transaction"
+
+    client = client_drive.in_mail("LIMITS RCPTMAX=2", "PIPELINING")
+    for _ in range(2):
+        client.send(client_drive.RCPT)
+    assert drive.local_refusal(client, client_drive.RCPT) == TOO_MANY
+    client_drive.feed(client, b"550 no\r\n550 no\r\n")
+    assert drive.local_refusal(client, client_drive.RCPT) == TOO_MANY
+    assert limits_left(client) == AnnouncedLimits(None, 0, None)
+
+
+def test_mail_commands_of_a_session() -> None:
+    connection = drive.server(ServerLimits(mail_max=2))
+    for reply in (Reply(550, "no"), Reply(250, "ok")):
+        drive.received(connection, MAIL)
+        connection.send(reply)
+    server_drive.talk(connection, b"RSET\r\n", server_drive.HELLO)
+    assert drive.rejected(connection, MAIL) == REFUSED
+    assert limits_left(connection) == AnnouncedLimits(0, None, None)
+
+    client = drive.client("LIMITS MAILMAX=2")
+    assert limits_left(client) == AnnouncedLimits(2, None, None)
+    for reply in (b"550 no\r\n", b"250 ok\r\n"):
+        client.send(client_drive.MAIL)
+        client_drive.answered(client, reply)
+    client.send(Rset())
+    client_drive.answered(client, b"250 ok\r\n")
+    assert drive.local_refusal(client, client_drive.MAIL) == REFUSED
+    client_drive.announce(client, "SIZE")
+    assert limits_left(client) == AnnouncedLimits()
+    assert client.send(client_drive.MAIL), "RFC 9422 3.6: the last EHLO counts"
+
+
+def test_domains_of_a_session() -> None:
+    connection = drive.server(ServerLimits(rcpt_domain_max=2))
+    names = ("a@one.example", "b@ONE.example", "Postmaster", "c@two.example", "Postmaster")
+    group = "".join(f"RCPT TO:<{name}>\r\n" for name in names)
+    assert server_drive.talk(connection, server_drive.MAIL + group.encode()).codes == [250] * 6
+    assert drive.rejected(connection, "RCPT TO:<d@three.example>") == TOO_MANY
+    server_drive.talk(connection, b"RSET\r\n" + server_drive.MAIL)
+    assert drive.rejected(connection, "RCPT TO:<d@three.example>") == TOO_MANY
+    assert drive.received(connection, "RCPT TO:<d@Two.example>")
+
+    client = client_drive.in_mail("LIMITS RCPTDOMAINMAX=1", "PIPELINING")
+    client.send(Rcpt("a@one.example"))
+    assert drive.local_refusal(client, Rcpt("b@two.example")) == TOO_MANY
+    client.send(Rcpt("b@One.example"))
+    client_drive.feed(client, b"550 no\r\n250 ok\r\n")
+    assert limits_left(client) == AnnouncedLimits(None, None, 0)
+
+
+def test_what_was_not_sent_does_not_count() -> None:
+    client = client_drive.in_mail("LIMITS RCPTMAX=1 RCPTDOMAINMAX=1")
+    for command in (Rcpt("x" * 600 + "@one.example"), Rcpt("a@one.example", {"NOTIFY": "NEVER"})):
+        with pytest.raises(LocalProtocolError):
+            client.send(command)
+    assert limits_left(client) == AnnouncedLimits(None, 1, 1)
+    assert client.send(client_drive.RCPT)
+
+
+def test_a_server_has_counts_of_its_own() -> None:
+    for _ in range(2):
+        connection = drive.server(ServerLimits(mail_max=1))
+        assert drive.received(connection, MAIL)
+
+
+def test_nothing_left_where_nothing_was_told() -> None:
+    assert limits_left(client_drive.greeted()) == AnnouncedLimits()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 from ..exceptions import LocalProtocolError, Violation
 from ..extensions import Auth, SessionFacts
@@ -103,6 +103,8 @@ class _Clear:
     is_authenticated = False
     transaction = None
     announced: Mapping[str, Any] = MappingProxyType({})
+    memory: ClassVar[dict[str, Any]] = {}
+    mail_data_limit = None
 
 
 _CLEAR = _Clear()

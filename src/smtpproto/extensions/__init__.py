@@ -41,7 +41,7 @@ from .legacy import (
     Utf8Smtp,
     Verb,
 )
-from .limits import AnnouncedLimits, ServerLimits
+from .limits import AnnouncedLimits, ServerLimits, limits_left
 from .postfix import XClient, XForward, XVerp
 from .relaying import is_report_due, relayed_mail_parameters, relayed_rcpt_parameters
 from .remote import Atrn, Etrn
@@ -133,8 +133,9 @@ __all__ = [
     "XClient",
     "XForward",
     "XVerp",
-    # what a relay passes on, and reports
+    # what a relay passes on, and reports; what a client may still send
     "is_report_due",
+    "limits_left",
     "relayed_mail_parameters",
     "relayed_rcpt_parameters",
     # the values of their parameters

@@ -63,7 +63,7 @@ class Size(Extension):
         if command.parameters is NO_PARAMETERS:
             return
         declared = typed_value(command.parameters, SIZE)
-        maximum = facts.announced["SIZE"]
+        maximum = facts.announced["SIZE"] or facts.mail_data_limit
         if declared is not None and maximum is not None and declared > maximum:
             raise InvalidValueError(
                 f"a message of at most {maximum} octets expected, not of {declared}",

@@ -98,6 +98,14 @@ class SessionFacts(Protocol):
     def announced(self) -> Mapping[str, Any]:
         """The extensions in force: keyword to the typed value of their EHLO parameters."""
 
+    @property
+    def memory(self) -> dict[str, Any]:
+        """What extensions remember of the session: keyword to whatever `count` put there."""
+
+    @property
+    def mail_data_limit(self) -> int | None:
+        """Server: the most octets of a message, announced or not; None for no limit."""
+
 
 class Extension:
     """The base of all extensions: a class declares, an instance may hold a server's settings."""
@@ -116,6 +124,8 @@ class Extension:
     """Keywords without which it is not offered."""
     checks: ClassVar[tuple[type[Command], ...]] = ()
     """The commands that `check` wants to see."""
+    counts: ClassVar[tuple[type[Command], ...]] = ()
+    """The commands that `count` wants to see."""
     in_clear: ClassVar[bool] = True
     """Offered without TLS."""
     in_tls: ClassVar[bool] = True
@@ -156,6 +166,12 @@ class Extension:
 
         Raises:
             InvalidValueError: its code and status are a server's reply.
+        """
+
+    def count(self, command: Command, facts: SessionFacts) -> None:
+        """Take note, in `facts.memory`, of a command that was sent, or received and admitted.
+
+        Whatever its reply will be. What is remembered stays to the end of the session.
         """
 
     def __repr__(self) -> str:

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: MIT
 """LIMITS: what a server allows in a session, told beforehand (RFC 9422).
 
-Decides what of an announcement is taken. A transaction counts its accepted recipients only, and a
-session neither transactions nor domains: a server that counts more answers for itself, and a client
-that wants to count refused commands does so itself, from the values in `announced`.
+Decides what of an announcement is taken, and counts: MAIL and RCPT whatever is replied to them
+(RFC 9422 3.3), and the domains in RCPT.
 """
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from ..exceptions import InvalidValueError, Violation
-from ..grammar.commands import Command, Rcpt
+from ..grammar.commands import Command, Mail, Rcpt
 from ..values import value
 from .declaration import Extension, SessionFacts
 
@@ -31,6 +31,18 @@ class AnnouncedLimits:
     """Different domains in the RCPT commands of a session."""
 
 
+class _Counts:
+    """What a session has had."""
+
+    __slots__ = ("domains", "mails", "rcpts")
+
+    def __init__(self) -> None:
+        self.mails = 0
+        self.rcpts = 0
+        """Since the last MAIL."""
+        self.domains: set[str] = set()
+
+
 _FIELDS = {"MAILMAX": "mail_max", "RCPTMAX": "rcpt_max", "RCPTDOMAINMAX": "rcpt_domain_max"}
 
 
@@ -44,7 +56,7 @@ class ServerLimits(Extension):
     """
 
     keyword = "LIMITS"
-    checks = (Rcpt,)
+    checks = counts = (Mail, Rcpt)
 
     def __init__(
         self,
@@ -82,17 +94,74 @@ class ServerLimits(Extension):
         return AnnouncedLimits(**limits)
 
     def check(self, command: Command, facts: SessionFacts) -> None:
-        """Refuse a recipient beyond RCPTMAX accepted ones.
+        """Refuse what is beyond a limit.
 
         Raises:
-            InvalidValueError: with 452 4.5.3 (RFC 5321 4.5.3.1.10).
+            InvalidValueError: with 452, and for a recipient 4.5.3 (RFC 5321 4.5.3.1.10).
         """
-        most = facts.announced["LIMITS"].rcpt_max
-        transaction = facts.transaction
-        if most and transaction is not None and len(transaction.recipients) >= most:
-            raise InvalidValueError(
-                f"at most {most} recipients in a transaction",
-                Violation.TOO_MANY_RECIPIENTS,
-                452,
-                "4.5.3",
-            )
+        left = limits_left(facts)
+        if isinstance(command, Mail):
+            if left.mail_max == 0:
+                raise _beyond("a MAIL command in a session", Violation.TOO_MANY_COMMANDS, "4.7.0")
+        elif left.rcpt_max == 0:
+            raise _beyond("a RCPT command in a transaction", Violation.TOO_MANY_RECIPIENTS, "4.5.3")
+        elif left.rcpt_domain_max == 0 and _is_new(_domain(command), facts):
+            raise _beyond("a domain in a session", Violation.TOO_MANY_RECIPIENTS, "4.5.3")
+
+    def count(self, command: Command, facts: SessionFacts) -> None:
+        """Count a MAIL, a RCPT and its domain."""
+        counts = facts.memory.setdefault("LIMITS", _Counts())
+        if isinstance(command, Mail):
+            counts.mails += 1
+            counts.rcpts = 0
+        else:
+            counts.rcpts += 1
+            if facts.announced["LIMITS"].rcpt_domain_max is not None:
+                counts.domains |= {_domain(command)} - {""}
+
+
+def limits_left(facts: SessionFacts) -> AnnouncedLimits:
+    """Return how much more the server takes.
+
+    Args:
+        facts: a connection, of either role.
+
+    Returns:
+        MAIL commands in this session, RCPT commands in this transaction, and domains that RCPT has
+        not had yet; None for what is not limited.
+    """
+    told = facts.announced.get("LIMITS", _NO_LIMITS)
+    counts = _counts(facts)
+    rcpts = counts.rcpts if facts.transaction is not None else 0
+    return AnnouncedLimits(
+        _less(told.mail_max, counts.mails),
+        _less(told.rcpt_max, rcpts),
+        _less(told.rcpt_domain_max, len(counts.domains)),
+    )
+
+
+def _counts(facts: SessionFacts) -> Any:
+    return facts.memory.get("LIMITS") or _NOTHING_YET
+
+
+def _less(most: int | None, had: int) -> int | None:
+    return None if most is None else max(0, most - had)
+
+
+def _domain(command: Command) -> str:
+    """Return the domain of a recipient; "" for postmaster without one."""
+    assert isinstance(command, Rcpt)
+    _, at, domain = command.forward_path.address.rpartition("@")
+    return domain.lower() if at else ""
+
+
+def _is_new(domain: str, facts: SessionFacts) -> bool:
+    return bool(domain) and domain not in _counts(facts).domains
+
+
+def _beyond(what: str, violation: Violation, enhanced: str) -> InvalidValueError:
+    return InvalidValueError(f"{what} beyond the limit told by LIMITS", violation, 452, enhanced)
+
+
+_NO_LIMITS = AnnouncedLimits()
+_NOTHING_YET = _Counts()

@@ -95,6 +95,8 @@ class Admission(Session):
                 Violation.LOCAL_VALUE,
             )
         super().__init__(offered, limits, leniency, lmtp, tls, frozenset(refused))
+        told = (extension.mail_data_limit for extension in offered)
+        self.mail_data_limit = next((n for n in told if n is not None), limits.mail_data)
         self._require_tls = require_tls
         self._require_auth = require_auth
         self._has_policy = require_tls or require_auth or limits.commands is not None
@@ -138,6 +140,9 @@ class Admission(Session):
         if kind in self._checks:
             for check in self._checks[kind]:
                 check(command, self)
+        if self._counts and kind in self._counts:
+            for count in self._counts[kind]:
+                count(command, self)
         return step
 
     def _apply_policy(self, kind: type[Command]) -> None:

@@ -140,6 +140,8 @@ class ClientConnection(Grouping):
             self._chunks = None
         elif isinstance(command, Rset):
             self.needs_reset = False
+        for count in self._counts.get(type(command), ()):
+            count(command, self)
         self._outstanding.append(command)
         self._project(step, command)
         return line + octets

@@ -35,6 +35,8 @@ class _Facts:
     is_authenticated: bool
     transaction: Transaction | None
     announced: Mapping[str, Any]
+    memory: dict[str, Any]
+    mail_data_limit: int | None = None
 
 
 class Grouping(Session):
@@ -110,7 +112,9 @@ class Grouping(Session):
             self._refuse_parameters(command)
         transaction = self._projected_transaction
         if kind in self._checks:
-            facts = _Facts(self.tls, self.is_authenticated, transaction, self.announced)
+            facts = _Facts(
+                self.tls, self.is_authenticated, transaction, self.announced, self.memory
+            )
             for check in self._checks[kind]:
                 check(command, facts)
         return step

@@ -133,7 +133,6 @@ class ServerConnection(Answering):
         "_lines",
         "_lost_at",
         "_mail_data",
-        "_mail_data_limit",
         "_read",
         "_received",
         "hostname",
@@ -159,12 +158,8 @@ class ServerConnection(Answering):
         check_hostname(hostname)
         self.hostname = hostname
         self._received = received
-        offered = (extension.mail_data_limit for extension in self._extensions)
-        self._mail_data_limit = next(
-            (limit for limit in offered if limit is not None), limits.mail_data
-        )
         # Beyond this size the rest of a message is not even passed over.
-        most = sys.maxsize if self._mail_data_limit is None else self._mail_data_limit
+        most = sys.maxsize if self.mail_data_limit is None else self.mail_data_limit
         self._lost_at = most + limits.discarded_mail_data
         self._lines = LineReader(max(self._command_line, limits.auth_line), limits.discarded_line)
         self._errors = 0
@@ -380,7 +375,7 @@ class ServerConnection(Answering):
 
     def _new_check(self) -> ContentCheck:
         binary = self.transaction is not None and self.transaction.is_binary
-        return ContentCheck(self._mail_data_limit, self._received, binary)
+        return ContentCheck(self.mail_data_limit, self._received, binary)
 
     def _end_mail_data(self, check: ContentCheck, lost: bool = False) -> MailDataEnded:
         recipients = tuple(self.transaction.recipients) if self.transaction is not None else ()

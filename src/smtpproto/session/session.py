@@ -56,6 +56,7 @@ class _Facilities:
     checks: Mapping[type[Command], tuple[Check, ...]]
     notes: Mapping[type[Command], Note]
     not_in_force: frozenset[type[Command]]
+    counts: Mapping[type[Command], tuple[Check, ...]]
     parts: frozenset[type[Command]]
     """Those that more than a line belongs to: announced octets, or the rest of a message."""
 
@@ -71,6 +72,7 @@ class Session:
     __slots__ = (
         "_buffer",
         "_checks",
+        "_counts",
         "_eof",
         "_extensions",
         "_in_force",
@@ -90,6 +92,8 @@ class Session:
         "is_authenticated",
         "keywords",
         "lmtp",
+        "mail_data_limit",
+        "memory",
         "state",
         "tls",
         "transaction",
@@ -129,6 +133,10 @@ class Session:
         """What the last EHLO reply announced, unknown keywords too: keyword to its texts."""
         self.announced: Mapping[str, Any] = _NO_FACTS
         """The known extensions in force: keyword to the typed value of its EHLO parameters."""
+        self.memory: dict[str, Any] = {}
+        """What extensions remember of the session, by keyword (`Extension.count`)."""
+        self.mail_data_limit: int | None = None
+        """Server: the most octets of a message; None for no limit. Not to be set."""
         self.state = State.CONNECTED
         """Where the session stands. Not to be set."""
         self._use(())
@@ -245,6 +253,7 @@ class Session:
         )
         self._vocabulary = facilities.vocabulary
         self._checks = facilities.checks
+        self._counts = facilities.counts
         self._notes = facilities.notes
         self._parts = facilities.parts
         self._not_in_force = facilities.not_in_force
@@ -325,6 +334,7 @@ def _facilities(
     checks: dict[type[Command], tuple[Check, ...]] = {
         command: (condition,) for command, condition in conditions
     }
+    counts: dict[type[Command], tuple[Check, ...]] = {}
     for state, condition in conditions_of_states:
         checks.update((row.command, (condition,)) for row in rows if row.success is state)
     for extension in in_force:
@@ -332,6 +342,8 @@ def _facilities(
         rcpt.update((parameter.keyword, parameter) for parameter in extension.rcpt_parameters)
         for command in extension.checks:
             checks[command] = (extension.check, *checks.get(command, ()))
+        for command in extension.counts:
+            counts[command] = (*counts.get(command, ()), extension.count)
     verbs = tuple(verb for extension in known for verb in extension.verbs)
     hellos = (Lhlo,) if lmtp else (Ehlo, Helo)
     vocabulary = Vocabulary((*BASE_VERBS, *hellos, *verbs, *refused), mail, rcpt, leniency, limits)
@@ -340,7 +352,8 @@ def _facilities(
     resets = {row.command: Session._note_reset for row in rows if row.success is State.GREETED}
     not_in_force = (frozenset(verbs) - usable) | refused
     parts = frozenset(verb for verb in verbs if verb.announces_octets or verb.carries_mail_data)
-    return _Facilities(vocabulary, table, checks, {**resets, **_NOTES}, not_in_force, parts)
+    notes = {**resets, **_NOTES}
+    return _Facilities(vocabulary, table, checks, notes, not_in_force, counts, parts)
 
 
 END = EndOfMailData()
