@@ -147,15 +147,29 @@ class Postfix:
 
 
 @contextmanager
-def dovecot(base: Path, socket_folder: Path, users: dict[str, str]) -> Iterator[None]:
-    """Run Dovecot for Postfix to ask; it listens on ``auth`` in `socket_folder`."""
-    write("dovecot.conf", base / "dovecot.conf", folder=base, postfix=socket_folder)
-    (base / "users").write_text(
-        "".join(f"{name}:{{PLAIN}}{password}\n" for name, password in users.items()), "utf-8"
-    )
+def dovecot(base: Path, users: dict[str, str], auth: Path | None = None) -> Iterator[int]:
+    """Run Dovecot: it speaks LMTP, also on ``lmtp`` in its folder, and Postfix can ask it.
+
+    Args:
+        base: its folder; the users have theirs in it. In that of "full" there is no room.
+        users: name to password.
+        auth: where it listens for the questions of Postfix; in its folder by default.
+
+    Returns:
+        The port of its LMTP server.
+    """
+    port, auth = free_port(), auth or base / "auth"
+    write("dovecot.conf", base / "dovecot.conf", folder=base, auth=auth, port=port)
+    lines = []
+    for name, password in users.items():
+        (base / name).mkdir()
+        shutil.chown(base / name, "nobody", "nogroup")
+        quota = "userdb_quota_rule=*:bytes=1" if name == "full" else ""
+        lines.append(f"{name}:{{PLAIN}}{password}:nobody:nogroup::{base / name}::{quota}\n")
+    (base / "users").write_text("".join(lines), "utf-8")
     argv = [program("dovecot"), "-F", "-c", str(base / "dovecot.conf")]
-    with running(argv, socket_folder / "auth", log=base / "log"):
-        yield
+    with running(argv, auth, port, base / "lmtp", log=base / "log"):
+        yield port
 
 
 @contextmanager

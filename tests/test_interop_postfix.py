@@ -178,7 +178,7 @@ def site() -> Iterator[Site]:
         path = str(postfix.lmtp_path)
         stack.enter_context(world.serve(lmtp, lmtp=True, path=path, **options))
         os.chmod(path, 0o666)
-        stack.enter_context(dovecot(stack.enter_context(folder()), base, USERS))
+        stack.enter_context(dovecot(stack.enter_context(folder()), USERS, base / "auth"))
         stack.enter_context(postfix.run())
         yield Site(postfix, smtp, lmtp, authenticated, transcript)
         print(postfix.log.read_text("utf-8"))  # pytest shows it beside a failure
