@@ -43,6 +43,7 @@ TEXT = b"Subject: x\r\n\r\ntext\r\n"
 HELLO = b"250-mx.example.org\r\n250 PIPELINING\r\n"
 OK = b"250 2.0.0 ok\r\n"
 TALK = ((b"", b"220 hi\r\n"), (b"\r\n", HELLO))
+LEAVE = (b"QUIT\r\n", b"221 bye\r\n")
 ENVELOPE: Any = {"sender": "a@x.org", "recipients": "b@x.org"}
 TLS_MODES = {
     "plain": ({}, {"security": "none"}),
@@ -546,7 +547,7 @@ def test_plaintext_behind_the_220(world: World) -> None:
 
 
 def test_starttls_taken_out(world: World) -> None:
-    with Scripted(*TALK, (b"never", b"")) as server, pytest.raises(SecurityError):
+    with Scripted(*TALK, LEAVE) as server, pytest.raises(SecurityError):
         world.send_mail(TEXT, "127.0.0.1", server.port, security="starttls", **ENVELOPE)
     assert b"MAIL" not in server.received
 
@@ -603,7 +604,7 @@ def test_a_password_in_the_clear_to_this_machine(world: World, allow: bool | Non
 @pytest.mark.parametrize("security", ["auto", "starttls", "opportunistic", "none"])
 def test_no_means_no_on_this_machine_too(world: World, security: str) -> None:
     settings = {"security": security, "allow_cleartext_auth": False, **CREDENTIALS}
-    with Scripted(*OFFERS_AUTH, (b"never", b"")) as server, pytest.raises(SecurityError):
+    with Scripted(*OFFERS_AUTH, LEAVE) as server, pytest.raises(SecurityError):
         world.send_mail(TEXT, "127.0.0.1", server.port, **ENVELOPE, **settings)
     assert b"AUTH" not in server.received
     assert b"MAIL" not in server.received
@@ -617,7 +618,7 @@ def test_another_machine_is_shown_no_password(
     monkeypatch.setattr(module, "is_loopback", lambda address: address[0] == "192.0.2.1")
     for security in ("auto", "none", "opportunistic"):
         settings = {"security": security, **CREDENTIALS}
-        with Scripted(*OFFERS_AUTH, (b"never", b"")) as server, pytest.raises(SecurityError):
+        with Scripted(*OFFERS_AUTH, LEAVE) as server, pytest.raises(SecurityError):
             world.send_mail(TEXT, "localhost", server.port, **ENVELOPE, **settings)
         assert b"AUTH" not in server.received
 
@@ -635,13 +636,13 @@ def test_a_session_that_cannot_be_opened_ends_with_quit(
     world: World, script: Any, settings: Any
 ) -> None:
     """RFC 5321 4.1.1.10: no side closes without a word."""
-    with Scripted(*script, (b"QUIT\r\n", b"221 bye\r\n")) as server, pytest.raises(SMTPError):
+    with Scripted(*script, LEAVE) as server, pytest.raises(SMTPError):
         world.send_mail(TEXT, "127.0.0.1", server.port, **ENVELOPE, **settings)
     assert server.received.endswith(b"QUIT\r\n")
 
 
 def test_credentials_and_a_server_without_auth(world: World) -> None:
-    with Scripted(*TALK, (b"never", b"")) as server, pytest.raises(SecurityError, match="AUTH"):
+    with Scripted(*TALK, LEAVE) as server, pytest.raises(SecurityError, match="AUTH"):
         world.send_mail(TEXT, "127.0.0.1", server.port, **ENVELOPE, **CREDENTIALS)
     assert b"MAIL" not in server.received
 
