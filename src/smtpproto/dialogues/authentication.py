@@ -71,7 +71,7 @@ class Authenticating(Conversation):
         elif event.data:  # nothing is to be said to what only proves the server (RFC 4954 4)
             yield from self._end_exchange(_reply_of(BAD_FORMAT))
         else:
-            yield from self._succeed(self._success)
+            self._succeed(self._success)
 
     def _go_on(self, response: bytes | None) -> Dialogue:
         """Give the mechanism what the client said, and do what it wants then."""
@@ -93,7 +93,7 @@ class Authenticating(Conversation):
         elif not outcome.authzid:  # nobody
             yield from self._fail(REFUSED)
         elif outcome.final_data is None:
-            yield from self._succeed(outcome)
+            self._succeed(outcome)
         else:
             self._success = outcome
             yield from self._challenge(Challenge(outcome.final_data))
@@ -108,9 +108,9 @@ class Authenticating(Conversation):
         else:
             yield from self._fail(reply)
 
-    def _succeed(self, success: Success) -> Dialogue:
+    def _succeed(self, success: Success) -> None:
         self._exchange = self._success = None
-        yield from self._reply(_SUCCEEDED)
+        self._send(_SUCCEEDED)
         self._connection.identity = success.authzid
 
     def _fail(self, outcome: object) -> Dialogue:
