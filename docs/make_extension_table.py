@@ -62,9 +62,10 @@ def offered(extension: Extension) -> str:
     """Say when a server announces the extension."""
     if returned(type(extension).announcement) == "None":
         return "never"
+    when = "under TLS" if extension.in_tls else "in the clear"
     if extension.in_clear and extension.in_tls:
-        return "always"
-    return "under TLS" if extension.in_tls else "in the clear"
+        when = "always"
+    return when if extension.in_lmtp else f"{when}, not in LMTP".replace("always, ", "")
 
 
 def row(extension: Extension) -> str:

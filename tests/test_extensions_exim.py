@@ -185,7 +185,12 @@ def test_no_353_where_it_was_not_agreed(way: str) -> None:
 
 
 def test_none_in_lmtp_which_has_them_anyway() -> None:
-    pair = sent("DATA", lmtp=True)
+    pair = sent("DATA", mail=Mail("from@example.com"), lmtp=True)
+    assert "PRDR" not in pair.client.keywords
+    client = client_drive.ready("PRDR", lmtp=True)
+    assert "PRDR" not in client.announced
+    with pytest.raises(LocalProtocolError):
+        client.send(MAIL)
     with pytest.raises(LocalProtocolError):
         pair.server.send(Reply(353, "no"))
     assert say(pair, 250, 550) == [(ENDS[0], 250), (ENDS[1], 550)]

@@ -130,6 +130,8 @@ class Extension:
     """Offered without TLS."""
     in_tls: ClassVar[bool] = True
     """Offered under TLS."""
+    in_lmtp: ClassVar[bool] = True
+    """Offered, and understood, in LMTP."""
     after_authentication: ClassVar[bool] = True
     """Still offered once the client has authenticated."""
     allows_groups: ClassVar[bool] = False

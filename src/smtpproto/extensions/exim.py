@@ -22,6 +22,7 @@ class Prdr(Extension):
     """
 
     keyword = "PRDR"
+    in_lmtp = False  # which has a reply for each recipient anyway (RFC 2033 4.2)
     mail_parameters = (Parameter("PRDR", length=5),)
     rows = (
         Row(

@@ -226,6 +226,7 @@ class Checkpoint(Extension):
     """
 
     keyword = "CHECKPOINT"
+    in_lmtp = False  # where both sides must know how many recipients there are
     mail_parameters = (Parameter("TRANSID", parse_transaction_id, length=88, needs_value=True),)
     rows = (
         Row(

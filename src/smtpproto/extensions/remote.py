@@ -19,6 +19,7 @@ class Etrn(Extension):
     """ETRN: start the queue for a domain, over other connections (RFC 1985)."""
 
     keyword = "ETRN"
+    in_lmtp = False  # delivery to mailboxes has no queue to start (RFC 2033 1)
     verbs = (EtrnCommand,)
     rows = (Row((State.READY,), EtrnCommand),)
 
@@ -27,6 +28,7 @@ class Atrn(Extension):
     """ATRN: turn the roles, and send the mail for a domain over this connection (RFC 2645)."""
 
     keyword = "ATRN"
+    in_lmtp = False  # delivery to mailboxes has no queue to start (RFC 2033 1)
     requires = ("AUTH",)
     verbs = (AtrnCommand,)
     rows = (Row((State.READY,), AtrnCommand, State.REVERSED),)

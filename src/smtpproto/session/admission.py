@@ -111,7 +111,8 @@ class Admission(Session):
         wanted = {
             extension.keyword: text
             for extension in self._extensions
-            if (text := extension.announcement(self)) is not None
+            if (extension.in_lmtp or not self.lmtp)
+            and (text := extension.announcement(self)) is not None
         }
         return {
             extension.keyword: wanted[extension.keyword]

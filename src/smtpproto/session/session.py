@@ -229,6 +229,7 @@ class Session:
                 extension
                 for extension in self._extensions
                 if extension.keyword in keywords
+                and (extension.in_lmtp or not self.lmtp)
                 and all(needed in keywords for needed in extension.requires)
             )
         )

@@ -102,8 +102,7 @@ def build_table(
         for state in row.states if row.command not in refused else ():
             table[state][row.command] = Step(
                 _target(row.success, state),
-                # LMTP has replies for each recipient anyway, and must know how many.
-                None if lmtp and row.parameter else _target(row.intermediate, state),
+                _target(row.intermediate, state),
                 _target(row.failure, state) or state,
                 row.exact,
                 row.parameter,
