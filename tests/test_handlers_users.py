@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,38 @@ def test_what_scram_shows_tells_nobody_who_exists(table: Any, hash_name: str) ->
     assert other.salt != eve.salt  # type: ignore[union-attr]
     again = [Users(table, key=b"k")(PEER, FetchScramCredentials("eve", hash_name)) for _ in "12"]
     assert again[0].salt == again[1].salt  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("table", "work"),
+    [
+        ({"joe": "joe's"}, (0, 1)),
+        ({"joe": SCRAM}, (1, 0)),
+        ({"joe": "joe's", "ann": SCRAM}, (1, 1)),
+        ({"joe": SCRAM, "ann": "ann's"}, (1, 1)),
+    ],
+)
+def test_the_same_work_for_everybody(
+    table: Any, work: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What takes time is PBKDF2: to check a password, and for SCRAM only where it must be."""
+    users = Users(table)
+    derive, count = hashlib.pbkdf2_hmac, 0
+
+    def counted(*args: Any) -> bytes:
+        nonlocal count
+        count += 1
+        return derive(*args)
+
+    monkeypatch.setattr(hashlib, "pbkdf2_hmac", counted)
+    for name in ("joe", "eve"):
+        for request, expected in (
+            (VerifyPassword(name, "wrong"), work[0]),
+            (FetchScramCredentials(name, "SHA-256"), work[1]),
+        ):
+            count = 0
+            users(PEER, request)
+            assert count == expected
 
 
 def test_nobody_acts_as_another() -> None:
