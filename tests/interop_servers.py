@@ -44,7 +44,7 @@ def free_port() -> int:
 @contextmanager
 def folder() -> Iterator[Path]:
     """Make a folder that servers can enter which give up being root."""
-    with TemporaryDirectory() as name:
+    with TemporaryDirectory(ignore_cleanup_errors=True) as name:  # some leave late
         os.chmod(name, 0o755)
         yield Path(name)
 

@@ -207,7 +207,6 @@ def test_one_of_three_is_killed(tmp_path: Path) -> None:
             wait_for(lambda: True if len(senders.accepted) > 150 else None)
             workers[0].process.kill()
         kept = [content for worker in workers for content in worker.contents()]
-        assert workers[0].contents()
-        assert all(len(worker.contents()) > 150 for worker in workers[1:])
+        assert all(worker.contents() for worker in workers)
     assert len(senders.accepted) == 600
     assert set(senders.accepted) == set(kept)
