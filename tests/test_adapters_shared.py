@@ -836,6 +836,24 @@ def test_memory_does_not_grow_with_a_refused_message(world: World) -> None:
         assert client.send(b"x\r\n", "a@x.org", "b@x.org").is_complete
 
 
+def test_more_messages_than_the_server_takes_in_a_session(world: World) -> None:
+    handler = Collect()
+    lines: list[str] = []
+    with (
+        world.serve(handler, extensions=[ServerLimits(mail_max=2)]) as server,
+        world.client("localhost", server.port, transcript=lines.append) as client,
+    ):
+        for _ in range(2):
+            client.send(TEXT, "a@x.org", "b@x.org")
+            client.send(TEXT, "a@x.org", "b@x.org")
+            assert not client.is_connected
+            assert lines[-2] == "-> QUIT"
+            with pytest.raises(ConnectionLost, match="closed"):
+                client.send(TEXT, "a@x.org", "b@x.org")
+            client.connect()
+    assert len(handler.messages) == 4
+
+
 def test_a_client_that_is_not_open(world: World) -> None:
     client = world.module.Client("x")
     assert client.connection is None

@@ -41,6 +41,7 @@ from smtpproto.dialogues import (
     TimedOut,
     execute,
     is_reusable,
+    may_quit,
     open_session,
     prepare,
     quit_session,
@@ -856,6 +857,58 @@ def test_a_source_that_cannot_be_read_again_after_all() -> None:
 
     run = sending(opened(TWO), [ONE_OF_TWO, OK], File(BODY), recipients=FIVE)
     assert [reply.code for reply in run.result.replies] == [250, 250, 451, 451, 451]
+
+
+def limited(limits: bytes) -> ClientConnection:
+    return opened(b"250-mx.example.org\r\n250-PIPELINING\r\n250 LIMITS %s\r\n" % limits)
+
+
+def test_more_messages_than_a_session_takes() -> None:
+    """RFC 9422 4.1: refused ones count."""
+    connection = limited(b"MAILMAX=2")
+    sending(connection, [NO + NO + b"503 no\r\n"])
+    assert is_reusable(connection)
+    assert sending(connection, [OK + OK + GO_ON, OK]).error is None
+    assert not is_reusable(connection)
+    run = sending(connection, [])
+    assert isinstance(run.error, LocalProtocolError)
+    assert run.error.violation is Violation.TOO_MANY_COMMANDS
+    assert "the server takes 2 messages in one" in str(run.error)
+    assert run.out == b""
+    assert may_quit(connection)
+
+
+def test_more_transactions_than_a_session_takes() -> None:
+    """Those who found no room may be tried in the next session."""
+    connection = limited(b"MAILMAX=2 RCPTMAX=2")
+    run = sending(connection, [ONE_OF_TWO, OK, ONE_OF_TWO, OK], recipients=FIVE)
+    assert [reply.code for reply in run.result.replies] == [250, 250, 250, 250, 452]
+    assert run.result.transient == (FIVE[4],)
+    assert not is_reusable(connection)
+    run = sending(
+        limited(b"MAILMAX=2 RCPTMAX=2"), [ONE_OF_TWO, OK, b"421 bye\r\n"], recipients=FIVE
+    )
+    assert [reply.code for reply in run.result.replies] == [250, 250, 421, 421, 452]
+
+
+def test_more_domains_than_a_session_takes() -> None:
+    """RFC 9422 4.3: different ones, in any case."""
+    connection = limited(b"RCPTDOMAINMAX=2")
+    recipients = ["b@x.org", "c@y.org", "d@z.org", "e@X.ORG", "f@q.org", "Postmaster"]
+    run = sending(connection, [OK * 5 + GO_ON, OK], recipients=recipients)
+    assert [reply.code for reply in run.result.replies] == [250, 250, 452, 250, 452, 250]
+    assert run.lines[1:5] == [
+        "RCPT TO:<b@x.org>",
+        "RCPT TO:<c@y.org>",
+        "RCPT TO:<e@X.ORG>",
+        "RCPT TO:<Postmaster>",
+    ]
+    assert sending(connection, [OK + OK + GO_ON, OK], recipients="g@y.org").error is None
+    run = sending(connection, [], recipients="d@z.org")
+    assert isinstance(run.error, AllRefused)
+    assert run.error.is_transient
+    assert run.out == b""
+    assert is_reusable(connection)
 
 
 def test_chunks_in_several_transactions() -> None:

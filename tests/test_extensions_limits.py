@@ -13,6 +13,7 @@ import server_drive
 from smtpproto import CommandReceived, Rcpt, Reply, Rset
 from smtpproto.exceptions import InvalidValueError, LocalProtocolError, Violation
 from smtpproto.extensions import AnnouncedLimits, ServerLimits, limits_left
+from smtpproto.extensions.limits import domains_had
 from smtpproto.testing import accept
 
 TOO_MANY = (Violation.TOO_MANY_RECIPIENTS, 452, "4.5.3")
@@ -160,3 +161,12 @@ def test_a_server_has_counts_of_its_own() -> None:
 
 def test_nothing_left_where_nothing_was_told() -> None:
     assert limits_left(client_drive.greeted()) == AnnouncedLimits()
+
+
+def test_which_domains_were_had() -> None:
+    client = client_drive.in_mail("LIMITS RCPTDOMAINMAX=5")
+    assert domains_had(client) == set()
+    for address in ("b@X.org", "c@x.ORG", "d@y.org", "Postmaster"):
+        client.send(Rcpt(address))
+        client_drive.answered(client, b"550 no\r\n")
+    assert domains_had(client) == {"x.org", "y.org"}

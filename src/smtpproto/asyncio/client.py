@@ -24,6 +24,7 @@ from ..dialogues import (
     TimedOut,
     Transfer,
     is_reusable,
+    may_quit,
     prepare,
 )
 from ..dialogues.client_settings import ClientOptions, ClientSettings
@@ -193,7 +194,7 @@ class Client:
                 return await driver.run(make(connection))
             finally:
                 if not is_reusable(connection):
-                    await self._leave(abort=True)
+                    await self._leave(abort=not may_quit(connection))
 
     async def _open(self) -> None:
         settings = self._settings

@@ -23,6 +23,7 @@ from ..dialogues import (
     TimedOut,
     Transfer,
     is_reusable,
+    may_quit,
     prepare,
 )
 from ..dialogues.client_settings import ClientOptions, ClientSettings
@@ -190,7 +191,7 @@ class Client:
                 return driver.run(make(connection))
             finally:
                 if not is_reusable(connection):
-                    self._leave(abort=True)
+                    self._leave(abort=not may_quit(connection))
 
     def _open(self) -> None:
         settings = self._settings

@@ -4,7 +4,14 @@
 A driver of one's own needs `steps`, and `serve_session` or the three dialogues of a client.
 """
 
-from .client import StartTLSPolicy, execute, is_reusable, open_session, quit_session
+from .client import (
+    StartTLSPolicy,
+    execute,
+    is_reusable,
+    may_quit,
+    open_session,
+    quit_session,
+)
 from .client_auth import Login, Mechanism, authenticate
 from .conversation import Terms
 from .deadlines import Clock, Times
@@ -78,6 +85,7 @@ __all__ = [
     "call_failure",
     "execute",
     "is_reusable",
+    "may_quit",
     "open_session",
     "prepare",
     "quit_session",

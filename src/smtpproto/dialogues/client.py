@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any, Literal
 
 from ..exceptions import ProtocolError
+from ..extensions.limits import limits_left
 from ..grammar.commands import Command, Ehlo, Helo, Lhlo, Quit, StartTLS
 from ..grammar.replies import Reply
 from ..session.client import ClientConnection
@@ -83,10 +84,7 @@ def quit_session(
     """
     timeout = _QUIT_TIMEOUT if timeout is None else min(timeout, _QUIT_TIMEOUT)
     client = _Client(connection, timeout, transcript)
-    may_quit = not connection.outstanding and (
-        connection.state in _BETWEEN or connection.state in (State.GREETED, State.REFUSED)
-    )
-    if may_quit:
+    if may_quit(connection):
         with suppress(ReplyError, ConnectionLost, ProtocolError):
             yield from client.group([Quit()])
     yield Close(b"")
@@ -124,9 +122,18 @@ def execute(
         return (yield from client.execute(command, octets))
 
 
+def may_quit(connection: ClientConnection) -> bool:
+    """Tell whether QUIT may be said: nothing is outstanding, nothing half done."""
+    state = connection.state
+    return not connection.outstanding and (
+        state in _BETWEEN or state in (State.GREETED, State.REFUSED)
+    )
+
+
 def is_reusable(connection: ClientConnection) -> bool:
-    """Tell whether another message may be sent: nothing is outstanding, nothing half done."""
-    return connection.state in _BETWEEN and not connection.outstanding
+    """Tell whether another message may be sent: nothing is half done, and there is room for it."""
+    is_between = connection.state in _BETWEEN and not connection.outstanding
+    return is_between and limits_left(connection).mail_max != 0
 
 
 class _Client(Exchange):

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any, Literal, get_args
 
 from ..exceptions import InvalidValueError, LocalProtocolError, ProtocolError, Violation, shown
+from ..extensions.limits import domains_had, limits_left, rcpt_domain
 from ..grammar.auth import EndOfMailData
 from ..grammar.commands import Command, Data, Mail, Rcpt, Rset
 from ..grammar.replies import Reply
@@ -35,6 +36,7 @@ _LARGE = 1 << 20
 """From this size on, chunks spare the work of transparency."""
 _LOOK = 16
 """Pieces of mail data after which we look whether the server has refused the rest."""
+_NO_ROOM = Reply(452, "not sent: beyond what the server takes in one session", "4.5.3")
 _LOST = Reply(451, "connection lost before the reply", "4.4.2")
 
 
@@ -84,52 +86,85 @@ class _Sending(Exchange):
                 Violation.LOCAL_VALUE,
             )
         yield from self.hear()
-        parts = self._parts(message)
+        parts, replies = self._plan(message)
         message = yield from self._looked_into(message)
         parameters = self._parameters(message)
         chunks = self._uses_chunks(message, transfer, parameters)
-        replies: list[Reply] = []
         last: Reply | None = None
         for number, part in enumerate(parts):
+            recipients = [message.recipients[index] for index in part]
             try:
                 if number:
                     yield from self._rewind(message)
-                each, final = yield from self._transact(message, part, parameters, chunks)
+                each, final = yield from self._transact(message, recipients, parameters, chunks)
             except Exception as failure:
-                if not any(reply.is_positive for reply in replies):
+                if last is None:
                     raise
                 # Some have it already: an error would have the caller send it to them again.
                 self.note(f"({failure})")
-                replies += [_reply_for(failure)] * (len(message.recipients) - len(replies))
+                rest = _reply_for(failure)
+                replies = {index: rest for later in parts[number:] for index in later} | replies
                 break
-            replies += each
-            last = final or last
+            replies |= zip(part, each, strict=True)
+            if any(reply.is_positive for reply in each):
+                last = final
         addresses = tuple(recipient.forward_path.address for recipient in message.recipients)
-        if last is None or not any(reply.is_positive for reply in replies):
-            raise AllRefused(addresses, tuple(replies))
-        return SendResult(addresses, tuple(replies), last, self.recording)
+        outcome = tuple(replies[index] for index in range(len(addresses)))
+        if last is None:
+            raise AllRefused(addresses, outcome)
+        return SendResult(addresses, outcome, last, self.recording)
 
-    # --- what the message needs ------------------------------------------------------------------
+    # --- what the server takes -------------------------------------------------------------------
 
-    def _parts(self, message: Outgoing) -> list[tuple[Rcpt, ...]]:
-        """Return the recipients of each transaction (RFC 9422 4.2).
+    def _plan(self, message: Outgoing) -> tuple[list[list[int]], dict[int, Reply]]:
+        """Return the recipients of each transaction, by index, and a reply for the others.
+
+        Those for whom the server has no room in this session (RFC 9422 4) may be tried in another.
 
         Raises:
-            InvalidValueError: there is more than one, and the source can be read once only.
+            LocalProtocolError: there is no room for the message at all.
+            InvalidValueError: there is more than one transaction, and the source can be read once.
         """
-        limits = self.connection.announced.get("LIMITS")
-        recipients = message.recipients
-        most = (limits and limits.rcpt_max) or len(recipients)
-        parts = [recipients[at : at + most] for at in range(0, len(recipients), most)]
+        told = self.connection.announced.get("LIMITS")
+        taken = list(range(len(message.recipients)))
+        if told is None:
+            return [taken], {}
+        left = limits_left(self.connection)
+        if left.mail_max == 0:
+            raise LocalProtocolError(
+                "a session that is not used up expected: the server takes "
+                f"{told.mail_max} messages in one",
+                Violation.TOO_MANY_COMMANDS,
+            )
+        if left.rcpt_domain_max is not None:
+            taken = self._of_few_domains(message.recipients, left.rcpt_domain_max)
+        most = told.rcpt_max or len(taken) or 1
+        parts = [taken[at : at + most] for at in range(0, len(taken), most)][: left.mail_max]
         if len(parts) > 1 and message.rewind is None:
             raise InvalidValueError(
                 f"a message that can be read again expected: the server takes {most} recipients "
-                f"at a time, not {len(recipients)}",
+                f"at a time, not {len(taken)}",
                 Violation.TOO_MANY_RECIPIENTS,
                 452,
                 "4.5.3",
             )
-        return parts
+        planned = {index for part in parts for index in part}
+        return parts, {n: _NO_ROOM for n in range(len(message.recipients)) if n not in planned}
+
+    def _of_few_domains(self, recipients: Sequence[Rcpt], room: int) -> list[int]:
+        """Return the indexes of those whose domains the server takes still (RFC 9422 4.3)."""
+        had = {"", *domains_had(self.connection)}
+        taken = []
+        for index, recipient in enumerate(recipients):
+            domain = rcpt_domain(recipient)
+            if domain not in had and room:
+                had.add(domain)
+                room -= 1
+            if domain in had:
+                taken.append(index)
+        return taken
+
+    # --- what the message needs ------------------------------------------------------------------
 
     def _looked_into(self, message: Outgoing) -> Generator[Step, Any, Outgoing]:
         """Read the beginning of a message of which nothing is known, and say what it tells."""

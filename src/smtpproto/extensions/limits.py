@@ -105,7 +105,7 @@ class ServerLimits(Extension):
                 raise _beyond("a MAIL command in a session", Violation.TOO_MANY_COMMANDS, "4.7.0")
         elif left.rcpt_max == 0:
             raise _beyond("a RCPT command in a transaction", Violation.TOO_MANY_RECIPIENTS, "4.5.3")
-        elif left.rcpt_domain_max == 0 and _is_new(_domain(command), facts):
+        elif left.rcpt_domain_max == 0 and _is_new(rcpt_domain(command), facts):
             raise _beyond("a domain in a session", Violation.TOO_MANY_RECIPIENTS, "4.5.3")
 
     def count(self, command: Command, facts: SessionFacts) -> None:
@@ -117,7 +117,7 @@ class ServerLimits(Extension):
         else:
             counts.rcpts += 1
             if facts.announced["LIMITS"].rcpt_domain_max is not None:
-                counts.domains |= {_domain(command)} - {""}
+                counts.domains |= {rcpt_domain(command)} - {""}
 
 
 def limits_left(facts: SessionFacts) -> AnnouncedLimits:
@@ -140,6 +140,15 @@ def limits_left(facts: SessionFacts) -> AnnouncedLimits:
     )
 
 
+def domains_had(facts: SessionFacts) -> frozenset[str]:
+    """Return the domains that RCPT has had in this session, in lower case.
+
+    Args:
+        facts: a connection, of either role.
+    """
+    return frozenset(_counts(facts).domains)
+
+
 def _counts(facts: SessionFacts) -> Any:
     return facts.memory.get("LIMITS") or _NOTHING_YET
 
@@ -148,8 +157,8 @@ def _less(most: int | None, had: int) -> int | None:
     return None if most is None else max(0, most - had)
 
 
-def _domain(command: Command) -> str:
-    """Return the domain of a recipient; "" for postmaster without one."""
+def rcpt_domain(command: Command) -> str:
+    """Return the domain of a recipient as it counts; "" for postmaster without one."""
     assert isinstance(command, Rcpt)
     _, at, domain = command.forward_path.address.rpartition("@")
     return domain.lower() if at else ""
