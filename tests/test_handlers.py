@@ -314,3 +314,56 @@ def test_what_the_trace_tells(tmp_path: Path) -> None:
 def test_a_huge_message_is_shown_in_part(size: int) -> None:
     lines = body(b"Subject: x\r\n\r\n" + b"y" * (size - 14))
     assert (lines[-1] == "[9 more octets]") is (size > 1024 * 1024)
+
+
+class Disk(io.RawIOBase):
+    """A file on a disk with room for so many octets."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.content = b""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        octets = bytes(data)[: self.room]
+        if not octets:
+            raise OSError(28, "No space left on device")
+        self.room -= len(octets)
+        self.content += octets
+        return len(octets)
+
+
+@pytest.mark.parametrize("room", [0, 10])
+@pytest.mark.parametrize("handler", [JsonLines, Print])
+def test_what_was_refused_is_not_written_later(
+    room: int, handler: type[JsonLines] | type[Print]
+) -> None:
+    disk = Disk(room)
+    stream = io.TextIOWrapper(io.BufferedWriter(disk), encoding="ascii")
+    store = handler(stream)
+    for _ in range(2):
+        with pytest.raises(OSError, match="No space"):
+            store.on_message(PEER, message(b"Subject: refused\r\n\r\n"))
+    disk.room = 100_000
+    store.on_message(PEER, message(b"Subject: taken\r\n\r\n"))
+    stream.close()
+    assert b"refused" not in disk.content
+    assert disk.content.count(b"taken") == 1
+    half, _, rest = disk.content.partition(b"\n") if room else (b"", b"", disk.content)
+    assert len(half) == room, "half a record stands alone"
+    assert rest.startswith((b"{", b"--- message"))
+
+
+def test_a_stream_that_takes_nothing() -> None:
+    class Busy(io.RawIOBase):
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: Any) -> None:  # type: ignore[override]
+            return None
+
+    stream = io.TextIOWrapper(io.BufferedWriter(Busy()), encoding="ascii")
+    with pytest.raises(OSError, match="takes nothing more"):
+        JsonLines(stream).on_message(PEER, message(b""))

@@ -24,6 +24,8 @@ from .taking import note
 
 _YOUNG = 1.0
 """Seconds: a worker that dies younger is not begun anew before."""
+_BACKLOG = 4096
+"""Connections that may wait for a worker; the system has a cap of its own."""
 _GRACE = 30.0
 """Seconds for the workers to end, more than their own grace."""
 
@@ -45,7 +47,9 @@ def bind(host: str, port: int, count: int) -> list[socket.socket]:
     sockets: list[socket.socket] = []
     try:
         for _ in range(count):
-            sockets.append(socket.create_server((host, port), family=family, reuse_port=True))
+            sockets.append(
+                socket.create_server((host, port), family=family, backlog=_BACKLOG, reuse_port=True)
+            )
             port = sockets[0].getsockname()[1]
     except OSError:
         for one in sockets:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import base64
 import json
-import sys
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from threading import Lock
 from typing import Any, TextIO
 
 from ..dialogues import Message, Peer
+from .writing import Writer
 
 
 class JsonLines:
@@ -28,8 +27,7 @@ class JsonLines:
     def __init__(
         self, stream: TextIO | None = None, lock: AbstractContextManager[Any] | None = None
     ) -> None:
-        self._stream = sys.stdout if stream is None else stream
-        self._lock: AbstractContextManager[Any] = lock or Lock()
+        self._writer = Writer(stream, lock)
 
     def on_message(self, peer: Peer, message: Message) -> None:
         """Write a message.
@@ -37,10 +35,7 @@ class JsonLines:
         Raises:
             OSError: it could not be written.
         """
-        line = json.dumps(as_json(peer, message)) + "\n"
-        with self._lock:
-            self._stream.write(line)
-            self._stream.flush()
+        self._writer.write(json.dumps(as_json(peer, message)) + "\n")
 
 
 def as_json(peer: Peer, message: Message) -> dict[str, Any]:

@@ -7,19 +7,18 @@ Decides how much of a message is shown, and that nothing in it is dangerous ther
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from email import message_from_bytes
 from email.header import decode_header, make_header
 from email.message import Message as Mime
 from email.policy import Compat32
-from threading import Lock
 from typing import Any, TextIO
 
 from ..dialogues import Message, Peer
 from ..grammar.parameters import Parameters
 from .terminal import painter, safe, safe_lines
+from .writing import Writer
 
 _SHOWN = 64 * 1024
 """Characters of a text that are shown: a terminal is no place for megabytes."""
@@ -40,10 +39,9 @@ class Print:
     def __init__(
         self, stream: TextIO | None = None, lock: AbstractContextManager[Any] | None = None
     ) -> None:
-        self._stream = sys.stdout if stream is None else stream
-        self._paint = painter(self._stream)
+        self._writer = Writer(stream, lock)
+        self._paint = painter(self._writer.stream)
         self._count = itertools.count(1)
-        self._lock: AbstractContextManager[Any] = lock or Lock()
 
     def on_message(self, peer: Peer, message: Message) -> None:
         """Show a message.
@@ -66,9 +64,7 @@ class Print:
             *_shown(message.content),
             self._paint("bold", f"--- end of message {number}, {len(message.content)} octets ---"),
         ]
-        with self._lock:
-            self._stream.write("\n".join(lines) + "\n")
-            self._stream.flush()
+        self._writer.write("\n".join(lines) + "\n")
 
 
 def _wire(parameters: Parameters) -> str:
