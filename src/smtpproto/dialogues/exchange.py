@@ -60,24 +60,25 @@ class Exchange:
         """
         connection = self.connection
         answers: Answers = []
+        waiting = len(connection.outstanding)
         octets = 0
         for command in commands:
-            if connection.outstanding and (
-                not connection.may_group
-                or len(connection.outstanding) >= _WINDOW_COMMANDS
-                or octets >= _WINDOW_OCTETS
+            if waiting and (
+                not connection.may_group or waiting >= _WINDOW_COMMANDS or octets >= _WINDOW_OCTETS
             ):
                 yield from self.collect(answers)
-                octets = 0
-            needed = _NEEDS.get(type(command))
-            if needed and not connection.outstanding and connection.state not in needed:
-                break
+                waiting = octets = 0
+            if not waiting:
+                needed = _NEEDS.get(type(command))
+                if needed and connection.state not in needed:
+                    break
             try:
                 line = connection.send(command)
             except LocalProtocolError:
                 yield from self.collect(answers)  # so that both sides agree on where we are
                 raise
             self.out.append(line)
+            waiting += 1
             octets += len(line)
             self.note((command, line))
         yield from self.collect(answers)
@@ -200,8 +201,9 @@ class Exchange:
 
     def flush(self) -> bytes:
         """Return what is to be written."""
-        octets = b"".join(self.out)
-        self.out.clear()
+        out = self.out
+        octets = out[0] if len(out) == 1 else b"".join(out)
+        out.clear()
         return octets
 
 

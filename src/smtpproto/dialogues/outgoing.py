@@ -8,6 +8,7 @@ dialogue, and run by the driver.
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 PIECE = 65536
 """Octets asked of a source at a time."""
-_EXACT = 262144
-"""Up to this size the octets are counted for SIZE; beyond, they are estimated."""
 
 
 class Readable(Protocol):
@@ -87,7 +86,7 @@ def prepare(
         TypeError: nothing that a message can be.
     """
     source: Any = message
-    is_email = hasattr(source, "get_all")
+    is_email = hasattr(type(source), "get_all")
     if is_email:
         from .headers import envelope
 
@@ -108,7 +107,7 @@ def prepare(
         source = serialise(source, utf8=not ascii_only)
     if isinstance(source, str):
         raise TypeError("octets expected, not str: encode it, or send an EmailMessage")
-    if not isinstance(source, bytes | bytearray | memoryview):
+    if not isinstance(source, (bytes, bytearray, memoryview)):
         read, rewind = _source(source)
         return Outgoing(
             path, rcpts, read, True, needs_utf8=not ascii_only, parameters=more, rewind=rewind
@@ -128,7 +127,7 @@ def _path(sender: str | Path) -> Path:
 
 
 def _rcpts(recipients: Recipients) -> tuple[Rcpt, ...]:
-    single = isinstance(recipients, str | bytes | Path | Rcpt)
+    single = isinstance(recipients, (str, bytes, Path, Rcpt))
     many: Any = recipients
     if single or not isinstance(recipients, Iterable):
         many = (recipients,)
@@ -146,7 +145,7 @@ def _address(given: Any, name: str) -> str | Path:
     Raises:
         InvalidValueError: it is neither text nor a path.
     """
-    if not isinstance(given, str | Path):
+    if not isinstance(given, (str, Path)):
         raise InvalidValueError(f"{name}: text or a Path expected, not {type(given).__name__}")
     return given
 
@@ -166,9 +165,11 @@ def header_of(content: bytes) -> bytes:
 def _size(content: bytes) -> int:
     """Return how big `content` is with CRLF line endings, never too little by much (RFC 1870 6)."""
     size = len(content) + (0 if not content or content.endswith(b"\n") else 2)
-    if len(content) > _EXACT and b"\r\n" in content[:PIECE]:
+    decoder = io.IncrementalNewlineDecoder(None, translate=False)  # one look, in C
+    decoder.decode(content[:PIECE].decode("latin-1"), final=True)
+    if decoder.newlines in ("\r\n", None):
         return size
-    if b"\r" not in content:
+    if decoder.newlines == "\n":
         return size + content.count(b"\n")
     pairs = content.count(b"\r\n")
     return size + content.count(b"\n") + content.count(b"\r") - 2 * pairs

@@ -23,7 +23,7 @@ from ..session.timeouts import recommended_timeout
 from ..states import State
 from .errors import AllRefused, ConnectionLost, ReplyError, SecurityError
 from .exchange import Answers, Exchange
-from .outgoing import Outgoing, header_of
+from .outgoing import PIECE, Outgoing, header_of
 from .result import SendResult
 from .steps import Dialogue, Handle, Step
 from .transcript import Transcript
@@ -329,7 +329,7 @@ class _Sending(Exchange):
             self._ahead = b""
             return piece
         piece = yield from self._ask(message, message.read)
-        if not isinstance(piece, bytes | bytearray | memoryview):
+        if not isinstance(piece, (bytes, bytearray, memoryview)):
             raise TypeError(f"a source of octets expected, not of {type(piece).__name__}")
         octets = bytes(piece)
         if message.is_8bit is None and not (octets.isascii() or self._takes_8bit(message)):
@@ -341,6 +341,8 @@ class _Sending(Exchange):
         yield from self._ask(message, message.rewind)
 
     def _ask(self, message: Outgoing, call: Any) -> Generator[Step, Any, Any]:
+        if not message.blocks and message.size is not None and message.size < PIECE:
+            return call()  # it ends at once, and all it gives is no more than a write may hold
         timeout = self.timeout or recommended_timeout("client", State.DATA)
         step = Handle(self.flush(), call, (), timeout, blocks=message.blocks)
         return (yield from self.guard(step))
