@@ -38,6 +38,7 @@ from smtpproto.dialogues import (
 )
 from smtpproto.dialogues.conversation import Terms
 from smtpproto.dialogues.server import _Server
+from smtpproto.extensions import Chunking, Pipelining, Prdr
 from smtpproto.limits import Limits
 
 HELLO = b"EHLO client.example\r\n"
@@ -519,6 +520,42 @@ def test_in_smtp_there_is_one_answer() -> None:
     run = serve(Recorder(on_message=[None]), MESSAGE + b".\r\n", QUIT)
     assert run.codes[-2:] == [451, 221]
     assert len(run.failures) == 1
+
+
+PRDR = HELLO + (
+    b"MAIL FROM:<a@example.com> PRDR\r\nRCPT TO:<b@example.org>\r\nRCPT TO:<c@example.org>\r\n"
+)
+NO = Reply(550, "full", "5.2.2")
+
+
+@pytest.mark.parametrize("end", [b"DATA\r\n.\r\n", b"BDAT 0 LAST\r\n"])
+@pytest.mark.parametrize(
+    ("answers", "codes"),
+    [
+        ([None, NO], [353, 250, 550, 250]),
+        ([NO, Reply(451, "later")], [353, 550, 451, 550]),
+        ([None, None], [353, 250, 250, 250]),
+        (None, [250]),
+        (NO, [550]),
+        ([None], [451]),
+        ([Reply(353, "x"), None], [353, 451, 250, 250]),
+    ],
+)
+def test_in_prdr_there_may_be_a_reply_for_each_recipient(
+    answers: Any, codes: list[int], end: bytes
+) -> None:
+    server = ServerConnection("mx.example.org", extensions=(Pipelining(), Chunking(), Prdr()))
+    told: list[Any] = []
+    run = serve(Recorder(on_message=answers), PRDR + end, QUIT, server=server, observe=told.append)
+    assert [code for code in run.codes if code != 354][5:] == [*codes, 221]
+    assert told[0].is_accepted is (250 in codes)
+
+
+def test_prdr_is_only_where_the_client_asked_for_it() -> None:
+    server = ServerConnection("mx.example.org", extensions=(Pipelining(), Prdr()))
+    handler = Recorder(on_message=[None, NO])
+    run = serve(handler, PRDR.replace(b" PRDR", b"") + b"DATA\r\n.\r\n", QUIT, server=server)
+    assert run.codes[-2:] == [451, 221]
 
 
 # --- the rest ------------------------------------------------------------------------------------

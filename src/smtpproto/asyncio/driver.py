@@ -23,7 +23,6 @@ from ..dialogues import (
     Close,
     Dialogue,
     Handle,
-    Handshake,
     Read,
     Reject,
     Step,
@@ -72,9 +71,9 @@ class Driver(Channel):
         self._executor = executor
         self._dialogue: Dialogue | None = None
         self._done: Done = _ignore
-        self._may_finish = False
         self._call: asyncio.Future[Any] | None = None
-        self._step: Handle | None = None
+        # What is waited for, or was.
+        self._step: Read | Handle | None = None
 
     # --- what the loop calls ---------------------------------------------------------------------
 
@@ -119,7 +118,8 @@ class Driver(Channel):
         if self._wait is Wait.INPUT:
             self._resume()
         elif self._wait is Wait.WRITABLE:
-            assert self._step is not None
+            assert isinstance(self._step, Handle)
+            self._wait = Wait.NOTHING
             self._perform(self._begin_call(self._step))
 
     # --- what a server or a client calls ---------------------------------------------------------
@@ -166,7 +166,8 @@ class Driver(Channel):
         """End the dialogue as soon as no hook runs, and unless `now`, no message comes."""
         self._stopping = True
         was_cut, self._cut = self._cut, self._cut or now
-        if self._wait is Wait.INPUT and self._may_finish and not now:
+        step = self._step
+        if self._wait is Wait.INPUT and isinstance(step, Read) and step.may_finish and not now:
             return
         if self._wait in _NEED_PEER:
             self._fail(Cancelled())
@@ -214,19 +215,14 @@ class Driver(Channel):
     def _perform(self, step: Step | None) -> None:
         """Do what the steps say, as far as it goes without waiting."""
         while step is not None:
-            kind = type(step)
-            if kind is Read:
-                assert isinstance(step, Read)
+            if isinstance(step, Read):
                 step = self._read(step)
-            elif kind is Handle:
-                assert isinstance(step, Handle)
+            elif isinstance(step, Handle):
                 step = self._handle(step)
-            elif kind is Close:
-                assert isinstance(step, Close)
+            elif isinstance(step, Close):
                 self._close(step)
                 step = self._sent(None)
             else:
-                assert isinstance(step, Handshake)
                 self._write(step.out)
                 self._pause()  # what comes now is for the TLS layer
                 self._wait = Wait.HANDSHAKE
@@ -264,7 +260,7 @@ class Driver(Channel):
 
     def _read(self, step: Read) -> Step | None:
         self._write(step.out)
-        self._may_finish = step.may_finish
+        self._step = step
         if self._stopping and (self._cut or not step.may_finish):
             return self._thrown(Cancelled())
         if self._lost:
@@ -374,7 +370,7 @@ class Driver(Channel):
             return
         self._call = None
         self._wait = Wait.NOTHING
-        assert self._step is not None
+        assert isinstance(self._step, Handle)
         self._perform(self._outcome(call, self._step))
 
     def _outcome(self, call: asyncio.Future[Any], step: Handle) -> Step | None:

@@ -136,10 +136,10 @@ class Driver:
             raise Cancelled
         # The whole time for the first read: mostly it brings all, and setting costs a call.
         self._allow(step.timeout if not step.goes_on else self._deadline - time.monotonic())
-        if self._is_idle and isinstance(self.sock, ssl.SSLSocket) and not self.sock.pending():
+        if isinstance(self.sock, ssl.SSLSocket) and not self.sock.pending():
             # An end of the stream, and `stop` makes one, would break the layer: look below it.
             socket.socket.recv(self.sock, 1, socket.MSG_PEEK)
-            if self._stopping:
+            if self._stopping and (self._is_idle or self._cut):
                 raise Cancelled
         data = self.sock.recv(step.limit or _READ)
         self._is_idle = False

@@ -95,7 +95,7 @@ def _take_header(settings: ServerSettings, peer: Peer) -> Dialogue:
     goes_on = False
     while header is None:
         # A TLS layer takes over the socket, and not octets that were read too many.
-        data = yield Read(b"", timeout, goes_on, parser.needed if settings.is_implicit else 0)
+        data = yield Read(b"", timeout, goes_on, limit=parser.needed if settings.is_implicit else 0)
         if not data:
             raise ConnectionLost("closed within the PROXY header")
         try:

@@ -173,14 +173,15 @@ class _Server(Taking, Authenticating):
         out = self._out
         clock = self._clock
         deadlines = self._deadlines
+        command = self._timeout
         goes_on = False
         while True:
             event = connection.next_event()
             if event is _NEED_DATA:
                 octets = out[0] if len(out) == 1 else b"".join(out)
                 out.clear()
-                timeout = self._timeout if clock.now < deadlines.near else self._time_left()
-                data = yield Read(octets, timeout, goes_on, 0, self._is_taking)
+                timeout = command if clock.now < deadlines.near else self._time_left()
+                data = yield Read(octets, timeout, goes_on, self._is_taking)
                 if data:
                     connection.receive_data(data)
                 else:

@@ -22,7 +22,8 @@ from .errors import ConnectionLost, SecurityError
 class Read:
     """Write `out`, then read. The result is the octets that came, b"" for the end of the stream.
 
-    With a timeout of 0 nothing is waited for, and the result is None when nothing is there.
+    With a timeout of 0 nothing is waited for, and the result is None when nothing is there; if it
+    `goes_on` then, the driver looks at the connection first, which it may not have done for long.
     """
 
     out: bytes
@@ -31,10 +32,10 @@ class Read:
     """Seconds to wait at most."""
     goes_on: bool = False
     """True when the time of the `Read` before goes on: nothing whole has come since."""
-    limit: int = 0
-    """Octets to take at most, where what is behind them is for a TLS layer; 0 for no such limit."""
     may_finish: bool = False
     """True in the middle of a message: a driver that must stop waits for its end a while."""
+    limit: int = 0
+    """Octets to take at most, where what is behind them is for a TLS layer; 0 for no such limit."""
 
 
 @value

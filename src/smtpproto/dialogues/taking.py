@@ -21,6 +21,7 @@ from .steps import Dialogue, Step
 from .transcript import command_line
 
 _TAKEN = Reply(250, "message taken", "2.0.0")
+_EACH = Reply(353, "a reply for each recipient, and one for all")
 
 
 class Taking(Conversation):
@@ -130,6 +131,8 @@ class Taking(Conversation):
             )
             self._messages += record.is_accepted
             self._observe(record)
+        if len(replies) > count:
+            replies = (_EACH, *replies, _summary(replies))
         for reply in replies:
             if self._connection.state is not State.CLOSED:  # a 421 among them
                 yield from self._reply(reply)
@@ -148,11 +151,19 @@ class Taking(Conversation):
             answers = yield from self._run(self._on_message, self._peer, message)
         if answers is None or isinstance(answers, Reply):
             return (answers or _TAKEN,) * count
-        if self._connection.lmtp and _are_answers(answers, count):
-            return tuple(answer or _TAKEN for answer in answers)
-        wanted = f"None, a Reply, or {count} of them" if self._connection.lmtp else ANSWER
+        wanted = ANSWER
+        if self._connection.lmtp or "PRDR" in transaction.mail.parameters:
+            each = len(event.recipients)
+            if _are_answers(answers, each):
+                return tuple(answer or _TAKEN for answer in answers)
+            wanted = f"None, a Reply, or {each} of them"
         yield from self._complain(bad_answer(wanted, answers))
         return (FAILED,) * count
+
+
+def _summary(replies: Sequence[Reply]) -> Reply:
+    """Return the reply for a message that each recipient has had one for, in PRDR."""
+    return _TAKEN if any(reply.is_positive for reply in replies) else replies[0]
 
 
 def _are_answers(answers: object, count: int) -> bool:
