@@ -20,12 +20,13 @@ ROOT = Path(__file__).parents[1]
 
 # A name that goes away, or comes, is a line in CHANGELOG.md.
 TOP_LEVEL = """
-    Auth AuthResponse AuthResponseReceived Bdat ChunkEnded ChunkReceived ClientConnection
-    ClientEvent Command CommandReceived CommandRejected ConnectionClosed Data Ehlo EndOfMailData
-    Expn Greeting Helo Help InvalidValueError Leniency Lhlo Limits LocalProtocolError Mail
-    MailDataEnded MailDataReceived Mailbox Noop Parameter Parameters Path ProtocolError Quit Rcpt
-    RemoteProtocolError Reply ReplyReceived Rset ServerConnection ServerEvent Signal StartTLS State
-    TLSInfo Violation Vocabulary Vrfy recommended_timeout
+    Atrn Auth AuthResponse AuthResponseReceived Bdat Burl BurlLast ChunkEnded ChunkReceived
+    ClientConnection ClientEvent Command CommandReceived CommandRejected ConnectionClosed Data Ehlo
+    EndOfMailData Etrn Expn Greeting Helo Help InvalidValueError Leniency Lhlo Limits LineEndings
+    LocalProtocolError Mail MailDataEnded MailDataReceived Mailbox Noop Onex Parameter Parameters
+    Path ProtocolError Quit Rcpt ReceivedPolicy RemoteProtocolError Reply ReplyReceived Rset
+    ServerConnection ServerEvent Signal StartTLS State TLSInfo Verb Violation Vocabulary Vrfy
+    WellKnown XClient XForward decode_xtext encode_xtext recommended_timeout
 """.split()
 DECLARING = "KNOWN Extension Move Row SessionFacts Transaction".split()
 BUILT_IN = """
@@ -37,6 +38,7 @@ STATES = """
 
 PUBLIC = ["smtpproto", "smtpproto.extensions", "smtpproto.framing", "smtpproto.proxy"]
 PUBLIC += ["smtpproto.sasl", "smtpproto.dialogues", "smtpproto.asyncio", "smtpproto.blocking"]
+PUBLIC += ["smtpproto.testing"]
 PUBLIC += ["smtpproto.handlers"]
 
 

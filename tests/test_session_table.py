@@ -208,7 +208,7 @@ def test_what_changes_the_framing_needs_its_own_code(name: str, code: int) -> No
 
 def test_other_codes_of_a_class_do_the_same() -> None:
     server = at(State.READY, "MAIL")
-    server.send(Reply(299, "text"))
+    server.send(Reply(259, "text"))
     assert server.state is State.MAIL
     server = at(State.AUTH, "response")
     server.send(Reply(250, "text"))

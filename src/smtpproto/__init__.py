@@ -12,7 +12,9 @@ from .exceptions import (
     RemoteProtocolError,
     Violation,
 )
+from .framing import LineEndings, ReceivedPolicy
 from .grammar.addresses import Mailbox, Path
+from .grammar.attributes import XClient, XForward
 from .grammar.auth import Auth, AuthResponse, EndOfMailData, Greeting
 from .grammar.command import Command, Vocabulary
 from .grammar.commands import (
@@ -31,9 +33,11 @@ from .grammar.commands import (
     StartTLS,
     Vrfy,
 )
+from .grammar.encodings import decode_xtext, encode_xtext
 from .grammar.leniency import Leniency
 from .grammar.parameters import Parameter, Parameters
 from .grammar.replies import Reply
+from .grammar.verbs import Atrn, Burl, BurlLast, Etrn, Onex, Verb, WellKnown
 from .limits import Limits
 from .session.client import ClientConnection, ClientEvent
 from .session.events import (
@@ -56,10 +60,13 @@ from .tlsinfo import TLSInfo
 __version__ = "0.1.0"
 
 __all__ = [
+    "Atrn",
     "Auth",
     "AuthResponse",
     "AuthResponseReceived",
     "Bdat",
+    "Burl",
+    "BurlLast",
     "ChunkEnded",
     "ChunkReceived",
     "ClientConnection",
@@ -71,6 +78,7 @@ __all__ = [
     "Data",
     "Ehlo",
     "EndOfMailData",
+    "Etrn",
     "Expn",
     "Greeting",
     "Helo",
@@ -79,18 +87,21 @@ __all__ = [
     "Leniency",
     "Lhlo",
     "Limits",
+    "LineEndings",
     "LocalProtocolError",
     "Mail",
     "MailDataEnded",
     "MailDataReceived",
     "Mailbox",
     "Noop",
+    "Onex",
     "Parameter",
     "Parameters",
     "Path",
     "ProtocolError",
     "Quit",
     "Rcpt",
+    "ReceivedPolicy",
     "RemoteProtocolError",
     "Reply",
     "ReplyReceived",
@@ -101,8 +112,14 @@ __all__ = [
     "StartTLS",
     "State",
     "TLSInfo",
+    "Verb",
     "Violation",
     "Vocabulary",
     "Vrfy",
+    "WellKnown",
+    "XClient",
+    "XForward",
+    "decode_xtext",
+    "encode_xtext",
     "recommended_timeout",
 ]

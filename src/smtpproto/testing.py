@@ -32,6 +32,8 @@ from . import (
 )
 from .values import value
 
+__all__ = ["GREETING", "Application", "ConnectionPair", "Message", "Segment", "Wire", "accept"]
+
 Application = Callable[[ServerEvent], Reply | None]
 """Answers the event that a reply is due to; None puts the reply off. In LMTP it is asked once for
 each recipient of a message, with the same event."""

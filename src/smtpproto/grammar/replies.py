@@ -158,7 +158,7 @@ def _plain_octets(code: int, lines: tuple[str, ...], enhanced: str | None) -> by
     octets = encode_reply(code, lines, enhanced)
     plain = all(line.isascii() and line.isprintable() for line in lines)
     has_status = enhanced is not None or 300 <= code < 400
-    return octets if plain and has_status else None
+    return octets if plain and has_status and code // 10 % 10 <= 5 else None
 
 
 def encode_reply(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from ..exceptions import LocalProtocolError, Violation
 from ..extensions.declaration import Extension
 from ..grammar.auth import Auth, Greeting
 from ..grammar.commands import Command, Expn, Rcpt, Vrfy
@@ -82,12 +83,17 @@ class Answering(Admission):
         A 421 may be sent at any time, due or not, and ends the session.
 
         Raises:
-            LocalProtocolError: no reply is due, or this one is not allowed here. Nothing has
-                changed.
+            LocalProtocolError: no `Reply`, or none is due, or this one is not allowed here. Nothing
+                has changed.
         """
         due = self._due
         step = self._step
-        code = reply.code
+        try:
+            code = reply.code
+        except AttributeError:
+            raise LocalProtocolError(
+                f"a Reply expected, not {type(reply).__name__}", Violation.LOCAL_VALUE
+            ) from None
         if due is None or code >= 400:
             return self._send_refusal(reply, due, step)
         if self._refusal or step is None:
@@ -150,7 +156,8 @@ class Answering(Admission):
 
     def _send_421(self, reply: Reply) -> bytes:
         if reply.code != 421 or self.state in _SAYS_NOTHING:
-            raise forbidden("no reply: none is due, and only a 421 comes unasked", reply)
+            turned = self.state in _SAYS_NOTHING
+            raise forbidden("nothing" if turned else "a 421 or nothing, as no reply is due,", reply)
         octets = self._encode(reply, self._due)
         self._close(clean=False)
         return octets

@@ -39,7 +39,7 @@ from ..states import State
 from ..tlsinfo import TLSInfo
 from .events import ConnectionClosed, ReplyReceived, Signal
 from .grouping import Grouping, local_error
-from .session import check_utf8, in_order
+from .session import check_utf8, in_order, octets_of
 from .table import Step
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class ClientConnection(Grouping):
         writer = self._data_writer()
         if self.transaction is None:
             raise local_error("end_mail_data() alone: no recipient was accepted (RFC 2920 3.1)")
-        return writer.write(data)
+        return writer.write(octets_of(data))
 
     def end_mail_data(self) -> bytes:
         """Return the octets that end the mail data.
@@ -225,7 +225,7 @@ class ClientConnection(Grouping):
         transaction = self._projected_transaction
         assert transaction is not None
         writer = self._chunks or LineEndingWriter(self._line_endings, transaction.is_binary)
-        octets = writer.write(data, last)
+        octets = writer.write(octets_of(data), last)
         self._chunks = writer
         if not octets and not last:
             return b""
@@ -243,12 +243,15 @@ class ClientConnection(Grouping):
             data: at least one octet; the end of the stream is `receive_eof`.
 
         Raises:
-            LocalProtocolError: no octets, or octets after the end. Nothing has been taken.
+            LocalProtocolError: no octets, what is not octets, or octets after the end. Nothing has
+                been taken.
         """
+        if type(data) is not bytes:
+            data = octets_of(data)
         if not data or self._eof:
             raise local_error("octets before the end of the stream, which is receive_eof()")
         if self._closed is None and self._error is None:
-            self._buffer.append(data if isinstance(data, bytes) else bytes(data))
+            self._buffer.append(data)
 
     def next_event(self) -> ClientEvent:
         """Return the next event, or the signal that says what the connection waits for.

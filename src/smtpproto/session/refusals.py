@@ -60,6 +60,8 @@ CHUNK_FAILED = Refusal(
 )
 CHUNK_TOO_BIG = Refusal(Violation.CHUNK_TOO_BIG, Reply(552, "chunk too big", "5.3.4"))
 TOO_BIG = Refusal(Violation.MAIL_DATA_TOO_BIG, Reply(552, "message too big", "5.3.4"))
+# RFC 5321 3.1: behind a greeting that refuses
+ONLY_QUIT = Refusal(Violation.BAD_SEQUENCE, Reply(503, "QUIT expected", "5.5.1"))
 CANCELLED = Refusal(Violation.AUTH_CANCELLED, Reply(501, "authentication cancelled", "5.7.0"))
 LINE_TOO_LONG = Refusal(Violation.LINE_TOO_LONG, Reply(500, "line too long", "5.5.2"))
 AUTH_LINE_TOO_LONG = Refusal(
@@ -111,8 +113,14 @@ def forbidden(expected: str, reply: Reply) -> LocalProtocolError:
 def reply_octets(
     code: int, lines: tuple[str, ...], enhanced: str | None, utf8: bool, whole_lines: bool
 ) -> bytes:
-    """Encode a reply as it may go out: without controls, and in ASCII unless UTF-8 was agreed."""
+    """Encode a reply as it may go out: without controls, and in ASCII unless UTF-8 was agreed.
+
+    Raises:
+        InvalidValueError: a code that RFC 5321 4.2 does not allow, though a client reads it.
+    """
     if not utf8:
         lines = tuple(line.encode("ascii", "replace").decode("ascii") for line in lines)
     lines = tuple(CONTROLS.sub("?", line) for line in lines)
+    if code // 10 % 10 > 5:
+        raise InvalidValueError(f"a reply code with a second digit of 0 to 5 expected, not {code}")
     return encode_reply(code, lines, enhanced, whole_lines)

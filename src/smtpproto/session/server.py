@@ -8,6 +8,7 @@ reply may change how the rest is framed. What replies do is not its business.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final, Literal
@@ -56,6 +57,7 @@ from .refusals import (
     LINE_LOST,
     LINE_TOO_LONG,
     MAIL_DATA_LOST,
+    ONLY_QUIT,
     TOO_BIG,
     TOO_MANY_ERRORS,
     WRONG_PROTOCOL,
@@ -64,7 +66,7 @@ from .refusals import (
     refusal_by_first_word,
     refusal_of,
 )
-from .session import END, NO_TRANSACTION, check_utf8
+from .session import END, NO_TRANSACTION, check_utf8, octets_of
 from .table import Step
 
 ServerEvent = (
@@ -90,6 +92,8 @@ _NO_ERROR = frozenset(
     )
 )
 _UNPARSED = Command()
+# What stands before a space, a tab or another control character.
+_WORD = re.compile(rb"[!-~]++")
 _PART_LOST = Step(None, None, State.BDAT_FAILED)
 _NEED_DATA: Final = Signal.NEED_DATA
 _NEED_REPLY: Final = Signal.NEED_REPLY
@@ -177,20 +181,23 @@ class ServerConnection(Answering):
             data: at least one octet; the end of the stream is `receive_eof`.
 
         Raises:
-            LocalProtocolError: no octets, octets after the end, in the middle of STARTTLS, or more
-                than ``limits.pipelined_input`` while a reply is due. Nothing has been taken.
+            LocalProtocolError: no octets, or not as bytes, octets after the end, in the middle of
+                STARTTLS, or more than ``limits.pipelined_input`` while a reply is due. Nothing has
+                been taken.
         """
+        if type(data) is not bytes:
+            data = octets_of(data)
         if self._due is not None or self._is_deaf or not data:
             self._admit_data(data)
             if self._closed is not None:
                 return
-        self._buffer.append(data if type(data) is bytes else bytes(data))
+        self._buffer.append(data)
 
     def receive_eof(self) -> None:
         """Take the end of the stream: complete units before it are still given out."""
         self._eof = self._is_deaf = True
 
-    def _admit_data(self, data: bytes | bytearray | memoryview) -> None:
+    def _admit_data(self, data: bytes) -> None:
         problem = None
         if not data:
             problem = "at least one octet expected; the end of the stream is receive_eof()"
@@ -445,6 +452,8 @@ class ServerConnection(Answering):
         if line.startswith(TLS_RECORD):
             return self._reject(None, TLS_RECORD, WRONG_PROTOCOL)
         refusal = refusal_by_first_word(line, refusal)
+        if self.state is State.REFUSED and refusal.reply.code != 421:
+            refusal = ONLY_QUIT
         rejected = self._reject(None, line, refusal, closes=self._is_chunk_line(line))
         if self._vocabulary.verbs.get(line.partition(b" ")[0].rstrip(b"\t").upper()) in HELLOS:
             self._due = Greeting()  # as there, no reply has a status (RFC 2034 4)
@@ -452,11 +461,11 @@ class ServerConnection(Answering):
 
     def _is_chunk_line(self, line: bytes) -> bool:
         """Tell whether octets of an unknown number may follow: what is next is then not known."""
-        return any(
-            line[: len(verb)].upper() == verb
-            for verb, kind in self._vocabulary.verbs.items()
-            if kind.announces_octets
-        )
+        word = _WORD.match(line)
+        verb = word[0].upper() if word else b""
+        verbs = self._vocabulary.verbs
+        kind = verbs.get(verb) or verbs.get(verb.rstrip(b"0123456789"))  # BDAT5
+        return kind is not None and kind.announces_octets
 
     # --- the rest ----------------------------------------------------------------------------
 

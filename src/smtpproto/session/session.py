@@ -12,7 +12,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from ..exceptions import InvalidValueError, LocalProtocolError, Violation
+from ..exceptions import InvalidValueError, LocalProtocolError, Violation, shown
 from ..extensions.declaration import Extension, Transaction
 from ..framing import ReceiveBuffer
 from ..grammar.auth import Auth, AuthResponse, EndOfMailData
@@ -398,9 +398,17 @@ def in_order(extensions: Iterable[Extension]) -> tuple[Extension, ...]:
     """Put those with prerequisites last: their parameters refine those of the others.
 
     Raises:
-        LocalProtocolError: a keyword not in upper case, one twice, or one without its prerequisite.
+        LocalProtocolError: no instance of an extension, a keyword not in upper case, one twice, or
+            one without its prerequisite.
     """
     given = tuple(extensions)
+    strangers: list[Any] = [each for each in given if not isinstance(each, Extension)]
+    for each in strangers:
+        raise LocalProtocolError(
+            "an instance of an extension such as Size() expected, "
+            f"not {shown(getattr(each, '__name__', str(each)))}",
+            Violation.LOCAL_VALUE,
+        )
     keywords = [extension.keyword for extension in given]
     for keyword in keywords:
         if keyword != keyword.upper():
@@ -419,6 +427,19 @@ def in_order(extensions: Iterable[Extension]) -> tuple[Extension, ...]:
                 Violation.LOCAL_VALUE,
             )
     return tuple(sorted(given, key=lambda extension: len(extension.requires)))
+
+
+def octets_of(data: Any) -> bytes:
+    """Return `data` as bytes.
+
+    Raises:
+        LocalProtocolError: it is text, a number, or the like.
+    """
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return bytes(data)
+    raise LocalProtocolError(
+        f"octets as bytes expected, not {type(data).__name__}", Violation.LOCAL_VALUE
+    )
 
 
 def command_line_limit(extensions: tuple[Extension, ...], limits: Limits) -> int:
