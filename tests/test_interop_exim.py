@@ -47,8 +47,9 @@ class Inbox:
     async def on_message(self, peer: Peer, message: Message) -> list[Reply | None] | None:
         assert peer.tls is not None or peer.is_lmtp
         self.messages.append(message)
-        answers = [FULL if "no-message@" in name else None for name in message.recipients]
-        return answers if peer.is_lmtp else None
+        if not peer.is_lmtp and "PRDR" not in message.mail.parameters:
+            return None
+        return [FULL if "no-message@" in name else None for name in message.recipients]
 
     def take(self, recipient: str) -> Message:
         """Wait for a message to a recipient, and return it."""
@@ -141,14 +142,18 @@ def test_utf8_goes_through(site: Site) -> None:
     assert message.content.endswith(content)
 
 
-def test_each_recipient_gets_an_answer_by_lmtp(site: Site) -> None:
-    """Two of four are refused, one at RCPT and one at the end: the sender hears of these."""
+@pytest.mark.parametrize("domain", ["lmtp.example", "prdr.example"])
+def test_each_recipient_gets_an_answer(site: Site, domain: str) -> None:
+    """Two of four are refused, one at RCPT and one at the end: the sender hears of these.
+
+    In SMTP it asks for PRDR by itself where there is more than one recipient.
+    """
     names = ["first", "no-rcpt", "no-message", "last"]
     with site.client() as client:
-        client.send(HEADER, "reports@example.org", [f"{name}@lmtp.example" for name in names])
-    message = site.lmtp.take("first@lmtp.example")
+        client.send(HEADER, "reports@example.org", [f"{name}@{domain}" for name in names])
+    message = (site.lmtp if domain == "lmtp.example" else site.smtp).take(f"first@{domain}")
     assert sorted(message.recipients) == [
-        f"{name}@lmtp.example" for name in ("first", "last", "no-message")
+        f"{name}@{domain}" for name in ("first", "last", "no-message")
     ]
     report = site.smtp.take("reports@example.org")
     assert report.mail.reverse_path.is_null
