@@ -6,10 +6,11 @@ from __future__ import annotations
 from email.message import EmailMessage
 from typing import assert_type
 
-from smtpproto import Limits, Rcpt, Reply, blocking
+from smtpproto import Limits, Rcpt, Reply, Vrfy, blocking
 from smtpproto import asyncio as aio
 from smtpproto.dialogues import Handler
 from smtpproto.handlers import Collect, JsonLines, Maildir, Print
+from smtpproto.sasl import PlainClient
 
 
 class Inbox:
@@ -33,7 +34,17 @@ async def asynchronous() -> None:
     aio.serve(Inbox(), timeout="5")  # type: ignore[arg-type]
     async with aio.Client("127.0.0.1", 25, security="starttls") as client:
         assert_type(await client.send(EmailMessage()), aio.SendResult)
+        assert_type(await client.execute(Vrfy("bob")), Reply)
+        assert_type(client.is_connected, bool)
+        await client.send("text")  # type: ignore[arg-type]
+        await client.send(b"", recipients=[b"b@x.org"])  # type: ignore[list-item]
     aio.Client(security="tls")  # type: ignore[arg-type]
+
+    async def token() -> str:
+        return "fresh"
+
+    aio.Client(username="ann", token=token, auth=["XOAUTH2", lambda: PlainClient("ann", "x")])
+    aio.Client(username="ann", password=4711)  # type: ignore[arg-type]
 
 
 def synchronous() -> None:
@@ -41,6 +52,8 @@ def synchronous() -> None:
         assert_type(server, blocking.Server)
     assert_type(blocking.send_mail(b"", sender="", recipients="a@x.org"), blocking.SendResult)
     blocking.serve(Inbox(), thread=False)  # type: ignore[call-arg]
+    with blocking.Client(username="ann", password=b"x", allow_cleartext_auth=False) as client:
+        assert_type(client.send([b"pieces"]).transcript, tuple[str, ...])
     blocking.send_mail(b"", securty="none")  # type: ignore[call-arg]
     for handler in (Collect(), Print(), JsonLines(), Maildir("mail", hostname="mx.example.org")):
         blocking.serve(handler)
