@@ -285,3 +285,56 @@ def test_a_client_that_was_not_given_it_still_shows_the_keyword() -> None:
     assert "XVOTES" not in pair.client.announced
     with pytest.raises(LocalProtocolError):
         pair.client.send(Image(0))
+
+
+# --- as short as it gets -------------------------------------------------------------------------
+
+
+@dataclass
+class Ping(Command):
+    """XPING: as little as a verb of one's own takes."""
+
+    verb: ClassVar[str] = "XPING"
+    default_reply: ClassVar[Reply | None] = Reply(250, "pong", "2.0.0")
+
+
+@dataclass  # which takes its hash from it
+class Pings(Extension):
+    keyword = "XPING"
+    verbs = (Ping,)
+    rows = (Row((State.READY,), Ping, failure=State.GREETED),)
+    checks = counts = (Ping,)
+    most: int = 2
+
+    def check(self, command: Command, facts: SessionFacts) -> None:
+        if facts.memory.get("XPING", 0) >= self.most:
+            raise InvalidValueError("enough", Violation.TOO_MANY_COMMANDS, 452, "4.7.0")
+
+    def count(self, command: Command, facts: SessionFacts) -> None:
+        facts.memory["XPING"] = facts.memory.get("XPING", 0) + 1
+
+
+def test_a_declaration_that_remembers_and_has_no_hash() -> None:
+    server = ServerConnection("mx.example.org", extensions=[Pings()])
+    pair = ConnectionPair(server, ClientConnection(extensions=[Pings()]))
+    pair.run()
+    pair.write(pair.client.send(Ehlo("client.example.com")))
+    pair.run()
+    for command in (Ping(), Rset(), Ping()):
+        pair.write(pair.client.send(command))
+        assert codes(pair) == [250]
+    with pytest.raises(LocalProtocolError, match="enough"):
+        pair.client.send(Ping())
+
+
+def test_a_refusal_of_the_check_leads_where_the_row_says() -> None:
+    """In both roles: the client reads it from the same row."""
+    server = ServerConnection("mx.example.org", extensions=[Pings(0)])
+    client = ClientConnection(extensions=[Pings(5)])
+    pair = ConnectionPair(server, client)
+    pair.run()
+    pair.write(client.send(Ehlo("client.example.com")))
+    pair.run()
+    pair.write(client.send(Ping()))
+    assert codes(pair) == [452]
+    assert client.state is server.state is State.GREETED

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 from . import abnf
@@ -16,6 +17,8 @@ from .replies import Reply
 # "AUTH=LOGIN" is older than RFC 2554 and still announced, so "=" separates as a space does.
 _KEYWORD_LINE = re.compile(rf"({abnf.ESMTP_KEYWORD})(?:[ \t=]+(.*))?", re.ASCII)
 
+_SHORT = 2048
+"""Characters up to which a reply is remembered, with what it announces."""
 NOTHING: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
@@ -29,8 +32,16 @@ def parse_keywords(reply: Reply) -> Mapping[str, tuple[str, ...]]:
         Upper-case keyword to the parameters of each line that named it, as text without the white
         space around it. Lines that are no keyword line are passed over.
     """
+    lines = reply.lines[1:]
+    # A long one may be a peer's, to fill the memory.
+    is_short = sum(map(len, lines)) <= _SHORT
+    return _keywords(lines) if is_short else _keywords.__wrapped__(lines)
+
+
+@lru_cache(maxsize=64)
+def _keywords(lines: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
     keywords: dict[str, tuple[str, ...]] = {}
-    for line in reply.lines[1:]:
+    for line in lines:
         found = _KEYWORD_LINE.fullmatch(line.strip(" \t"))
         if found:
             keyword = found[1].upper()

@@ -8,6 +8,7 @@ and by the counters. Neither reads nor replies.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 
 from ..exceptions import InvalidValueError, LocalProtocolError, Violation, shown
 from ..extensions import KNOWN
@@ -43,7 +44,7 @@ from .refusals import (
     TOO_MANY_COMMANDS,
     error_of,
 )
-from .session import Session, command_line_limit, in_order
+from .session import Session, command_line_limit, in_order, remembered
 from .table import Step
 
 HELLOS = (Ehlo, Helo, Lhlo)
@@ -54,6 +55,33 @@ _EXPECTED: Mapping[State, str] = {State.REFUSED: "QUIT", State.BDAT_FAILED: "RSE
 # RFC 3207 4, RFC 4954 6: what is answered before TLS, or authentication, that is required.
 _BEFORE_TLS: frozenset[type[Command]] = frozenset((Noop, Ehlo, Lhlo, StartTLS, Quit))
 _BEFORE_AUTH: frozenset[type[Command]] = frozenset((Noop, Rset, *HELLOS, StartTLS, Auth, Quit))
+
+
+@lru_cache(maxsize=64)
+def _arranged(
+    extensions: tuple[Extension, ...], disabled: frozenset[str], limits: Limits
+) -> tuple[tuple[Extension, ...], frozenset[type[Command]], int]:
+    """Work out what all sessions of a server have in common.
+
+    Returns:
+        The extensions in order, the verbs that are refused, and the limit of command lines.
+
+    Raises:
+        LocalProtocolError: as `in_order`, or `disabled` has what cannot be.
+    """
+    offered = in_order(extensions)
+    switched_off = {verb.upper() for verb in disabled}
+    # Known, and never offered here: 502 instead of 500, and announced octets are still read.
+    verbs = {verb.verb for extension in offered for verb in extension.verbs}
+    refused = {v for extension in KNOWN for v in extension.verbs if v.verb not in verbs}
+    refused.update(verb for verb in BASE_VERBS if verb.verb in switched_off)
+    unknown = switched_off - {verb.verb for verb in BASE_VERBS}
+    if unknown:
+        raise LocalProtocolError(
+            f"disabled: verbs of RFC 5321 expected, not {shown(' '.join(sorted(unknown)))}",
+            Violation.LOCAL_VALUE,
+        )
+    return offered, frozenset(refused), command_line_limit(offered, limits)
 
 
 class Admission(Session):
@@ -82,26 +110,17 @@ class Admission(Session):
         require_auth: bool,
         disabled: Collection[str],
     ) -> None:
-        offered = in_order(extensions)
-        switched_off = {verb.upper() for verb in disabled}
-        # Known, and never offered here: 502 instead of 500, and announced octets are still read.
-        verbs = {verb.verb for extension in offered for verb in extension.verbs}
-        refused = {v for extension in KNOWN for v in extension.verbs if v.verb not in verbs}
-        refused.update(verb for verb in BASE_VERBS if verb.verb in switched_off)
-        unknown = switched_off - {verb.verb for verb in BASE_VERBS}
-        if unknown:
-            raise LocalProtocolError(
-                f"disabled: verbs of RFC 5321 expected, not {shown(' '.join(sorted(unknown)))}",
-                Violation.LOCAL_VALUE,
-            )
-        super().__init__(offered, limits, leniency, lmtp, tls, frozenset(refused))
+        offered, refused, command_line = remembered(
+            _arranged, tuple(extensions), frozenset(disabled), limits
+        )
+        super().__init__(offered, limits, leniency, lmtp, tls, refused)
         told = (extension.mail_data_limit for extension in offered)
         self.mail_data_limit = next((n for n in told if n is not None), limits.mail_data)
         self._require_tls = require_tls
         self._require_auth = require_auth
         self._has_policy = require_tls or require_auth or limits.commands is not None
-        self._command_line = command_line_limit(offered, limits)
-        self._longest = self._command_line - 2
+        self._command_line = command_line
+        self._longest = command_line - 2
         # What follows is not for this connection, if the command that is due succeeds.
         self._turns = False
         self._idle = self._commands = self._failed_auth = 0

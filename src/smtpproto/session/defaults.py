@@ -8,6 +8,7 @@ needs is announced too. The other default replies stand with their commands.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from ..exceptions import InvalidValueError, shown
 from ..grammar.commands import Command, Ehlo, Helo, Help, Lhlo, Quit
@@ -27,12 +28,18 @@ def check_hostname(hostname: str) -> None:
         )
 
 
+@lru_cache(maxsize=64)
+def _hello_reply(lines: tuple[str, ...]) -> Reply:
+    """Make the reply once for all sessions that get the same one."""
+    return Reply(250, lines)
+
+
 def _hello(session: Admission, command: Command, hostname: str) -> Reply:
     if isinstance(command, Helo):
         return Reply(250, hostname)
     offers = session.offers()
     lines = [f"{keyword} {text}".rstrip() for keyword, text in offers.items()]
-    return Reply(250, [hostname, *lines])
+    return _hello_reply((hostname, *lines))
 
 
 def _quit(_session: Admission, _command: Command, hostname: str) -> Reply:

@@ -242,7 +242,8 @@ class Session:
                 for extension in extensions
             }
         )
-        facilities = _facilities(
+        facilities: _Facilities = remembered(
+            _facilities,
             self._conditions,
             self._conditions_of_states,
             self._extensions,
@@ -427,6 +428,18 @@ def in_order(extensions: Iterable[Extension]) -> tuple[Extension, ...]:
                 Violation.LOCAL_VALUE,
             )
     return tuple(sorted(given, key=lambda extension: len(extension.requires)))
+
+
+def remembered(function: Any, *args: Any) -> Any:
+    """Call what has an `lru_cache`, past it where an argument has no hash.
+
+    Such as an extension of one's own that is a dataclass.
+    """
+    try:
+        hash(args)
+    except TypeError:
+        return function.__wrapped__(*args)
+    return function(*args)
 
 
 def octets_of(data: Any) -> bytes:
