@@ -21,7 +21,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
 
 
 @pytest.fixture
-def asyncio_world() -> Iterator[World]:
+def asyncio_world() -> Iterator[AsyncioWorld]:
     made = AsyncioWorld()
     try:
         with nothing_left(made):

@@ -71,9 +71,12 @@ class Wire:
         self._push()
         self._layer = layer
 
-    @property
-    def is_secure(self) -> bool:
-        return self._layer is not None
+    def client_hello(self) -> bytes:
+        """Return what a handshake begins with."""
+        layer = CLIENT.wrap_bio(self._in, self._out, server_hostname="localhost")
+        with suppress(ssl.SSLWantReadError):
+            layer.do_handshake()
+        return self._out.read()
 
     def seal(self, octets: bytes) -> bytes:
         """Return what has to be sent to say these."""

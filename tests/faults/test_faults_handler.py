@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from adapter_drive import SECONDS, World
+from adapter_drive import SECONDS, AsyncioWorld, World
 from faults.drive import TEXT, Wire, Witness, eventually, is_well
 from faults.places import HELLO, MAIL, RCPT
 
@@ -148,7 +148,7 @@ def test_a_hook_that_fails(world: World, name: str, fault: Callable[[], Any]) ->
 @pytest.mark.parametrize("fault", [is_cancelled, hangs])
 @pytest.mark.parametrize("name", FAILING)
 def test_an_asynchronous_hook_that_does_not_end(
-    asyncio_world: World, name: str, fault: Callable[[], Any]
+    asyncio_world: AsyncioWorld, name: str, fault: Callable[[], Any]
 ) -> None:
     _see_failing(asyncio_world, Faulty(name, fault), name, timeout=0.2)
 
@@ -168,8 +168,30 @@ def _see_failing(world: World, faulty: Faulty, name: str, **options: Any) -> Non
 # --- hooks that outlive their session ------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", ["on_connect", "on_mail", "on_message", "write", "commit"])
+def test_a_hook_that_hangs_when_the_client_has_left(asyncio_world: AsyncioWorld, name: str) -> None:
+    """It is given up all the same, or sessions that nobody has would add up."""
+    running = threading.Event()
+
+    async def fault() -> None:
+        running.set()
+        await asyncio.Event().wait()
+
+    faulty = Faulty(name, fault)
+    with asyncio_world.serve(faulty, timeout=0.2) as server:
+        with Wire(server.port) as wire:
+            wire.send(HELLO)
+            for line in TALK[1:5] * (name != "on_connect"):
+                wire.reply()
+                wire.send(line)
+            assert running.wait(SECONDS)
+            wire.reset()
+        eventually(lambda: not server.sessions, "the end of the session")
+    assert (faulty.closed, faulty.messages) == (1, [])
+
+
 @pytest.mark.parametrize("name", ["on_mail", "on_message", "commit"])
-def test_a_plain_hook_that_hangs(asyncio_world: World, name: str) -> None:
+def test_a_plain_hook_that_hangs(asyncio_world: AsyncioWorld, name: str) -> None:
     """Its thread cannot be ended; its session goes on."""
     go_on = threading.Event()
     faulty = Faulty(name, lambda: go_on.wait(SECONDS))
@@ -213,7 +235,7 @@ def test_the_task_that_serves_is_cancelled() -> None:
     ports: list[int] = []
 
     async def serve() -> None:
-        async with aio.serve(lambda: next(handlers), factory=True) as server:
+        async with aio.serve(lambda: next(handlers), factory=True, grace=0.2) as server:
             ports.append(server.port)
             await server.serve_forever()
 
