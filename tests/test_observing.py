@@ -9,8 +9,16 @@ from typing import Any
 import pytest
 from dialogue_drive import connection, serve
 
-from smtpproto import Reply
-from smtpproto.dialogues import Cancelled, Collect, ConnectionLost, Peer, Reject, serve_session
+from smtpproto import Reply, blocking
+from smtpproto.dialogues import (
+    AuthenticationError,
+    Cancelled,
+    Collect,
+    ConnectionLost,
+    Peer,
+    Reject,
+    serve_session,
+)
 from smtpproto.dialogues.conversation import Terms
 from smtpproto.dialogues.records import MessageRecord, SessionRecord
 from smtpproto.observing import Counters, Observer
@@ -170,3 +178,28 @@ def test_nothing_is_made_up_where_nobody_listens(caplog: pytest.LogCaptureFixtur
     caplog.set_level(logging.WARNING, "smtpproto.server")
     assert observed(MESSAGE, TEXT, QUIT).counters.accepted == 1
     assert not caplog.records
+
+
+class Asking(Collect):
+    def on_auth(self, peer: Peer, request: Any) -> bool:
+        return bool(request.password == "secret")
+
+
+def test_who_authenticated_and_who_did_not(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "smtpproto.server")
+    options: Any = {"username": "ann", "security": "none", "auth": ["PLAIN"]}
+    with blocking.serve(Asking(), auth_cleartext=True) as server:
+        with blocking.Client("127.0.0.1", server.port, password="secret", **options):
+            pass
+        with (
+            pytest.raises(AuthenticationError),
+            blocking.Client("127.0.0.1", server.port, password="wrong-one", **options),
+        ):
+            pass
+    assert (server.counters.authenticated, server.counters.auth_failures) == (1, 1)
+    said = [one.getMessage() for one in caplog.records if one.smtp["kind"] == "authentication"]  # type: ignore[attr-defined]
+    assert [line.partition("mechanism=")[2] for line in said] == [
+        "PLAIN identity=ann reply='235 2.7.0 authentication successful'",
+        "PLAIN identity=- reply='535 5.7.8 Authentication credentials invalid'",
+    ]
+    assert not any("secret" in line or "wrong-one" in line for line in caplog.messages)

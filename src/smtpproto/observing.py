@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .dialogues.records import MessageRecord, SessionRecord
+from .dialogues.records import AuthenticationRecord, MessageRecord, Record, SessionRecord
 
 logger = logging.getLogger("smtpproto.server")
-"""INFO: one record for each message and each session, with the facts in ``record.smtp``."""
+"""INFO: one record for each message, AUTH and session, with the facts in ``record.smtp``."""
 
 
 @dataclass
@@ -35,6 +36,10 @@ class Counters:
     """Messages refused after their mail data had come."""
     octets: int = 0
     """Octets of mail data, of refused messages too."""
+    authenticated: int = 0
+    """AUTH exchanges that succeeded."""
+    auth_failures: int = 0
+    """AUTH exchanges that were refused at their end."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return a copy as plain values, for whatever exports them."""
@@ -48,26 +53,23 @@ class Observer:
         self.counters = Counters()
         self._lock = threading.Lock()
 
-    def __call__(self, record: MessageRecord | SessionRecord) -> None:
+    def __call__(self, record: Record) -> None:
         """Take a record."""
-        counters = self.counters
+        kind, count, facts_of = _KINDS[type(record)]
         with self._lock:
-            if isinstance(record, MessageRecord):
-                counters.octets += record.size
-                if record.is_accepted:
-                    counters.accepted += 1
-                else:
-                    counters.refused += 1
-            else:
-                counters.sessions += 1
-                counters.endings[record.ending] = counters.endings.get(record.ending, 0) + 1
-                counters.commands += record.commands
-                counters.errors += record.errors
+            count(self.counters, record)
         if logger.isEnabledFor(logging.INFO):
-            kind = "message" if isinstance(record, MessageRecord) else "session"
-            facts = {"peer": str(record.peer), **_FACTS[kind](record)}
+            facts = {"peer": str(record.peer), **facts_of(record)}
             text = " ".join(f"{name}={_shown(given)}" for name, given in facts.items())
             logger.info("%s %s", kind, text, extra={"smtp": {"kind": kind, **facts}})
+
+
+def _count_message(counters: Counters, record: MessageRecord) -> None:
+    counters.octets += record.size
+    if record.is_accepted:
+        counters.accepted += 1
+    else:
+        counters.refused += 1
 
 
 def _message_facts(record: MessageRecord) -> dict[str, Any]:
@@ -84,6 +86,28 @@ def _message_facts(record: MessageRecord) -> dict[str, Any]:
     }
 
 
+def _count_authentication(counters: Counters, record: AuthenticationRecord) -> None:
+    if record.identity is None:
+        counters.auth_failures += 1
+    else:
+        counters.authenticated += 1
+
+
+def _authentication_facts(record: AuthenticationRecord) -> dict[str, Any]:
+    return {
+        "mechanism": record.mechanism,
+        "identity": record.identity,
+        "reply": str(record.reply),
+    }
+
+
+def _count_session(counters: Counters, record: SessionRecord) -> None:
+    counters.sessions += 1
+    counters.endings[record.ending] = counters.endings.get(record.ending, 0) + 1
+    counters.commands += record.commands
+    counters.errors += record.errors
+
+
 def _session_facts(record: SessionRecord) -> dict[str, Any]:
     return {
         "ending": record.ending,
@@ -93,7 +117,14 @@ def _session_facts(record: SessionRecord) -> dict[str, Any]:
     }
 
 
-_FACTS: dict[str, Any] = {"message": _message_facts, "session": _session_facts}
+_KINDS: Mapping[
+    type[Record],
+    tuple[str, Callable[[Counters, Any], None], Callable[[Any], dict[str, Any]]],
+] = {
+    MessageRecord: ("message", _count_message, _message_facts),
+    AuthenticationRecord: ("authentication", _count_authentication, _authentication_facts),
+    SessionRecord: ("session", _count_session, _session_facts),
+}
 
 
 def _shown(given: object) -> str:

@@ -26,7 +26,7 @@ from .errors import (
 )
 from .handlers import Collect, Handler, Message, Peer, Reject, Sink
 from .outgoing import Content, Outgoing, Recipients, prepare
-from .records import MessageRecord, Observe, SessionRecord
+from .records import AuthenticationRecord, MessageRecord, Observe, Record, SessionRecord
 from .result import SendResult
 from .sending import Transfer, send_message
 from .server import refuse_session, serve_session
@@ -47,6 +47,7 @@ from .transcript import Transcript
 __all__ = [
     "AllRefused",
     "AuthenticationError",
+    "AuthenticationRecord",
     "CallFailed",
     "Cancelled",
     "Clock",
@@ -80,6 +81,7 @@ __all__ = [
     "Transfer",
     "MessageRecord",
     "Observe",
+    "Record",
     "SessionRecord",
     "authenticate",
     "call_failure",

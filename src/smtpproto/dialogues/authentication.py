@@ -22,6 +22,7 @@ from ..session.events import AuthResponseReceived
 from ..session.server import ServerConnection
 from .conversation import FAILED, Conversation, Terms, bad_answer
 from .handlers import Peer, Reject
+from .records import AuthenticationRecord
 from .steps import Dialogue
 from .transcript import command_line
 
@@ -112,6 +113,7 @@ class Authenticating(Conversation):
         self._exchange = self._success = None
         self._send(_SUCCEEDED)
         self._connection.identity = success.authzid
+        self._tell_authentication(_SUCCEEDED, success.authzid)
 
     def _fail(self, outcome: object) -> Dialogue:
         """Refuse by what a mechanism or the application gave instead of a success."""
@@ -127,8 +129,14 @@ class Authenticating(Conversation):
         yield from self._end_exchange(outcome)
 
     def _end_exchange(self, refusal: Reply) -> Dialogue:
+        self._tell_authentication(refusal)
         self._forget_exchange()
         yield from self._reply(refusal)
+
+    def _tell_authentication(self, reply: Reply, identity: str | None = None) -> None:
+        if self._observe is not None:
+            mechanism = self._peer.mechanism or ""
+            self._observe(AuthenticationRecord(self._peer, mechanism, reply, identity))
 
     def _forget_exchange(self) -> None:
         """Note that an exchange, if there is one, has come to nothing."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a server has to tell of its work: one record for each message and one for each session.
+"""What a server has to tell of its work: of each message, each AUTH exchange and each session.
 
 Decides what is worth telling, and that neither mail data nor a secret is among it. Who is told, and
 how it is written down, is not decided here.
@@ -53,5 +53,17 @@ class SessionRecord:
     """The accepted ones."""
 
 
-Observe = Callable[[MessageRecord | SessionRecord], None]
+@value
+class AuthenticationRecord:
+    """What became of an AUTH exchange that the client carried to its end."""
+
+    peer: Peer
+    mechanism: str
+    reply: Reply
+    identity: str | None = None
+    """Whom the session acts as from now on; None where it was refused."""
+
+
+Record = MessageRecord | AuthenticationRecord | SessionRecord
+Observe = Callable[[Record], None]
 """Gets each record, in the thread of its session; it must neither block nor raise."""
