@@ -19,6 +19,7 @@ ABOVE_THE_CORE = {
     "asyncio",
     "blocking",
     "cli",
+    "gate",
     "handlers",
     "listening",
     "observing",

@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("session",),
     ("__init__",),
     ("dialogues",),
-    ("tlstools", "listening", "observing"),
+    ("tlstools", "listening", "gate", "observing"),
     ("asyncio", "blocking", "handlers"),
     ("testing",),
     ("cli",),

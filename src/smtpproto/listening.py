@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Listening sockets, for both adapters.
 
-Decides how an address becomes one socket, so that port 0 is one port whatever the host. Accepts
+Decides how addresses become sockets, so that port 0 is one port whatever the hosts. Accepts
 nothing.
 """
 
@@ -10,36 +10,97 @@ from __future__ import annotations
 import os
 import socket
 import stat
+from collections.abc import Sequence
 from contextlib import suppress
 
+from .values import value
 
-def listen(host: str | None, port: int, path: str | None = None) -> socket.socket:
-    """Return a socket that listens.
+BACKLOG = 4096
+"""Connections that wait to be accepted. Beyond, a client of Linux takes itself for connected, and
+waits for a greeting from a server that has never heard of it."""
+
+Hosts = str | Sequence[str] | None
+"""Names or IP addresses to listen on; None for all interfaces."""
+
+
+@value
+class Where:
+    """Where a server listens: at TCP addresses, at a Unix socket, or at sockets that are there."""
+
+    hosts: Hosts
+    port: int
+    path: str | None = None
+    sockets: Sequence[socket.socket] | None = None
+    reuse_port: bool = False
+
+    def listen(self) -> list[socket.socket]:
+        """Return sockets that listen.
+
+        Raises:
+            OSError: an address cannot be had.
+        """
+        if self.sockets is not None:
+            return list(self.sockets)
+        return listen(self.hosts, self.port, self.path, reuse_port=self.reuse_port)
+
+    def forget(self) -> None:
+        """Remove what is left of the sockets when they are closed."""
+        if self.path is not None and self.sockets is None:
+            forget(self.path)
+
+
+def listen(
+    hosts: Hosts, port: int, path: str | None = None, *, reuse_port: bool = False
+) -> list[socket.socket]:
+    """Return sockets that listen.
 
     Args:
-        host: a name or an IP address; None for all interfaces, IPv4 and IPv6 where there is both.
-        port: 0 for one that is free.
+        hosts: one or more; None for all interfaces, IPv4 and IPv6 where there is both.
+        port: 0 for one that is free, the same for all.
         path: of a Unix socket, in place of the others. A socket that was left behind goes away.
+        reuse_port: share the port with other processes that say so too (SO_REUSEPORT).
 
     Raises:
-        OSError: the address cannot be had.
+        OSError: an address cannot be had.
     """
     if path is not None:
-        forget(path)
-        listener = socket.socket(socket.AF_UNIX)
-        try:
-            listener.bind(path)
-            listener.listen()
-        except OSError:
-            listener.close()
-            raise
-        return listener
-    if host is None:
-        dual = socket.has_dualstack_ipv6()
-        family = socket.AF_INET6 if dual else socket.AF_INET
-        return socket.create_server(("", port), family=family, dualstack_ipv6=dual)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family)
+        return [_listen_unix(path)]
+    made: list[socket.socket] = []
+    try:
+        for host in (hosts,) if hosts is None or isinstance(hosts, str) else hosts:
+            made.append(_listen_tcp(host, port, reuse_port))
+            port = made[0].getsockname()[1]
+    except OSError:
+        for one in made:
+            one.close()
+        raise
+    return made
+
+
+def _listen_unix(path: str) -> socket.socket:
+    forget(path)
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        listener.bind(path)
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _listen_tcp(host: str | None, port: int, reuse_port: bool) -> socket.socket:
+    if reuse_port and not hasattr(socket, "SO_REUSEPORT"):
+        raise OSError("this system has no SO_REUSEPORT")
+    dual = host is None and socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if dual or ":" in (host or "") else socket.AF_INET
+    return socket.create_server(
+        (host or "", port),
+        family=family,
+        backlog=BACKLOG,
+        reuse_port=reuse_port,
+        dualstack_ipv6=dual,
+    )
 
 
 def forget(path: str) -> None:

@@ -6,14 +6,22 @@ Decides the defaults for contexts, and which facts become a `TLSInfo`. Makes no 
 
 from __future__ import annotations
 
+import logging
 import ssl
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from .dialogues import SecurityError
-from .exceptions import LocalProtocolError, Violation
+from .exceptions import InvalidValueError, LocalProtocolError, Violation
 from .sasl.channel_binding import ChannelBinding, server_end_point
 from .tlsinfo import TLSInfo
+
+TLS = ssl.SSLContext | Callable[[], ssl.SSLContext]
+"""A server's context, or what returns one for each handshake, so that certificates may change."""
+
+logger = logging.getLogger("smtpproto")
 
 # What SCRAM can bind to, of our own certificates: a context does not tell which one it has.
 _own: WeakKeyDictionary[ssl.SSLContext, ChannelBinding] = WeakKeyDictionary()
@@ -49,6 +57,71 @@ def server_context(certfile: str, keyfile: str | None = None) -> ssl.SSLContext:
     if end_point is not None:
         _own[context] = end_point
     return context
+
+
+def context_of(tls: TLS) -> ssl.SSLContext:
+    """Return the context for a handshake of a server.
+
+    Args:
+        tls: the context, or what returns it.
+
+    Raises:
+        LocalProtocolError: it is no context, or one that allows less than TLS 1.2 (RFC 8996).
+    """
+    try:
+        context = tls if isinstance(tls, ssl.SSLContext) else tls()
+    except OSError as error:  # not one of the connection's
+        raise LocalProtocolError(f"tls: no context: {error}", Violation.LOCAL_VALUE) from error
+    if not isinstance(context, ssl.SSLContext):
+        raise LocalProtocolError(
+            f"tls: an ssl.SSLContext, or what returns one, expected, not {type(context).__name__}",
+            Violation.LOCAL_VALUE,
+        )
+    if context.minimum_version < ssl.TLSVersion.TLSv1_2:
+        raise LocalProtocolError(
+            f"tls: a minimum_version of TLSv1_2 expected, not {context.minimum_version.name}",
+            Violation.LOCAL_VALUE,
+        )
+    return context
+
+
+class ReloadingContext:
+    """The context of a server, made anew when the files of its certificate change.
+
+    Give it to ``serve(tls=...)``: each handshake looks at the files. While they do not fit
+    together the certificate before them stays.
+
+    Args:
+        certfile: path of the certificate chain in PEM.
+        keyfile: path of the private key; None when it is in `certfile`.
+
+    Raises:
+        OSError: they cannot be read, or do not fit together.
+    """
+
+    def __init__(self, certfile: str, keyfile: str | None = None) -> None:
+        self._files = (certfile, keyfile)
+        self._stamp = self._look()
+        self._context = server_context(certfile, keyfile)
+
+    def __call__(self) -> ssl.SSLContext:
+        """Return the context."""
+        stamp = self._look()
+        if stamp != self._stamp:
+            self._stamp = stamp  # once for each change
+            try:
+                self._context = server_context(*self._files)
+            except (OSError, ValueError, InvalidValueError):
+                logger.exception("the new certificate cannot be used; the one before stays")
+        return self._context
+
+    def _look(self) -> list[tuple[int, int]]:
+        found = []
+        for file in filter(None, self._files):
+            with suppress(OSError):
+                seen = Path(file).stat()
+                found.append((seen.st_mtime_ns, seen.st_size))
+        return found
 
 
 def _first_certificate(file: str) -> bytes:

@@ -28,7 +28,7 @@ from ..dialogues import (
     Step,
     call_failure,
 )
-from ..tlstools import handshake_failure, tls_info
+from ..tlstools import TLS, handshake_failure, tls_info
 from .calls import begin, is_async
 from .channel import NEVER, Channel, Wait
 from .clock import Clock
@@ -49,7 +49,7 @@ class Driver(Channel):
 
     Args:
         clock: watches over it from `connection_made` to the end of both connection and dialogue.
-        tls: the context for STARTTLS; None when there is none.
+        tls: the context for handshakes, or what returns it; None when there is none.
         server_hostname: for a client, the name that the certificate must have.
         is_server: which side of the handshake is ours.
         executor: runs hooks that may block; None to run them here.
@@ -59,7 +59,7 @@ class Driver(Channel):
         self,
         clock: Clock,
         *,
-        tls: ssl.SSLContext | None,
+        tls: TLS | None,
         is_server: bool,
         server_hostname: str | None = None,
         executor: Executor | None = None,
@@ -301,7 +301,7 @@ class Driver(Channel):
                 self.transport = await self._loop.start_tls(
                     self.transport,
                     self,
-                    self._tls,
+                    self._tls if isinstance(self._tls, ssl.SSLContext) else self._tls(),
                     server_side=self._is_server,
                     server_hostname=self._server_hostname,
                     ssl_handshake_timeout=2 * timeout,  # ours ends first
@@ -393,6 +393,8 @@ def _no_handshake(error: BaseException) -> BaseException:
         return Cancelled()
     if isinstance(error, TimeoutError):
         return TimeoutError("the handshake took too long")
+    if not isinstance(error, OSError):
+        logger.error("no handshake", exc_info=error)
     return handshake_failure(error) if isinstance(error, Exception) else error
 
 

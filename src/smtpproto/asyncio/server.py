@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -25,8 +24,10 @@ from ..dialogues.server_settings import (
     TLSMode,
     server_settings,
 )
-from ..listening import forget, listen
+from ..gate import Gate
+from ..listening import BACKLOG, Hosts, Where
 from ..observing import Counters, Observer
+from ..tlstools import TLS, context_of
 from .clock import Clock
 from .driver import Driver, logger
 
@@ -46,18 +47,13 @@ class Server:
     def __init__(
         self,
         settings: ServerSettings,
-        host: str | None,
-        port: int,
-        path: str | None,
-        sockets: Sequence[socket.socket] | None,
-        tls: ssl.SSLContext | None,
+        where: Where,
+        tls: TLS | None,
         threads: bool,
     ) -> None:
         self._settings = settings
-        self._host = host
-        self._port = port
-        self._path = path
-        self._given = sockets
+        self._where = where
+        self._gate = Gate(settings.connections_per_peer)
         self._tls = tls
         self._threads = threads
         self._executor: ThreadPoolExecutor | None = None
@@ -101,11 +97,10 @@ class Server:
         self._clock = Clock(loop, self._settings.shortest)
         if self._threads:
             self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="smtpproto")
-        given = self._given
-        if given is None:
-            given = [await asyncio.to_thread(listen, self._host, self._port, self._path)]
-        for sock in given:
-            self._listeners.append(await loop.create_server(self._protocol, sock=sock))
+        for sock in await asyncio.to_thread(self._where.listen):
+            self._listeners.append(
+                await loop.create_server(self._protocol, sock=sock, backlog=BACKLOG)
+            )
         self.addresses = [at.getsockname() for one in self._listeners for at in one.sockets]
         return self
 
@@ -131,8 +126,7 @@ class Server:
         listeners, self._listeners = self._listeners, []
         for listener in listeners:
             _retire(listener)
-        if self._path is not None:
-            forget(self._path)
+        self._where.forget()
         self._grace = self._settings.grace if grace is None else grace
         for driver in tuple(self._drivers):
             driver.stop(now=self._grace <= 0)
@@ -179,6 +173,7 @@ class Server:
             len(self._drivers),
             self._clock,
             self._observer,
+            self._gate,
         )
         driver.start(session, driver.ended)
         if self._closed.is_set():  # it was accepted before
@@ -210,7 +205,7 @@ class _ServerDriver(Driver):
         self,
         server: Server,
         clock: Clock,
-        tls: ssl.SSLContext | None,
+        tls: TLS | None,
         executor: ThreadPoolExecutor | None,
     ) -> None:
         super().__init__(clock, tls=tls, is_server=True, executor=executor)
@@ -246,12 +241,13 @@ class _ServerDriver(Driver):
 
 def serve(
     handler: Any,
-    host: str | None = "127.0.0.1",
+    host: Hosts = "127.0.0.1",
     port: int = 0,
     *,
     path: str | None = None,
     sockets: Sequence[socket.socket] | None = None,
-    tls: ssl.SSLContext | None = None,
+    reuse_port: bool = False,
+    tls: TLS | None = None,
     tls_mode: TLSMode = "starttls",
     threads: bool = True,
     **options: Unpack[ServerOptions],
@@ -261,11 +257,13 @@ def serve(
     Args:
         handler: any object with some of the hooks of `Handler`. A hook that
             is an ``async def`` runs in the loop, another one in a thread.
-        host: where to listen; None for all interfaces.
+        host: where to listen, one or more; None for all interfaces.
         port: 0 for one that is free: see ``Server.port``.
         path: listen on a Unix socket instead.
         sockets: listen on these instead; they are closed with the server.
-        tls: the certificate's context.
+        reuse_port: share the port with other processes that say so too (SO_REUSEPORT).
+        tls: the certificate's context, or what returns it for each handshake, as a
+            `ReloadingContext`.
         tls_mode: "starttls" to offer it, "implicit" to begin with TLS (RFC 8314 3).
         threads: False to run plain hooks in the loop too, because they never block.
         options: what a session says and allows: see `ServerOptions`.
@@ -282,4 +280,8 @@ def serve(
         random=token_bytes,
         **options,
     )
-    return Server(settings, host, port, path, sockets, tls, threads)
+    where = Where(host, port, path, sockets, reuse_port)
+    if tls is not None:
+        context_of(tls)  # fails now rather than at each handshake
+        tls = partial(context_of, tls)
+    return Server(settings, where, tls, threads)

@@ -26,7 +26,7 @@ from ..dialogues import (
     SecurityError,
     call_failure,
 )
-from ..tlstools import handshake_failure, tls_info
+from ..tlstools import TLS, handshake_failure, tls_info
 
 logger = logging.getLogger("smtpproto")
 
@@ -52,7 +52,7 @@ class Driver:
 
     Args:
         sock: the connection; it belongs to the driver from now on.
-        tls: the context for STARTTLS; None when there is none.
+        tls: the context for handshakes, or what returns it; None when there is none.
         is_server: which side of the handshake is ours.
         server_hostname: for a client, the name that the certificate must have.
     """
@@ -61,7 +61,7 @@ class Driver:
         self,
         sock: socket.socket,
         *,
-        tls: ssl.SSLContext | None,
+        tls: TLS | None,
         is_server: bool,
         server_hostname: str | None = None,
     ) -> None:
@@ -182,9 +182,12 @@ class Driver:
         self._is_idle = True
         try:
             return self.secure()
-        except TimeoutError:
+        except (TimeoutError, Cancelled):
             raise
         except OSError as error:
+            raise handshake_failure(error) from error
+        except Exception as error:  # of what should have returned a context
+            logger.exception("no handshake")
             raise handshake_failure(error) from error
 
     def secure(self) -> Any:
@@ -194,7 +197,8 @@ class Driver:
             OSError: it failed.
         """
         assert self._tls is not None
-        layer = self._tls.wrap_socket(
+        context = self._tls if isinstance(self._tls, ssl.SSLContext) else self._tls()
+        layer = context.wrap_socket(
             self.sock,
             server_side=self._is_server,
             server_hostname=self._server_hostname,

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import selectors
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from secrets import token_bytes
 from types import TracebackType
 from typing import Any, Unpack
@@ -24,8 +25,10 @@ from ..dialogues.server_settings import (
     TLSMode,
     server_settings,
 )
-from ..listening import forget, listen
+from ..gate import Gate
+from ..listening import Hosts, Where
 from ..observing import Counters, Observer
+from ..tlstools import TLS, context_of
 from .driver import Clock, Driver, logger
 
 _GOODBYE = 1.0
@@ -41,17 +44,12 @@ class Server:
     def __init__(
         self,
         settings: ServerSettings,
-        host: str | None,
-        port: int,
-        path: str | None,
-        sockets: Sequence[socket.socket] | None,
-        tls: ssl.SSLContext | None,
+        where: Where,
+        tls: TLS | None,
     ) -> None:
         self._settings = settings
-        self._host = host
-        self._port = port
-        self._path = path
-        self._given = sockets
+        self._where = where
+        self._gate = Gate(settings.connections_per_peer)
         self._tls = tls
         self._listeners: list[socket.socket] = []
         self._wake: tuple[socket.socket, socket.socket] | None = None
@@ -90,11 +88,7 @@ class Server:
         Raises:
             OSError: the address cannot be had.
         """
-        self._listeners = (
-            [listen(self._host, self._port, self._path)]
-            if self._given is None
-            else list(self._given)
-        )
+        self._listeners = self._where.listen()
         self.addresses = [listener.getsockname() for listener in self._listeners]
         self._wake = socket.socketpair()
         self._acceptor = threading.Thread(target=self._accept_all, name="smtpproto", daemon=True)
@@ -166,14 +160,19 @@ class Server:
                         self._accept(key.fileobj)
         for listener in self._listeners:
             listener.close()
-        if self._path is not None:
-            forget(self._path)
+        self._where.forget()
 
     def _accept(self, listener: socket.socket) -> None:
         try:
             sock, address = listener.accept()
         except OSError:  # the client has gone, or there are no file descriptors left
             time.sleep(0.01)
+            return
+        refusal = self._settings.refusal(len(self._sessions) + 1)
+        if refusal is not None:  # without a thread: those are what is used up
+            with sock, suppress(OSError):
+                sock.setblocking(False)
+                sock.send(refusal)
             return
         driver = Driver(sock, tls=self._tls, is_server=True)
         thread = threading.Thread(
@@ -198,8 +197,9 @@ class Server:
             sock = driver.sock
             if sock.family != getattr(socket, "AF_UNIX", None):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            count = len(self._sessions)
-            driver.run(open_session(self._settings, address, count, Clock(), self._observer))
+            driver.run(
+                open_session(self._settings, address, 1, Clock(), self._observer, self._gate)
+            )
         except OSError as error:
             logger.debug("no session: %s", error)
         except Exception:
@@ -212,12 +212,13 @@ class Server:
 
 def serve(
     handler: Any,
-    host: str | None = "127.0.0.1",
+    host: Hosts = "127.0.0.1",
     port: int = 0,
     *,
     path: str | None = None,
     sockets: Sequence[socket.socket] | None = None,
-    tls: ssl.SSLContext | None = None,
+    reuse_port: bool = False,
+    tls: TLS | None = None,
     tls_mode: TLSMode = "starttls",
     **options: Unpack[ServerOptions],
 ) -> Server:
@@ -226,11 +227,13 @@ def serve(
     Args:
         handler: any object with some of the hooks of `Handler`. They run in the
             thread of their session.
-        host: where to listen; None for all interfaces.
+        host: where to listen, one or more; None for all interfaces.
         port: 0 for one that is free: see ``Server.port``.
         path: listen on a Unix socket instead.
         sockets: listen on these instead; they are closed with the server.
-        tls: the certificate's context.
+        reuse_port: share the port with other processes that say so too (SO_REUSEPORT).
+        tls: the certificate's context, or what returns it for each handshake, as a
+            `ReloadingContext`.
         tls_mode: "starttls" to offer it, "implicit" to begin with TLS (RFC 8314 3).
         options: what a session says and allows: see `ServerOptions`.
 
@@ -246,4 +249,8 @@ def serve(
         random=token_bytes,
         **options,
     )
-    return Server(settings, host, port, path, sockets, tls)
+    where = Where(host, port, path, sockets, reuse_port)
+    if tls is not None:
+        context_of(tls)  # fails now rather than at each handshake
+        tls = partial(context_of, tls)
+    return Server(settings, where, tls)

@@ -7,22 +7,37 @@ Decides who gets a session at all, in what order that is found out, and that who
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from ..exceptions import RemoteProtocolError
+from ..grammar.replies import Reply
 from ..proxy import Address, InetAddress, ProxyHeaderParser
 from ..tlsinfo import TLSInfo
 from .conversation import FAILURES, Terms
 from .deadlines import HANDSHAKE_TIME, Clock
 from .errors import ConnectionLost, SecurityError
 from .handlers import Peer
+from .networks import peer_key
 from .records import Observe
-from .server import refuse_session, serve_session
+from .server import serve_session
 from .server_settings import ServerSettings
 from .steps import Close, Dialogue, Handshake, Read
 
 _HEADER_TIME = 5.0
 """Seconds for a PROXY header: a proxy sends it at once; 3 s allow for a lost packet."""
+
+
+_TOO_MANY = Reply(421, "too many connections from you", "4.7.0")
+
+
+class Gate(Protocol):
+    """What counts the connections of each peer."""
+
+    def enter(self, peer: object, /) -> bool:
+        """Count one more; return False, and do not, when it has enough."""
+
+    def leave(self, peer: object, /) -> None:
+        """Count one less."""
 
 
 def open_session(
@@ -31,6 +46,7 @@ def open_session(
     count: int,
     clock: Clock,
     observe: Observe | None = None,
+    gate: Gate | None = None,
 ) -> Dialogue:
     """Take a new connection, and hold its session if it is to have one.
 
@@ -40,21 +56,43 @@ def open_session(
         count: how many connections there are, this one included.
         clock: what the time is taken from.
         observe: gets the records of the session.
+        gate: counts the connections of each peer; None where there is no limit.
     """
-    if settings.connections is not None and count > settings.connections:
-        yield from _turn_away(settings)
+    refusal = settings.refusal(count)
+    if refusal is not None:
+        yield Close(refusal, lingers=bool(refusal) and not settings.is_flooded(count))
         return
     peer = Peer(address)
-    tls: TLSInfo | None = None
     unread = b""
     try:
         if settings.proxy is not None:
             unread = yield from _take_header(settings, peer)
-        if settings.is_implicit:
-            tls = yield Handshake(b"", min(settings.patience, HANDSHAKE_TIME))
     except FAILURES:
         yield Close(b"")
         return
+    key = peer_key(peer.address)
+    if gate is None or key is None:
+        yield from _begin(settings, peer, clock, observe, unread)
+    elif not gate.enter(key):
+        yield Close(b"" if settings.is_implicit else settings.connection().send(_TOO_MANY), True)
+    else:
+        try:
+            yield from _begin(settings, peer, clock, observe, unread)
+        finally:
+            gate.leave(key)
+
+
+def _begin(
+    settings: ServerSettings, peer: Peer, clock: Clock, observe: Observe | None, unread: bytes
+) -> Dialogue:
+    """Make the handshake, where TLS comes first, and hold the session."""
+    tls: TLSInfo | None = None
+    if settings.is_implicit:
+        try:
+            tls = yield Handshake(b"", min(settings.patience, HANDSHAKE_TIME))
+        except FAILURES:
+            yield Close(b"")
+            return
     yield from serve_session(
         settings.connection(tls),
         settings.new_handler(),
@@ -69,14 +107,6 @@ def open_session(
         ),
         unread=unread,
     )
-
-
-def _turn_away(settings: ServerSettings) -> Dialogue:
-    """Refuse a connection, in words where the client can hear them."""
-    if settings.is_implicit:
-        yield Close(b"")
-    else:
-        yield from refuse_session(settings.connection())
 
 
 def _take_header(settings: ServerSettings, peer: Peer) -> Dialogue:

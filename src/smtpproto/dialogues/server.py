@@ -71,7 +71,8 @@ _NO_MAIL = Reply(550, "no mail is taken here", "5.7.1")
 _NOT_IMPLEMENTED = Reply(502, "not implemented", "5.5.1")
 _TIMED_OUT = Reply(421, "timed out", "4.4.2")
 _SHUTTING_DOWN = Reply(421, "server shutting down", "4.3.2")
-_TOO_MANY = Reply(421, "too many connections", "4.3.2")
+
+TOO_MANY = Reply(421, "too many connections", "4.3.2")
 
 
 def serve_session(
@@ -95,9 +96,9 @@ def serve_session(
     return _Server(connection, handler, peer, terms or Terms()).run(unread)
 
 
-def refuse_session(connection: ServerConnection) -> Dialogue:
+def refuse_session(connection: ServerConnection, reply: Reply = TOO_MANY) -> Dialogue:
     """Turn a client away because there are too many (RFC 5321 3.8)."""
-    yield Close(connection.send(_TOO_MANY), lingers=True)
+    yield Close(connection.send(reply), lingers=True)
 
 
 class _Server(Taking, Authenticating):
@@ -112,7 +113,9 @@ class _Server(Taking, Authenticating):
     ) -> None:
         super().__init__(connection, handler, peer, terms)
         self._hooks: Mapping[type[Command], Callable[..., Any]] = {
-            kind: getattr(handler, name) for kind, name in _HOOKS.items() if hasattr(handler, name)
+            kind: hook
+            for kind, name in _HOOKS.items()
+            if (hook := getattr(handler, name, None)) is not None
         }
         self._takes_mail = bool(self._open_message or self._on_message)
         streams = (Data,) if self._open_message else ()

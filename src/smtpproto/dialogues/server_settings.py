@@ -32,7 +32,9 @@ from ..tlsinfo import TLSInfo
 from ..values import value
 from .authentication_offer import Offer, check_offer, expected, mechanisms_of
 from .deadlines import Times
+from .hooks import check_class, check_handler
 from .networks import Networks
+from .server import TOO_MANY
 from .transcript import Transcript
 
 TLSMode = Literal["starttls", "implicit"]
@@ -89,6 +91,9 @@ class ServerOptions(TypedDict, total=False):
     """True when the handler is to be called to make a handler for each session."""
     connections: int | None
     """More than these at once get 421; None is no limit."""
+    connections_per_peer: int | None
+    """More than these at once from one IP address, or IPv6 network of 64 bits, get 421. The proxy's
+    word counts. None is no limit."""
     transcript: Transcript | None
     """Gets the lines of each session."""
     proxy: Iterable[str] | None
@@ -131,6 +136,7 @@ class ServerSettings:
     grace: float = DEFAULT_GRACE
     factory: bool = False
     connections: int | None = DEFAULT_CONNECTIONS
+    connections_per_peer: int | None = None
     transcript: Transcript | None = None
     proxy: Networks | None = None
     is_implicit: bool = False
@@ -175,8 +181,28 @@ class ServerSettings:
         )
 
     def new_handler(self) -> Any:
-        """Return the handler for a new session."""
-        return self.handler() if self.factory else self.handler
+        """Return the handler for a new session.
+
+        Raises:
+            LocalProtocolError: one with a misspelt hook was made.
+        """
+        if not self.factory:
+            return self.handler
+        made = self.handler()
+        kind: Any = type(made)
+        check_class(kind)
+        return made
+
+    def is_flooded(self, count: int) -> bool:
+        """Tell whether `count` connections are too many even to be refused in all form."""
+        return self.connections is not None and count > 2 * self.connections
+
+    def refusal(self, count: int) -> bytes | None:
+        """Return what is said to one of `count` connections that is too much, None if it is not."""
+        if self.connections is None or count <= self.connections:
+            return None
+        # Under TLS there is nothing to hear in the clear, and a handshake is what is too much.
+        return b"" if self.is_implicit else self.connection().send(TOO_MANY)
 
 
 def server_settings(
@@ -203,7 +229,7 @@ def server_settings(
 
     Raises:
         LocalProtocolError: TLS or AUTH is required and cannot be had, no such `tls_mode`, a class
-            in place of a handler, or extensions that do not fit.
+            in place of a handler, a misspelt hook, or extensions that do not fit.
         TypeError: an option that there is not.
     """
     if options.get("require_tls") and not has_tls:
@@ -216,6 +242,13 @@ def server_settings(
         raise expected(
             f"handler: an object expected, not the class {handler.__name__}; make one, or pass "
             "factory=True for one a session"
+        )
+    if isinstance(handler, type) or not options.get("factory"):
+        check_handler(handler)
+    if options.get("received", "reject") not in get_args(ReceivedPolicy):
+        raise expected(
+            f"received: one of {', '.join(get_args(ReceivedPolicy))} expected, "
+            f"not {options.get('received')!r}"
         )
     given = options.get("extensions")
     if given is None:

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""How addresses become listening sockets."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smtpproto.listening import Where, listen
+
+
+def close(sockets: list[socket.socket]) -> None:
+    for one in sockets:
+        one.close()
+
+
+def test_several_hosts_have_one_port() -> None:
+    made = listen(["127.0.0.1", "::1", "127.0.0.2"], 0)
+    names = [one.getsockname()[:2] for one in made]
+    close(made)
+    assert [host for host, _ in names] == ["127.0.0.1", "::1", "127.0.0.2"]
+    assert len({port for _, port in names}) == 1
+
+
+def test_all_or_nothing() -> None:
+    with socket.create_server(("127.0.0.2", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match="in use"):
+            listen(["127.0.0.1", "127.0.0.2"], port)
+        close(listen("127.0.0.1", port))  # it is free again
+
+
+def test_a_port_for_several_processes() -> None:
+    first = listen("127.0.0.1", 0, reuse_port=True)
+    port = first[0].getsockname()[1]
+    second = listen("127.0.0.1", port, reuse_port=True)
+    with pytest.raises(OSError, match="in use"):
+        listen("127.0.0.1", port)
+    close(first + second)
+
+
+def test_no_such_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(socket, "SO_REUSEPORT")
+    with pytest.raises(OSError, match="no SO_REUSEPORT"):
+        listen("127.0.0.1", 0, reuse_port=True)
+
+
+def test_a_unix_socket_comes_and_goes(tmp_path: Path) -> None:
+    where = Where(None, 0, str(tmp_path / "x"))
+    made = where.listen()
+    assert (tmp_path / "x").is_socket()
+    close(made)
+    close(where.listen())  # what was left behind is no hindrance
+    where.forget()
+    assert not (tmp_path / "x").exists()
+    (tmp_path / "x").write_text("mine")
+    where.forget()
+    assert (tmp_path / "x").exists()
+    with pytest.raises(OSError, match="in use"):
+        where.listen()
+
+
+def test_sockets_that_are_there_already(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as given:
+        assert Where("127.0.0.1", 0, sockets=(given,)).listen() == [given]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", None])
+def test_many_may_wait(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    create = socket.create_server
+    monkeypatch.setattr(
+        socket, "create_server", lambda *args, **more: asked.append(more) or create(*args, **more)
+    )
+    close(listen(host, 0))
+    assert asked[0]["backlog"] == 4096
