@@ -20,7 +20,8 @@ ROOT = Path(__file__).parents[1]
 
 # A name that goes away, or comes, is a line in CHANGELOG.md.
 TOP_LEVEL = """
-    Atrn Auth AuthResponse AuthResponseReceived Bdat Burl BurlLast ChunkEnded ChunkReceived
+    Announcing Atrn Auth AuthResponse AuthResponseReceived Bdat Burl BurlLast ChunkEnded
+    ChunkReceived
     ClientConnection ClientEvent Command CommandReceived CommandRejected ConnectionClosed Data Ehlo
     EndOfMailData Etrn Expn Greeting Helo Help InvalidValueError Leniency Lhlo Limits LineEndings
     LocalProtocolError Mail MailDataEnded MailDataReceived Mailbox Noop Onex Parameter Parameters

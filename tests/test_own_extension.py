@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
 from smtpproto import (
+    Announcing,
     ChunkReceived,
     ClientConnection,
     Command,
@@ -24,6 +26,7 @@ from smtpproto import (
     Parameter,
     Quit,
     Rcpt,
+    RemoteProtocolError,
     Reply,
     ReplyReceived,
     Rset,
@@ -35,6 +38,7 @@ from smtpproto import (
     Vocabulary,
 )
 from smtpproto.extensions import KNOWN, Extension, Move, Pipelining, Row, SessionFacts
+from smtpproto.grammar.commands import parse_command
 from smtpproto.testing import ConnectionPair, Segment, accept
 
 
@@ -338,3 +342,52 @@ def test_a_refusal_of_the_check_leads_where_the_row_says() -> None:
     pair.write(client.send(Ping()))
     assert codes(pair) == [452]
     assert client.state is server.state is State.GREETED
+
+
+class Note(Announcing):
+    verb = "XNOTE"
+    default_reply = Reply(250, "noted", "2.0.0")
+
+
+class Notes(Extension):
+    keyword = "XNOTE"
+    verbs = (Note,)
+    rows = (Row((State.READY,), Note),)
+
+
+@pytest.mark.parametrize("segment", ["whole", "bytewise"])
+def test_a_verb_that_announces_octets(segment: Segment) -> None:
+    server = ServerConnection("mx.example.org", extensions=[Notes()])
+    pair = ConnectionPair(server, ClientConnection(extensions=[Notes()]), segment=segment)
+    pair.run()
+    pair.write(pair.client.send(Ehlo("client.example.com")))
+    pair.run()
+    pair.write(pair.client.send(Note(6), b"QUIT\r\n") + b"")
+    assert codes(pair) == [250]
+    pieces = [event.data for event in pair.server_events if isinstance(event, ChunkReceived)]
+    assert b"".join(pieces) == b"QUIT\r\n"
+    pair.to_server.write(b"XNOTE x\r\nQUIT\r\n")
+    with pytest.raises(RemoteProtocolError):
+        pair.run()
+    rejected = pair.server_events[-2]
+    assert isinstance(rejected, CommandRejected)
+    assert (rejected.violation, rejected.closes) == (Violation.CHUNK_SIZE, True)
+
+
+@pytest.mark.parametrize("size", [-1, 10**20, 1.0, True, "5", None])
+def test_a_number_of_octets(size: Any) -> None:
+    with pytest.raises(InvalidValueError, match="XNOTE with a number of octets expected"):
+        Note(size)
+    assert Note(10**20 - 1).encode() == b"XNOTE " + b"9" * 20 + b"\r\n"
+    for line in (b"XNOTE", b"XNOTE -1", b"XNOTE 1 2", b"XNOTE " + b"9" * 21):
+        with pytest.raises(InvalidValueError):
+            parse_command(line, Vocabulary((Note,)))
+
+
+def test_the_shortest_declaration_of_all_kinds_is_short() -> None:
+    """What docs/extensions.md shows: keyword, parameter, and a verb that announces octets."""
+    page = (Path(__file__).parents[1] / "docs/extensions.md").read_text("utf-8")
+    code = page.partition("## Twenty lines")[2].partition("```python\n")[2].partition("```")[0]
+    lines = [line for line in code.splitlines() if line and "import" not in line]
+    assert "(Extension)" in code
+    assert len(lines) <= 20

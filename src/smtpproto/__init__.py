@@ -16,7 +16,7 @@ from .framing import LineEndings, ReceivedPolicy
 from .grammar.addresses import Mailbox, Path
 from .grammar.attributes import XClient, XForward
 from .grammar.auth import Auth, AuthResponse, EndOfMailData, Greeting
-from .grammar.command import Command, Vocabulary
+from .grammar.command import Announcing, Command, Vocabulary
 from .grammar.commands import (
     Bdat,
     Data,
@@ -60,6 +60,7 @@ from .tlsinfo import TLSInfo
 __version__ = "0.1.0"
 
 __all__ = [
+    "Announcing",
     "Atrn",
     "Auth",
     "AuthResponse",

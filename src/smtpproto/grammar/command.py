@@ -8,10 +8,12 @@ are is a `Vocabulary` that is handed in; the syntax of each command is its own c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from ..exceptions import InvalidValueError, Violation, shown
 from ..limits import DEFAULT_LIMITS, Limits
+from ..values import value
+from . import abnf
 from .leniency import DEFAULT_LENIENCY, Leniency
 from .parameters import Parameter
 from .replies import Reply
@@ -146,6 +148,45 @@ class Command:
             return line.encode("utf-8") + b"\r\n"
         except UnicodeEncodeError:
             raise InvalidValueError(f"{self.verb} in UTF-8 expected", Violation.NOT_UTF8) from None
+
+
+@value
+class Announcing(Command):
+    """The base of a verb of one's own whose argument says how many octets follow the line.
+
+    Raises:
+        InvalidValueError: not a number of up to 20 digits.
+    """
+
+    size: int
+    """Octets that follow the line at once."""
+
+    announces_octets: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if type(self.size) is not int or not 0 <= self.size < 10**20:
+            raise self._bad(repr(self.size))
+
+    @classmethod
+    def parse(cls, argument: str, vocabulary: Vocabulary) -> Self:
+        """Parse the number."""
+        if not abnf.NUMBER.fullmatch(argument):
+            raise cls._bad(argument)
+        return cls(int(argument))
+
+    def argument(self, vocabulary: Vocabulary) -> str:
+        """Return the number."""
+        return str(self.size)
+
+    def octets(self) -> int:
+        """Return the number."""
+        return self.size
+
+    @classmethod
+    def _bad(cls, text: str) -> InvalidValueError:
+        return InvalidValueError(
+            f"{cls.verb} with a number of octets expected, not {shown(text)}", Violation.CHUNK_SIZE
+        )
 
 
 _ALONE: dict[type[Command], Command] = {}
