@@ -47,6 +47,8 @@ from smtpproto.testing import ConnectionPair, Segment, accept
 
 LIMIT = 60
 BINARY = Mail("a@example.com", {"BODY": "BINARYMIME"})
+FOR_EACH = Mail("a@example.com", {"PRDR": None})
+NAMED = Mail("a@example.com", {"TRANSID": "<1@example.com>"})
 PIECES = (
     *(b"text\r\n", b".\r\n", b"\r\n.\r\n", b"", b".", b"\r", b"\n", b"\0\xff", b"a\nb\rc"),
     b"x" * (LIMIT - 8),
@@ -82,6 +84,8 @@ class Ledger:
             extensions.BinaryMime(),
             extensions.StartTLS(),
             extensions.Auth("PLAIN", "CRAM-MD5", cleartext=True),
+            extensions.Prdr(),
+            extensions.Checkpoint(),
         ]
         if choices.below(4) == 3:
             del offered[2]
@@ -117,17 +121,29 @@ class Ledger:
             reply = refusal or self.choices.among([Reply(235, "in"), Reply(334, "YQ==")])
         elif isinstance(event, CommandReceived) and isinstance(event.command, Rset):
             reply = accept(event)  # RFC 5321 4.1.1.5: always
+        elif isinstance(event, CommandReceived) and event.command == NAMED:
+            reply = refusal or self.choices.among([accept(event), Reply(355, "0")])
         else:
             reply = refusal or accept(event)
         if isinstance(event, MailDataEnded):
             if not self.verdicts or self.verdicts[-1][0]:
                 self.verdicts.append((False, []))
+                if self.may_answer_each(event) and self.choices.below(2):
+                    reply = Reply(353, "each")
             codes = self.verdicts[-1][1]
             codes.append(reply.code)
             due = len(event.recipients) if self.client.lmtp else 1
+            if codes[0] == 353:
+                due += len(event.recipients) + 1
             if len(codes) == due or reply.code == 421:
                 self.verdicts[-1] = (True, codes)
         return reply
+
+    def may_answer_each(self, event: MailDataEnded) -> bool:
+        transaction = self.pair.server.transaction
+        assert transaction is not None
+        agreed = transaction.mail == FOR_EACH and event.violation is None
+        return bool(agreed and event.recipients)
 
     # --- the client's calls
 
@@ -204,9 +220,11 @@ class Ledger:
             return  # unasked: nothing is said of the message
         assert codes.pop(0) == code
         lmtp = self.client.lmtp
-        assert end.recipient is None or lmtp
         if not self.due:
             self.due = [*self.accepted] if lmtp else [None]
+            if code == 353:
+                assert self.mail == FOR_EACH
+                self.due = [None, *self.accepted, None]
             message = self.pair.messages.pop(0)
             content = self.finished.popleft()
             assert (message.mail, list(message.recipients)) == (self.mail, self.accepted)
@@ -253,6 +271,10 @@ STEPS: tuple[Callable[[Ledger], None], ...] = (
     *[sending(MAIL, RCPT, Rcpt("c@example.com"), RCPT)] * 2,
     *[sending(MAIL, RCPT, RCPT, Data())] * 2,
     sending(BINARY, RCPT),
+    *[sending(FOR_EACH, RCPT, Rcpt("c@example.com"), RCPT, Data())] * 2,
+    sending(FOR_EACH, RCPT),
+    sending(NAMED),
+    sending(NAMED, RCPT),
     *[Ledger.write] * 3,
     *[Ledger.end] * 3,
     *[Ledger.chunk] * 5,

@@ -371,8 +371,9 @@ class ClientConnection(Grouping):
             )
         start = self._buffer.peek(3)
         if not (self._replies.is_within_reply or b"421".startswith(start)):
+            line = bytes(self._buffer.peek(80)).partition(b"\r\n")[0]
             raise RemoteProtocolError(
-                f"no reply expected without a command, not {shown(start)}",
+                f"no reply expected without a command, not {shown(line)}",
                 Violation.REPLY_UNEXPECTED,
             )
 
