@@ -7,13 +7,13 @@ for type checkers and readers. Knows neither sockets nor how a hook is run.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..exceptions import InvalidValueError
 from ..extensions.declaration import Transaction
 from ..grammar.addresses import Path
-from ..grammar.commands import Ehlo, Expn, Helo, Help, Lhlo, Mail, Rcpt, Vrfy
+from ..grammar.commands import Command, Ehlo, Expn, Helo, Help, Lhlo, Mail, Rcpt, Vrfy
 from ..grammar.replies import Reply
 from ..proxy import ProxyHeader
 from ..sasl import Request
@@ -58,13 +58,25 @@ class Peer:
             Unix socket, None where it is not known.
     """
 
-    __slots__ = ("_connection", "address", "mechanism", "proxy", "state", "transaction")
+    __slots__ = (
+        "_connection",
+        "address",
+        "forwarded",
+        "mechanism",
+        "proxy",
+        "state",
+        "transaction",
+    )
 
     def __init__(self, address: Any = None) -> None:
         self.address = address
-        """Where the client is: host and port first for TCP. Behind a proxy, what the proxy says."""
+        """Where the client is: host and port first for TCP. Behind a proxy, what the proxy says, by
+        a PROXY header or by XCLIENT; None where it says that it does not know."""
         self.proxy: ProxyHeader | None = None
         """What the proxy said of the client, where there is one (see ``serve(proxy=...)``)."""
+        self.forwarded: Mapping[str, Any] = {}
+        """What XFORWARD says of the client before this one, until the transaction ends: to be
+        noted, and no more. Attribute, such as "ADDR", to value."""
         self.mechanism: str | None = None
         """How the client authenticates, or has: the SASL mechanism, as "SCRAM-SHA-256"."""
         self.state: Any = None
@@ -91,6 +103,11 @@ class Peer:
     def identity(self) -> str | None:
         """Whom the client authenticated as."""
         return self._connection.identity if self._connection else None
+
+    @property
+    def claimed(self) -> Mapping[str, Any]:
+        """What XCLIENT says of the client: attribute, such as "HELO", to value."""
+        return self._connection.claimed if self._connection else {}
 
     @property
     def is_lmtp(self) -> bool:
@@ -221,6 +238,9 @@ class Handler(Protocol):
 
     def on_expn(self, peer: Peer, command: Expn, /) -> Any:
         """Expand a list."""
+
+    def on_command(self, peer: Peer, command: Command, /) -> Any:
+        """Answer a command of an extension of one's own; None is a 250, without the hook 502."""
 
     def on_help(self, peer: Peer, command: Help, /) -> Any:
         """Give help."""

@@ -94,14 +94,14 @@ def _begin(
             yield Close(b"")
             return
     yield from serve_session(
-        settings.connection(tls),
+        settings.connection(tls, peer.address),
         settings.new_handler(),
         peer,
         Terms(
             settings.timeout,
             settings.times,
             clock,
-            settings.transcript,
+            settings.transcript_of(peer),
             observe,
             settings.auth,
         ),

@@ -9,8 +9,10 @@ hook is run is the driver's.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
+from ..grammar.attributes import XClient, XForward
 from ..grammar.auth import Auth
 from ..grammar.commands import (
     Command,
@@ -41,6 +43,7 @@ from ..session.events import (
 from ..session.server import ServerConnection
 from ..states import State
 from .authentication import Authenticating
+from .claims import Claiming
 from .conversation import Terms
 from .deadlines import HANDSHAKE_TIME
 from .errors import ConnectionLost, SecurityError
@@ -68,6 +71,7 @@ _ACCEPTED: Mapping[type[Command], Reply] = {
     Rcpt: Reply(250, "recipient ok", "2.1.5"),
 }
 _NO_MAIL = Reply(550, "no mail is taken here", "5.7.1")
+_DONE = Reply(250, "ok", "2.0.0")
 _NOT_IMPLEMENTED = Reply(502, "not implemented", "5.5.1")
 _TIMED_OUT = Reply(421, "timed out", "4.4.2")
 _SHUTTING_DOWN = Reply(421, "server shutting down", "4.3.2")
@@ -101,7 +105,13 @@ def refuse_session(connection: ServerConnection, reply: Reply = TOO_MANY) -> Dia
     yield Close(connection.send(reply), lingers=True)
 
 
-class _Server(Taking, Authenticating):
+@lru_cache(maxsize=64)
+def _decided(hooked: tuple[type[Command], ...], streams: bool) -> frozenset[type[Command]]:
+    """Return the commands that more than the connection has a say in: one set for all sessions."""
+    return frozenset((*hooked, *_ENDING, *_PARTS, *((Data,) if streams else ())))
+
+
+class _Server(Taking, Authenticating, Claiming):
     """One session."""
 
     def __init__(
@@ -118,8 +128,7 @@ class _Server(Taking, Authenticating):
             if (hook := getattr(handler, name, None)) is not None
         }
         self._takes_mail = bool(self._open_message or self._on_message)
-        streams = (Data,) if self._open_message else ()
-        self._decided = frozenset((*self._hooks, *_ENDING, *streams, Auth))
+        self._decided = _decided(tuple(self._hooks), bool(self._open_message))
         self._commands = self._errors = 0
 
     def run(self, unread: bytes) -> Dialogue:
@@ -160,15 +169,6 @@ class _Server(Taking, Authenticating):
             self._out.clear()
             self._ending = "lost"
         return True
-
-    def _greet(self) -> Dialogue:
-        connection = self._connection
-        protocol = "LMTP" if connection.lmtp else "ESMTP"
-        greeting = Reply(220, f"{connection.hostname} {protocol}")
-        hook = getattr(self._handler, "on_connect", None)
-        if hook is not None:
-            greeting = (yield from self._ask(hook, self._peer)) or greeting
-        yield from self._reply(greeting)
 
     def _converse(self) -> Generator[Step, Any, bool]:
         """Take events until the session is over; return True if input may still come."""
@@ -223,7 +223,10 @@ class _Server(Taking, Authenticating):
         if kind is Mail and not self._takes_mail:
             self._send(_NO_MAIL)
             return None
-        self._send(event.default_reply or _ACCEPTED.get(kind, _NOT_IMPLEMENTED))
+        reply = event.default_reply or _ACCEPTED.get(kind)
+        if reply is None:
+            return self._take_other(command)
+        self._send(reply)
         if kind is Mail:
             self._peer.transaction = self._connection.transaction
         elif kind is Data:
@@ -232,10 +235,11 @@ class _Server(Taking, Authenticating):
 
     def _decide(self, event: CommandReceived, kind: type[Command]) -> Dialogue:
         """Answer a command that a hook, or the open transaction, has a say in."""
-        if isinstance(event.command, Auth):
-            yield from self._begin_exchange(event.command)
+        part = _PARTS.get(kind)
+        if part is not None:
+            yield from part(self, event.command)
             return
-        reply = event.default_reply or _ACCEPTED.get(kind, _NOT_IMPLEMENTED)
+        reply = event.default_reply or _ACCEPTED[kind]
         if kind is Mail and not self._takes_mail:
             reply = _NO_MAIL
         elif kind in self._hooks:
@@ -253,6 +257,14 @@ class _Server(Taking, Authenticating):
         elif self._connection.state is State.DATA:
             self._begin_message()
 
+    def _take_other(self, command: Command) -> Dialogue:
+        """Answer a command of an extension that nothing here knows."""
+        hook = getattr(self._handler, "on_command", None)
+        reply = _NOT_IMPLEMENTED
+        if hook is not None:
+            reply = (yield from self._ask(hook, self._peer, command)) or _DONE
+        yield from self._reply(reply)
+
     def _take_rejection(self, event: CommandRejected) -> None:
         self._errors += 1
         if event.closes:
@@ -267,6 +279,11 @@ class _Server(Taking, Authenticating):
         """Drop what a verb of an extension announced: its command is answered at its end."""
 
 
+_PARTS: Mapping[type[Command], Callable[[_Server, Any], Dialogue]] = {
+    Auth: _Server._begin_exchange,
+    XClient: _Server._take_claims,
+    XForward: _Server._take_forwarded,
+}
 _EVENTS: Mapping[type, Callable[[_Server, Any], Dialogue | None]] = {
     CommandReceived: _Server._take_command,
     CommandRejected: _Server._take_rejection,

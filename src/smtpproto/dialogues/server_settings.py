@@ -19,6 +19,8 @@ from ..extensions import (
     Size,
     SmtpUtf8,
     StartTLS,
+    XClient,
+    XForward,
 )
 from ..framing import ReceivedPolicy
 from ..grammar.addresses import is_domain
@@ -32,6 +34,7 @@ from ..tlsinfo import TLSInfo
 from ..values import value
 from .authentication_offer import Offer, check_offer, expected, mechanisms_of
 from .deadlines import Times
+from .handlers import Peer
 from .hooks import check_class, check_handler
 from .networks import Networks
 from .server import TOO_MANY
@@ -45,6 +48,9 @@ DEFAULT_MESSAGE_TIME = 3600.0
 DEFAULT_SESSION_TIME = 86400.0
 """A relay may keep a connection for its next messages; a day is also what it may drip."""
 DEFAULT_GRACE = 5.0
+
+
+_CLAIMS = (XClient(), XForward())
 
 
 class ServerOptions(TypedDict, total=False):
@@ -96,6 +102,11 @@ class ServerOptions(TypedDict, total=False):
     word counts. None is no limit."""
     transcript: Transcript | None
     """Gets the lines of each session."""
+    transcript_for: Callable[[Peer], Transcript | None] | None
+    """Called at the beginning of each session; what it returns gets the lines of that one."""
+    xclient: Iterable[str] | None
+    """Who may speak for others by XCLIENT and XFORWARD: networks as for `proxy`. To others neither
+    is offered."""
     proxy: Iterable[str] | None
     """Who the proxies are that all clients come through: IP addresses, networks, "unix". Each
     connection must begin with a PROXY header then, and others are closed without a greeting."""
@@ -138,6 +149,8 @@ class ServerSettings:
     connections: int | None = DEFAULT_CONNECTIONS
     connections_per_peer: int | None = None
     transcript: Transcript | None = None
+    transcript_for: Callable[[Peer], Transcript | None] | None = None
+    xclient: Networks | None = None
     proxy: Networks | None = None
     is_implicit: bool = False
     """True when TLS comes first."""
@@ -161,15 +174,19 @@ class ServerSettings:
             return self.timeout
         return recommended_timeout("server", State.CONNECTED)
 
-    def connection(self, tls: TLSInfo | None = None) -> ServerConnection:
+    def connection(self, tls: TLSInfo | None = None, address: Any = None) -> ServerConnection:
         """Return the connection for a new session.
 
         Args:
             tls: the TLS layer that is there already.
+            address: where the client is.
         """
+        extensions = self.extensions
+        if self.xclient is not None and address in self.xclient:
+            extensions += _CLAIMS
         return ServerConnection(
             self.hostname,
-            extensions=self.extensions,
+            extensions=extensions,
             limits=self.limits,
             leniency=self.leniency,
             lmtp=self.lmtp,
@@ -179,6 +196,10 @@ class ServerSettings:
             disabled=self.disabled,
             received=self.received,
         )
+
+    def transcript_of(self, peer: Peer) -> Transcript | None:
+        """Return what gets the lines of a new session."""
+        return self.transcript if self.transcript_for is None else self.transcript_for(peer)
 
     def new_handler(self) -> Any:
         """Return the handler for a new session.
@@ -279,9 +300,17 @@ def server_settings(
         seconds = completed.get(name)
         if seconds is not None and not seconds > 0:
             raise expected(f"{name}: more than 0 seconds expected, or None, not {seconds!r}")
-    proxies = options.get("proxy")
-    if proxies is not None:
-        completed["proxy"] = Networks(proxies, "proxy")
+    for name in ("proxy", "xclient"):
+        if completed.get(name) is not None:
+            completed[name] = Networks(completed[name], name)
+    if options.get("xclient") is not None and {"XCLIENT", "XFORWARD"} & _keywords(offered):
+        raise expected("xclient: extensions without XCLIENT and XFORWARD expected beside it")
+    if options.get("transcript") is not None and options.get("transcript_for") is not None:
+        raise expected("transcript, transcript_for: one of them expected")
     settings = ServerSettings(handler, **completed)
     settings.connection()  # fails now rather than at each session
     return settings
+
+
+def _keywords(extensions: Iterable[Extension]) -> set[str]:
+    return {extension.keyword for extension in extensions}

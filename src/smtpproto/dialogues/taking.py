@@ -102,6 +102,7 @@ class Taking(Conversation):
             if hook is not None:
                 yield from self._clean_up(hook, self._peer)
             self._peer.transaction = None
+        self._peer.forwarded = {}
 
     def _end_chunk(self, event: ChunkEnded) -> None:
         if not self._is_taking:
@@ -125,6 +126,7 @@ class Taking(Conversation):
         else:
             replies = yield from self._deliver(event, count)
             self._peer.transaction = None
+            self._peer.forwarded = {}
         if self._observe is not None and transaction is not None:
             record = MessageRecord(
                 self._peer, transaction.mail, event.recipients, event.size, tuple(replies)

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+"""What a trusted client says of the client before it: XCLIENT and XFORWARD of Postfix.
+
+Decides what of it becomes the peer's, and that the application sees a claimed client as it would
+see one that had connected. Who is trusted is the settings', how attributes are written the
+grammar's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..grammar.attributes import Missing, XClient, XForward
+from ..grammar.replies import Reply
+from ..states import State
+from .conversation import Conversation
+from .steps import Dialogue
+
+_NOTED = Reply(250, "ok", "2.0.0")
+
+
+class Claiming(Conversation):
+    """The part of a session that hears of other clients."""
+
+    def _greet(self) -> Dialogue:
+        """Greet, or let the application turn the client away."""
+        connection = self._connection
+        protocol = "LMTP" if connection.lmtp else "ESMTP"
+        greeting = Reply(220, f"{connection.hostname} {protocol}")
+        hook = getattr(self._handler, "on_connect", None)
+        if hook is not None:
+            greeting = (yield from self._ask(hook, self._peer)) or greeting
+        yield from self._reply(greeting)
+
+    def _take_claims(self, command: XClient) -> Dialogue:
+        """Take the client for another; its address is a new one to greet (XCLIENT_README)."""
+        peer = self._peer
+        before = peer.address
+        peer.address = _address({**self._connection.claimed, **command.attributes}, before)
+        yield from self._greet()
+        if self._connection.state is State.GREETED:
+            peer.mechanism = None
+        else:  # it was refused
+            peer.address = before
+
+    def _take_forwarded(self, command: XForward) -> Dialogue:
+        """Remember what is only to be told, until the transaction ends (XFORWARD_README)."""
+        self._peer.forwarded = {**self._peer.forwarded, **command.attributes}
+        yield from self._reply(_NOTED)
+
+
+def _address(claimed: Mapping[str, Any], before: Any) -> Any:
+    """Return the address that was claimed in the form that a socket would give it in."""
+    if "ADDR" not in claimed:
+        return before
+    if isinstance(claimed["ADDR"], Missing):
+        return None
+    port = claimed.get("PORT")
+    return str(claimed["ADDR"]), port if isinstance(port, int) else 0

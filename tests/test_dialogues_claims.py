@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: MIT
+"""XCLIENT and XFORWARD in a server's conversation, and commands of one's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from dialogue_drive import Recorder, Run, drive
+
+from smtpproto import Command, LocalProtocolError, Reply
+from smtpproto.dialogues import Collect, Peer, Reject
+from smtpproto.dialogues.deadlines import StoppedClock
+from smtpproto.dialogues.opening import open_session
+from smtpproto.dialogues.server_settings import server_settings
+from smtpproto.extensions import Extension, Row, XForward
+from smtpproto.states import State
+
+PROXY = ("10.0.0.1", 4711)
+HELLO = b"EHLO proxy.example\r\n"
+CLAIM = b"XCLIENT NAME=client.example ADDR=192.0.2.7 PORT=99 HELO=a.example LOGIN=ann\r\n"
+NOTES = b"XFORWARD NAME=client.example ADDR=IPV6:2001:db8::7 PORT=99\r\n"
+MESSAGE = b"MAIL FROM:<a@x.org>\r\nRCPT TO:<b@x.org>\r\nDATA\r\n.\r\n"
+
+
+def opened(handler: Any, *inputs: bytes, address: Any = PROXY, **options: Any) -> Run:
+    options = {"xclient": ["10.0.0.0/8"], **options}
+    told = server_settings(
+        handler,
+        own_name="mx.example.org",
+        has_tls=False,
+        tls_mode="starttls",
+        random=bytes,
+        **options,
+    )
+    return drive(open_session(told, address, 1, StoppedClock()), inputs)
+
+
+def seeing(name: str, seen: list[Any]) -> Any:
+    """Return a handler that notes what it knows of its peer at a hook."""
+
+    def look(peer: Peer, *_: Any) -> None:
+        seen.append((peer.address, peer.identity, dict(peer.claimed), dict(peer.forwarded)))
+
+    return Recorder(**{"on_message": None, name: look})
+
+
+def test_only_the_trusted_may_speak_for_others() -> None:
+    run = opened(Recorder(), HELLO, CLAIM)
+    assert any(line.startswith("250-XCLIENT ") for line in run.lines)
+    assert any("XFORWARD" in line for line in run.lines)
+    assert run.codes == [220, 250, 220]
+    for address in (("192.0.2.1", 1), "", None):
+        run = opened(Recorder(), HELLO, CLAIM, NOTES, address=address)
+        assert not any(line.startswith(("250-X", "250 X")) for line in run.lines)
+        assert run.codes[2] >= 500
+        assert run.codes[3] >= 500
+
+
+def test_the_client_is_another_from_then_on() -> None:
+    seen: list[Any] = []
+    run = opened(seeing("on_mail", seen), HELLO, CLAIM, b"EHLO a.example\r\n", MESSAGE)
+    assert run.codes[2] == 220
+    address, identity, claimed, _ = seen[0]
+    assert (address, identity) == (("192.0.2.7", 99), "ann")
+    assert claimed["HELO"] == "a.example"
+
+
+@pytest.mark.parametrize(
+    ("line", "address"),
+    [
+        (b"XCLIENT ADDR=IPV6:2001:db8::7\r\n", ("2001:db8::7", 0)),
+        (b"XCLIENT ADDR=[UNAVAILABLE]\r\n", None),
+        (b"XCLIENT ADDR=192.0.2.7 PORT=[UNAVAILABLE]\r\n", ("192.0.2.7", 0)),
+        (b"XCLIENT NAME=client.example\r\n", PROXY),
+    ],
+)
+def test_the_address_that_is_claimed(line: bytes, address: Any) -> None:
+    seen: list[Any] = []
+    opened(seeing("on_connect", seen), HELLO, line)
+    assert [one[0] for one in seen] == [PROXY, address]
+
+
+@pytest.mark.parametrize("answer", [Reply(554, "not you"), Reject(450, "later")])
+def test_the_application_may_turn_the_claimed_client_away(answer: Any) -> None:
+    seen: list[Any] = []
+
+    def connect(peer: Peer) -> Any:
+        if peer.address == PROXY:
+            return None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    handler = seeing("on_mail", seen)
+    handler.on_connect = connect
+    run = opened(handler, HELLO, CLAIM, MESSAGE)
+    assert run.codes[2] >= 400
+    assert [one[0] for one in seen] == [PROXY]
+
+
+def test_what_is_forwarded_ends_with_the_transaction() -> None:
+    seen: list[Any] = []
+    handler = seeing("on_message", seen)
+    run = opened(handler, HELLO, NOTES, b"XFORWARD HELO=a.example\r\n", MESSAGE, MESSAGE)
+    assert run.codes[2:4] == [250, 250]
+    address, _, claimed, forwarded = seen[0]
+    assert (address, claimed) == (PROXY, {})
+    assert forwarded["NAME"] == "client.example"
+    assert str(forwarded["ADDR"]) == "2001:db8::7"
+    assert forwarded["HELO"] == "a.example"
+    assert seen[1][3] == {}
+
+
+@pytest.mark.parametrize("end", [b"RSET\r\n", HELLO])
+def test_what_is_forwarded_ends_with_rset(end: bytes) -> None:
+    seen: list[Any] = []
+    opened(seeing("on_mail", seen), HELLO, NOTES, end, MESSAGE)
+    assert seen[0][3] == {}
+
+
+def test_who_offers_xforward_alone_takes_it() -> None:
+    seen: list[Any] = []
+    handler = seeing("on_mail", seen)
+    run = opened(handler, HELLO, NOTES, MESSAGE, xclient=None, extensions=[XForward()])
+    assert run.codes[2] == 250
+    assert seen[0][3]["PORT"] == 99
+
+
+def test_settings_that_do_not_fit() -> None:
+    with pytest.raises(LocalProtocolError, match="xclient: extensions without"):
+        opened(Collect(), extensions=[XForward()])
+    with pytest.raises(LocalProtocolError, match="xclient: IP addresses"):
+        opened(Collect(), xclient=["example.org"])
+
+
+# --- commands of one's own -----------------------------------------------------------------------
+
+
+class Wave(Command):
+    verb = "XWAVE"
+
+
+class Waving(Extension):
+    keyword = "XWAVE"
+    verbs = (Wave,)
+    rows = (Row((State.READY,), Wave),)
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [(None, 250), (Reply(252, "hello"), 252), (Reject(450, "later"), 450), (7, 451)],
+)
+def test_a_command_of_ones_own_has_a_hook(answer: Any, code: int) -> None:
+    handler = Recorder(on_command=answer)
+    run = opened(handler, HELLO, b"XWAVE\r\n", xclient=None, extensions=[Waving()])
+    assert run.codes == [220, 250, code]
+    assert [(name, type(command)) for name, command in handler.calls] == [("on_command", Wave)]
+
+
+def test_without_the_hook_it_is_not_implemented() -> None:
+    run = opened(Recorder(), HELLO, b"XWAVE\r\n", xclient=None, extensions=[Waving()])
+    assert run.codes == [220, 250, 502]
+
+
+# --- transcripts ---------------------------------------------------------------------------------
+
+
+def test_a_transcript_for_each_session() -> None:
+    lines: list[str] = []
+
+    def transcript_for(peer: Peer) -> Any:
+        host = peer.address[0]
+        return None if host == "10.0.0.2" else lambda line: lines.append(f"{host} {line}")
+
+    for host in ("10.0.0.1", "10.0.0.2", "10.0.0.3"):
+        opened(Collect(), HELLO, address=(host, 1), transcript_for=transcript_for)
+    assert [line[:24] for line in lines if "220" in line] == [
+        "10.0.0.1 <- 220 mx.examp",
+        "10.0.0.3 <- 220 mx.examp",
+    ]
+    with pytest.raises(LocalProtocolError, match="transcript, transcript_for: one"):
+        opened(Collect(), transcript=print, transcript_for=transcript_for)
