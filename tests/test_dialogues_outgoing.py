@@ -134,6 +134,18 @@ def test_what_is_no_address(sender: Any, recipients: Any, told: str) -> None:
         prepare(b"x", sender, recipients)
 
 
+@pytest.mark.parametrize("field", ["Resent-Date", "From", "To"])
+def test_a_header_that_the_email_package_cannot_read(field: str) -> None:
+    class Broken(EmailMessage):
+        def get_all(self, name: str, failobj: Any = None) -> Any:
+            if name == field:
+                raise IndexError("a header of no sense")
+            return super().get_all(name, failobj)
+
+    with pytest.raises(InvalidValueError, match="IndexError: a header of no sense"):
+        prepare(Broken(), "a@x.org", "b@x.org")
+
+
 def test_what_are_no_parameters() -> None:
     with pytest.raises(InvalidValueError, match="parameters: a mapping expected, not list"):
         prepare(b"x", "a@x.org", "b@x.org", ["RET=HDRS"])  # type: ignore[arg-type]

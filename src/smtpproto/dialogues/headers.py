@@ -25,7 +25,7 @@ def envelope(message: Message[Any, Any]) -> tuple[str | None, tuple[str, ...] | 
         LocalProtocolError: more than one block of Resent fields: the last one is not known.
         InvalidValueError: a header that the ``email`` package cannot read.
     """
-    resent = message.get_all("Resent-Date", [])
+    resent = _fields(message, "Resent-Date")
     if len(resent) > 1:
         raise LocalProtocolError(
             "sender and recipients expected: the message was resent more than once",
@@ -58,16 +58,19 @@ def serialise(message: Message[Any, Any], utf8: bool = False) -> bytes:
     octets = BytesIO()
     try:
         BytesGenerator(octets, policy=policy).flatten(plain)
-    except Exception as error:  # the package says of none which it may be
+    except Exception as error:
         raise _unfit(error) from error
     return octets.getvalue()
 
 
 def _addresses(message: Message[Any, Any], name: str) -> list[str]:
+    return [address for _, address in getaddresses(_fields(message, name)) if address]
+
+
+def _fields(message: Message[Any, Any], name: str) -> list[str]:
     try:
-        fields = [str(field) for field in message.get_all(name, [])]
-        return [address for _, address in getaddresses(fields) if address]
-    except Exception as error:
+        return [str(field) for field in message.get_all(name, [])]
+    except Exception as error:  # its parser is lazy, and says of none which it may be
         raise _unfit(error) from error
 
 
