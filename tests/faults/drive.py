@@ -175,6 +175,9 @@ class Witness:
     def on_connect(self, peer: Peer) -> Any:
         self._add("connected")
 
+    def on_auth(self, peer: Peer, request: Any) -> Any:
+        return request.password == "secret"
+
     def on_rcpt(self, peer: Peer, rcpt: Any) -> Any:
         # A transaction is counted here: not each MAIL is followed by anything.
         if peer.transaction is not None and not peer.transaction.recipients:

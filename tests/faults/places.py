@@ -51,6 +51,10 @@ PLACES = {
     "BDAT_FAILED": Place((HELLO, MAIL, RCPT, b"BDAT 4000\r\n" + bytes(4000)), after=b"552"),
     "half a chunk that is refused": Place((HELLO, MAIL, RCPT), b"BDAT 4000\r\n" + bytes(3000)),
     "half a chunk in no transaction": Place((HELLO,), b"BDAT 4000\r\n" + bytes(3000)),
+    "AUTH": Place((HELLO, b"AUTH LOGIN\r\n"), after=b"334"),
+    "half a response": Place((HELLO, b"AUTH LOGIN\r\n", b"YW5u\r\n"), b"c2Vj", after=b"334"),
+    "authenticated": Place((HELLO, b"AUTH PLAIN AGFubgBzZWNyZXQ=\r\n"), after=b"235"),
+    "after a failed AUTH": Place((HELLO, b"AUTH PLAIN AGFubgB3cm9uZw==\r\n"), after=b"535"),
     "the handshake": Place((HELLO, b"STARTTLS\r\n"), after=b"220", needs="starttls"),
     "half a ClientHello": Place(
         (HELLO, b"STARTTLS\r\n"), raw=b"\x16\x03\x01\2\0\1\0\1\xfc", after=b"220", needs="starttls"
@@ -84,4 +88,4 @@ def places(mode: str) -> dict[str, Place]:
 
 def options(mode: str, **more: Any) -> dict[str, Any]:
     """Return what to tell a server."""
-    return {**MODES[mode], "limits": Limits(mail_data=LIMIT), **more}
+    return {**MODES[mode], "limits": Limits(mail_data=LIMIT), "auth_cleartext": True, **more}

@@ -83,7 +83,9 @@ def test_a_connection_that_comes_while_the_server_closes(turns: int) -> None:
     witness = Witness()
 
     async def test() -> bytes:
-        async with aio.serve(witness, hostname="mx.example.org", threads=False) as server:
+        async with aio.serve(
+            witness, hostname="mx.example.org", threads=False, auth_cleartext=True
+        ) as server:
             wire = Wire(server.port)
             for _ in range(turns):
                 await asyncio.sleep(0)

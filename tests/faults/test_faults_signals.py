@@ -11,8 +11,15 @@ from faults.drive import eventually
 from faults.process import Sender, Served
 
 
-@pytest.mark.parametrize("workers", [(), ("--workers=2",)], ids=["one", "two workers"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("number", "workers"),
+    [
+        (signal.SIGTERM, ()),
+        (signal.SIGINT, ()),
+        (signal.SIGKILL, ()),
+        (signal.SIGTERM, ("--workers=2",)),
+    ],
+)
 def test_a_signal_under_load(
     tmp_path: Path, number: signal.Signals, workers: tuple[str, ...]
 ) -> None:
