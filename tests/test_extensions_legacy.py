@@ -8,6 +8,7 @@ from typing import Any
 
 import extension_drive as drive
 import pytest
+import server_drive
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -317,10 +318,13 @@ def test_no_355_where_it_means_nothing(mail: Mail, code: int) -> None:
         pair.client.next_event()
 
 
-def test_no_353_for_recipients_that_nobody_knows() -> None:
+@pytest.mark.parametrize("more", [False, True])
+def test_no_353_for_recipients_that_nobody_knows(more: bool) -> None:
     connection = drive.server(Checkpoint(), Prdr())
     drive.received(connection, "MAIL FROM:<> TRANSID=<a@b> PRDR")
     connection.send(OFFSET)
+    if more:
+        server_drive.talk(connection, server_drive.RCPT)
     drive.received(connection, "DATA")
     connection.send(Reply(354, "go"))
     connection.receive_data(b".\r\n")
