@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Clients of others use an asyncio server's DSN, LMTP, and the PROXY protocol."""
+"""Clients of others use what an asyncio server has beside mail: DSN, LMTP, XCLIENT, PROXY, ETRN."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import asyncio
 import smtplib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from adapter_drive import AsyncioWorld
-from cli_drive import PATIENCE
-from interop_drive import HEADER, SENDER, outcome, run
+from cli_drive import PATIENCE, certificates
+from interop_drive import HEADER, SENDER, ca, outcome, run
 
-from smtpproto import Reply, extensions
+from smtpproto import Command, Ehlo, Helo, Reply, extensions
 from smtpproto.blocking import Message, Peer
+from smtpproto.grammar.verbs import Etrn
+from smtpproto.tlstools import server_context
 
 pytestmark = pytest.mark.interop
 
@@ -140,7 +143,7 @@ def test_dsn(
     assert rcpt.get("ORCPT") == (original and extensions.OriginalRecipient("rfc822", original))
 
 
-# --- LMTP -----------------------------------------------------------------------------------------
+# --- LMTP -------------------------------------------------------------------------------------
 
 LMTP_RECIPIENTS = ["first@example.org", "full@example.org", "last@example.org"]
 
@@ -215,3 +218,81 @@ def test_swaks_as_a_proxy(world: AsyncioWorld, version: int, family: str) -> Non
     assert peer.address == (source, 4711)
     assert peer.proxy is not None
     assert peer.proxy.version == version
+
+
+# --- XCLIENT ----------------------------------------------------------------------------------
+
+
+class Sessions(Inbox):
+    """Keeps which clients were greeted, and how they named themselves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.greeted: list[Any] = []
+        self.hellos: list[str] = []
+
+    async def on_connect(self, peer: Peer) -> None:
+        self.greeted.append(peer.address)
+
+    async def on_ehlo(self, peer: Peer, hello: Ehlo | Helo) -> None:
+        self.hellos.append(hello.domain)
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["clear", "STARTTLS"])
+def test_swaks_as_another_client(world: AsyncioWorld, tls: bool) -> None:
+    """There is a new greeting for the client that it speaks for."""
+    inbox = Sessions()
+    context = server_context(certificates()[1])
+    with world.serve(inbox, xclient=["127.0.0.1"], tls=context) as server:
+        run(
+            *("swaks", "--server", "localhost", "--port", server.port, "--from", SENDER, "--to"),
+            *(RECIPIENT, "--xclient-helo", "helo.example", "--xclient-login", "ann"),
+            *("--xclient-port", 4711, "--xclient-addr", "IPv6:2001:db8::7"),
+            *("--helo", "client.example", *(("--tls", "--tls-ca-path", ca()) if tls else ())),
+        )
+    [(_, peer)] = inbox.messages
+    assert peer.address == ("2001:db8::7", 4711)
+    assert peer.identity == "ann"
+    assert peer.claimed["HELO"] == "helo.example"
+    assert inbox.greeted[-1] == peer.address
+    assert len(inbox.greeted) == 2
+    assert set(inbox.hellos) == {"client.example"}
+
+
+def test_curl_as_another_client(world: AsyncioWorld) -> None:
+    inbox = Sessions()
+    with world.serve(inbox, xclient=["127.0.0.1"]) as server:
+        run(
+            *("curl", "--silent", "--show-error", "--request", "XCLIENT ADDR=192.0.2.7 PORT=4711"),
+            f"smtp://127.0.0.1:{server.port}/client.example",
+        )
+    assert inbox.greeted[-1] == ("192.0.2.7", 4711)
+
+
+def test_who_is_not_trusted_is_nobody_else(world: AsyncioWorld) -> None:
+    inbox = Sessions()
+    with world.serve(inbox, xclient=["192.0.2.0/24"]) as server:
+        status, said = outcome(
+            *("swaks", "--server", "127.0.0.1", "--port", server.port, "--from", SENDER, "--to"),
+            *(RECIPIENT, "--xclient", "ADDR=192.0.2.7"),
+        )
+    assert status != 0
+    assert "Host did not advertise XCLIENT" in said
+    assert len(inbox.greeted) == 1
+
+
+# --- ETRN -------------------------------------------------------------------------------------
+
+
+def test_msmtp_asks_for_a_queue(world: AsyncioWorld) -> None:
+    """RFC 1985 5.3: 253 tells how many messages are coming."""
+    asked = []
+
+    class Queues(Inbox):
+        async def on_command(self, peer: Peer, command: Command) -> Reply:
+            asked.append(command)
+            return Reply(253, "2 pending messages for node example.org started", "2.0.0")
+
+    with world.serve(Queues(), extensions=[extensions.Etrn()]) as server:
+        run("msmtp", "--host=127.0.0.1", f"--port={server.port}", "--tls=off", "--rmqs=example.org")
+    assert asked == [Etrn("example.org")]

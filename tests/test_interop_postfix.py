@@ -12,7 +12,7 @@ import re
 import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 import pytest
@@ -64,7 +64,6 @@ OFFERED = (
     extensions.SmtpUtf8(),
     extensions.Chunking(),
     extensions.Dsn(),
-    extensions.XForward(),
 )
 
 
@@ -82,6 +81,7 @@ class Inbox:
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.tls: list[bool] = []
+        self.forwarded: dict[str, Any] = {}
         self._put_off: set[str] = set()
 
     def _is_new(self, recipient: str) -> bool:
@@ -103,6 +103,7 @@ class Inbox:
                 raise error
         self.messages.append(message)
         self.tls.append(peer.tls is not None)
+        self.forwarded = dict(peer.forwarded)
         if not peer.is_lmtp:
             return None
         refused = ["no-message@" in recipient for recipient in message.recipients]
@@ -166,7 +167,11 @@ def site() -> Iterator[Site]:
         stack.callback(world.close)
         base = stack.enter_context(folder())
         tls = server_context(certificates()[1])
-        options: dict[str, Any] = {"extensions": OFFERED, "transcript": transcript.append}
+        options: dict[str, Any] = {
+            "extensions": OFFERED,
+            "transcript": transcript.append,
+            "xclient": ["127.0.0.1", "unix"],
+        }
         relay = stack.enter_context(world.serve(smtp, tls=tls, **options))
         local = stack.enter_context(world.serve(lmtp, lmtp=True, **options))
         auth: dict[str, int] = {}
@@ -417,26 +422,31 @@ def test_xclient(site: Site) -> None:
     assert received[0] == b"Received: from helo.example (far.example [IPv6:2001:db8::1])"
 
 
-def test_xforward(site: Site) -> None:
-    """What it is told of the client before us, it tells our server."""
-    site.transcript.clear()
+@pytest.mark.parametrize("domain", ["example.org", "lmtp.example", "unix.example"])
+def test_xforward(site: Site, domain: str) -> None:
+    """What it is told of the client before us, it tells our server; else it tells of us."""
+    given = {
+        "NAME": "far.example",
+        "ADDR": IPv4Address("192.0.2.7"),
+        "PORT": 4711,
+        "HELO": "helo.example",
+        "PROTO": "ESMTP",
+        "SOURCE": "REMOTE",
+    }
+    recipient = f"xforward@{domain}"
+    inbox = site.smtp if domain == "example.org" else site.lmtp
     with Session(site.postfix.port) as session:
         session.say(Ehlo("filter.example"))
-        attributes = {"NAME": "far.example", "ADDR": "192.0.2.7", "PORT": 4711}
-        others = {"HELO": "helo.example", "PROTO": "ESMTP", "SOURCE": "REMOTE"}
-        group = [
-            XForward(attributes),
-            XForward(others),
-            Mail(SENDER),
-            Rcpt("xf@example.org"),
-            Data(),
-        ]
-        assert [reply.code for reply in session.say(*group)] == [250, 250, 250, 250, 354]
+        group = [XForward(given), Mail(SENDER), Rcpt(recipient), Data()]
+        assert [reply.code for reply in session.say(*group)] == [250, 250, 250, 354]
         assert session.message(HEADER).code == 250
-    site.smtp.take("xf@example.org")
-    said = " ".join(line for line in site.transcript if line.startswith("-> XFORWARD"))
-    for attribute in ("NAME=far.example", "ADDR=192.0.2.7", "PORT=4711", "HELO=helo.example"):
-        assert attribute in said
+        inbox.take(recipient)
+        assert inbox.forwarded.items() >= given.items()
+        assert session.say(Mail(SENDER), Rcpt(recipient), Data())[2].code == 354
+        assert session.message(HEADER).code == 250
+    inbox.take(recipient)
+    assert inbox.forwarded["ADDR"] == IPv4Address("127.0.0.1")
+    assert inbox.forwarded["HELO"] == "filter.example"
 
 
 # --- as a server that asks Dovecot about passwords ------------------------------------------------
