@@ -200,6 +200,8 @@ def test_no_way_to_authenticate_is_an_error(mechanisms: str) -> None:
     done = run(opened(mechanisms, TLS), login(username=USER, token=lambda: asked.append(None)))
     assert isinstance(done.error, SecurityError)
     assert ("a server that offers AUTH" in str(done.error)) == (mechanisms == "")
+    assert mechanisms in str(done.error)
+    assert "without TLS" not in str(done.error)
     assert len(asked) == (mechanisms != "")
     assert done.out == b""
 

@@ -112,9 +112,10 @@ class _Authentication(Exchange):
         if callable(token):
             token = yield from self._call(token)
         login = replace(login, credentials=self._bound(replace(login.credentials, token=token)))
+        hint = "" if self._is_protected(login) else ", without TLS none that shows the secret"
         failure: Exception = SecurityError(
-            "an allowed mechanism expected, but without TLS none that reveals a secret; the server "
-            f"offers AUTH {' '.join(offered)}"
+            f"a mechanism that is allowed and fits the credentials expected{hint}; the server "
+            f"offers {' '.join(offered)}"
         )
         for make in self._candidates(login, offered):
             try:
