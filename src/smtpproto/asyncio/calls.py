@@ -11,6 +11,7 @@ import inspect
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import lru_cache
+from types import CoroutineType
 from typing import Any
 
 # Python 3.11 knows no eager tasks: there a coroutine begins in the next turn of the loop.
@@ -19,7 +20,11 @@ _EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) el
 
 def begin(result: Awaitable[Any], loop: asyncio.AbstractEventLoop) -> asyncio.Task[Any]:
     """Run an awaitable up to where it suspends."""
-    coroutine = result if isinstance(result, Coroutine) else _wait_for(result)
+    coroutine = (
+        result
+        if type(result) is CoroutineType or isinstance(result, Coroutine)
+        else _wait_for(result)
+    )
     return asyncio.Task(coroutine, loop=loop, **_EAGER)
 
 

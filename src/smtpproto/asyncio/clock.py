@@ -31,7 +31,7 @@ class Clock:
     def __init__(self, loop: asyncio.AbstractEventLoop, shortest: float | None) -> None:
         self._loop = loop
         self.interval = 1.0 if shortest is None else min(1.0, shortest / 4)
-        self.now = loop.time()
+        self._see()
         self.drivers: set[Timed] = set()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -39,7 +39,7 @@ class Clock:
         """Watch over a driver; tick from the first one on."""
         self.drivers.add(driver)
         if self._timer is None:
-            self.now = self._loop.time()
+            self._see()
             self._timer = self._loop.call_later(self.interval, self._tick)
 
     def discard(self, driver: Timed) -> None:
@@ -51,10 +51,15 @@ class Clock:
 
     def deadline(self, timeout: float) -> float:
         """Return when `timeout` seconds from now are over, never too early."""
-        return self.now + self.interval + timeout
+        return self.soonest + timeout
+
+    def _see(self) -> None:
+        self.now = self._loop.time()
+        self.soonest = self.now + self.interval
+        """When what ends from now on is over at the earliest: never too early."""
 
     def _tick(self) -> None:
-        self.now = self._loop.time()
+        self._see()
         self._timer = self._loop.call_later(self.interval, self._tick)
         for driver in tuple(self.drivers):
             if driver.deadline < self.now:

@@ -16,7 +16,8 @@ import ssl
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
-from typing import Any
+from types import CoroutineType
+from typing import Any, Final
 
 from ..dialogues import (
     Cancelled,
@@ -39,6 +40,9 @@ _HELD = 32768
 """Octets up to which output waits for the next step."""
 
 _NEED_PEER = frozenset((Wait.INPUT, Wait.LOOK, Wait.WRITABLE))
+
+_INPUT: Final = Wait.INPUT
+_NOTHING: Final = Wait.NOTHING
 
 Done = Callable[[Any, BaseException | None], None]
 """Gets the result of a dialogue, or its exception."""
@@ -79,8 +83,12 @@ class Driver(Channel):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Give the dialogue what came, or keep it until it is asked for."""
-        if self._wait is Wait.INPUT:
-            self._go_on(bytes(self._view[:nbytes]))
+        if self._wait is _INPUT:
+            self._wait = _NOTHING
+            step = self._sent(bytes(self._view[:nbytes]))
+            if type(step) is Read:  # as _perform() does, in one call less: this is where time goes
+                step = self._read(step)
+            self._perform(step)
         elif self._wait is not Wait.LINGER:
             self._early.append(bytes(self._view[:nbytes]))
             self._pause()
@@ -259,7 +267,8 @@ class Driver(Channel):
     # --- reading and writing ---------------------------------------------------------------------
 
     def _read(self, step: Read) -> Step | None:
-        self._write(step.out)
+        if step.out or self._held:
+            self._write(step.out)
         self._step = step
         if self._stopping and (self._cut or not step.may_finish):
             return self._thrown(Cancelled())
@@ -273,8 +282,8 @@ class Driver(Channel):
             return self._look(step)
         self._view = self._whole[: step.limit] if step.limit else self._whole
         if not step.goes_on:
-            self.deadline = self._clock.deadline(step.timeout)
-        self._wait = Wait.INPUT
+            self.deadline = self._clock.soonest + step.timeout
+        self._wait = _INPUT
         if self._choked:
             self._pause()
         elif self._paused:
@@ -347,7 +356,7 @@ class Driver(Channel):
 
     def _resolve(self, result: Any, step: Handle) -> Step | None:
         """Give the dialogue what a hook returned, or what comes of it."""
-        if result is None or not inspect.isawaitable(result):
+        if result is None or not (type(result) is CoroutineType or inspect.isawaitable(result)):
             return self._sent(result)
         task = begin(result, self._loop)
         if task.done():
