@@ -81,6 +81,29 @@ def test_the_address_that_is_claimed(line: bytes, address: Any) -> None:
     assert [one[0] for one in seen] == [PROXY, address]
 
 
+AGAIN = b"XCLIENT ADDR=192.0.2.8 LOGIN=root\r\n"
+
+
+@pytest.mark.parametrize("line", [AGAIN, b"XCLIENT LOGIN=root\r\n", NOTES])
+def test_who_was_claimed_may_claim_nothing(line: bytes) -> None:
+    """A proxy passes on what the client says once it has told who that is."""
+    seen: list[Any] = []
+    run = opened(seeing("on_mail", seen), HELLO, CLAIM, HELLO, line, MESSAGE)
+    assert run.codes[4] >= 500
+    address, identity, claimed, forwarded = seen[0]
+    assert (address, identity, forwarded) == (("192.0.2.7", 99), "ann", {})
+    assert claimed["LOGIN"] == "ann"
+
+
+def test_several_claims_of_one_client() -> None:
+    """What does not fit in a line comes in several, ADDR in the last."""
+    seen: list[Any] = []
+    first, second = b"XCLIENT LOGIN=ann PORT=98\r\n", b"XCLIENT ADDR=192.0.2.8\r\n"
+    run = opened(seeing("on_mail", seen), HELLO, first, HELLO, second, HELLO, MESSAGE)
+    assert run.codes[2:6] == [220, 250, 220, 250]
+    assert seen[0][0] == ("192.0.2.8", 98)
+
+
 @pytest.mark.parametrize("answer", [Reply(554, "not you"), Reject(450, "later")])
 def test_the_application_may_turn_the_claimed_client_away(answer: Any) -> None:
     seen: list[Any] = []
