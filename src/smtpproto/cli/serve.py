@@ -195,7 +195,6 @@ async def _serve(args: argparse.Namespace) -> None:
         await told.wait()
         if not is_worker:
             note("ending")
-        await taker.finish()
     await asyncio.to_thread(taker.close)
 
 

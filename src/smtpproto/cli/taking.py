@@ -16,14 +16,13 @@ from queue import Full, Queue
 from threading import Thread
 from typing import Any, Final
 
-from .. import Mail, Rcpt, Reply
+from .. import Rcpt, Reply
 from ..asyncio import Message, Peer
 from ..handlers import JsonLines, Maildir, Print, Users
 from ..handlers.terminal import safe
 
 _GRACE: Final = 5.0
-"""Seconds for messages that are on their way when the server is told to end."""
-_CLOSING: Final = Reply(421, "server shutting down", "4.3.2")
+"""Seconds for what is still to be shown when the server is told to end."""
 _NOT_STORED: Final = Reply(452, "message not stored, try again later", "4.3.1")
 _WAITING: Final = 100
 """Messages that wait to be shown, at most: a terminal may stand still."""
@@ -55,21 +54,11 @@ class Taker:
         self._kept = kept
         self._shown = shown
         self._refusals = refusals
-        self._incoming: set[Incoming] = set()
-        self._ending: asyncio.Event | None = None
         self._to_show: Queue[tuple[Peer, Message] | None] = Queue(_WAITING)
         self._shower: Thread | None = None
         if kept is not None and shown is not None:
             self._shower = Thread(target=self._show_all, name="smtpproto show", daemon=True)
             self._shower.start()
-
-    async def finish(self) -> None:
-        """Take no new mail, and wait a little for what is on its way."""
-        self._ending = asyncio.Event()
-        if self._incoming:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_GRACE):
-                    await self._ending.wait()
 
     def close(self) -> None:
         """Wait a little for what is still to be shown."""
@@ -77,14 +66,6 @@ class Taker:
             with suppress(Full):
                 self._to_show.put(None, timeout=_GRACE)
                 self._shower.join(_GRACE)
-
-    async def on_connect(self, peer: Peer) -> Reply | None:
-        """Turn clients away at the end."""
-        return _CLOSING if self._ending else None
-
-    async def on_mail(self, peer: Peer, mail: Mail) -> Reply | None:
-        """End sessions at the end."""
-        return _CLOSING if self._ending else None
 
     async def on_rcpt(self, peer: Peer, rcpt: Rcpt) -> Reply | None:
         """Refuse whom the options say."""
@@ -100,15 +81,7 @@ class Taker:
             sink = None if self._kept is None else self._kept.open_message(peer)
         except OSError as error:
             return not_stored(peer, error)
-        message = Incoming(self, peer, sink, self._shown is not None)
-        self._incoming.add(message)
-        return message
-
-    def closed(self, message: Incoming) -> None:
-        """Note, in the loop, that a message is on its way no longer."""
-        self._incoming.discard(message)
-        if self._ending is not None and not self._incoming:
-            self._ending.set()
+        return Incoming(self, peer, sink, self._shown is not None)
 
     def show(self, peer: Peer, message: Message) -> Reply | None:
         """Show a message now; or, if it is kept already, when there is time for it."""
@@ -158,10 +131,7 @@ class Incoming:
 
     async def commit(self) -> Reply | None:
         """Keep the message, and show it."""
-        try:
-            return await asyncio.to_thread(self._store)
-        finally:
-            self._taker.closed(self)
+        return await asyncio.to_thread(self._store)
 
     def _store(self) -> Reply | None:
         if self._sink is not None:
@@ -180,7 +150,6 @@ class Incoming:
         """Drop what came."""
         if self._sink is not None:
             await asyncio.to_thread(self._sink.abort)
-        self._taker.closed(self)
 
 
 def not_stored(peer: Peer, error: OSError) -> Reply:
