@@ -72,6 +72,31 @@ def test_a_message_whose_250_does_not_get_through_is_kept(
     assert [message.content for message in witness.messages] == [TEXT]
 
 
+@pytest.mark.parametrize("fault", ["reset", "close"])
+@pytest.mark.parametrize("mode", MODES)
+def test_the_client_leaves_while_replies_are_on_their_way(
+    world: World, mode: str, fault: str
+) -> None:
+    """They cannot be written, and still a hook that cleans up is called, once."""
+    running, go_on = threading.Event(), threading.Event()
+
+    class Slow(Witness):
+        def on_rcpt(self, peer: Peer, rcpt: object) -> None:
+            super().on_rcpt(peer, rcpt)
+            running.set()
+            assert go_on.wait(30)
+
+    witness = Slow()
+    with world.serve(witness, **options(mode)) as server:
+        wire = go(server.port, mode, PLACES["MAIL"])
+        wire.send(RCPT + b"NOOP\r\n" * 3 + b"QUIT\r\n")
+        assert running.wait(30)
+        FAULTS[fault](wire)
+        go_on.set()
+        everything_ended(server, witness)
+    assert (witness.begun, witness.aborted, witness.closed) == (1, 1, 1)
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_octets_of_no_meaning(world: World, mode: str) -> None:
     """Random ones from each place, with line ends among them, and nothing is taken for a message.
