@@ -117,10 +117,13 @@ def bad_parameters(keyword: str, sample: Sample) -> Iterator[tuple[str, str, Ans
     yield "beside one unknown", f"{whole} X-UNKNOWN=1", UNKNOWN_PARAMETER
 
 
+NOT_IN_LMTP = {p.keyword for e in KNOWN if not e.in_lmtp for p in e.mail_parameters}
 MATRIX = [
-    pytest.param(verb, text + sample.beside, answer, id=f"{keyword}-{how}")
+    pytest.param(verb, text + sample.beside, answer, lmtp, id=f"{keyword}-{how}-{mode}")
+    for mode, lmtp in (("smtp", False), ("lmtp", True))
     for (verb, keyword), sample in SAMPLES.items()
     for how, text, answer in bad_parameters(keyword, sample)
+    if not (lmtp and keyword in NOT_IN_LMTP)
 ]
 COMMANDS = {"MAIL": "MAIL FROM:<a@b.example> ", "RCPT": "RCPT TO:<a@b.example> "}
 
@@ -155,8 +158,13 @@ def test_the_right_parameter_is_taken(verb: str, keyword: str) -> None:
         assert talk(place_of(verb), line.encode() + b"\r\n").codes == [250]
 
 
-@pytest.mark.parametrize("lmtp", [False, True], ids=["smtp", "lmtp"])
-@pytest.mark.parametrize(("verb", "text", "answer"), MATRIX)
+@pytest.mark.parametrize("keyword", ["PRDR", "TRANSID=<1@a.example>"])
+def test_a_parameter_that_is_not_for_lmtp(keyword: str) -> None:
+    assert keyword.partition("=")[0] in NOT_IN_LMTP
+    is_refused(place_of("MAIL", lmtp=True), COMMANDS["MAIL"] + keyword, UNKNOWN_PARAMETER)
+
+
+@pytest.mark.parametrize(("verb", "text", "answer", "lmtp"), MATRIX)
 def test_a_bad_parameter(verb: str, text: str, answer: Answer, lmtp: bool) -> None:
     connection = place_of(verb, lmtp=lmtp)
     is_refused(connection, COMMANDS[verb] + text, answer)
