@@ -56,7 +56,8 @@ def test_a_new_greeting_answers_xclient() -> None:
     sender = client()
     assert sender.send(WHOM) == b"XCLIENT NAME=[UNAVAILABLE] ADDR=192.0.2.9\r\n"
     client_drive.answered(sender, b"220 mx.example.org ESMTP\r\n")
-    assert (sender.state.name, sender.hello, dict(sender.announced)) == ("GREETED", None, {})
+    assert (sender.state.name, sender.hello, [*sender.announced]) == ("GREETED", None, ["XCLIENT"])
+    assert drive.local_refusal(sender, client_drive.MAIL)[0] is Violation.BAD_SEQUENCE
     client_drive.announce(sender, "XCLIENT NAME")
     assert sender.state.name == "READY"
 
@@ -80,16 +81,46 @@ def claim(connection: Any, attributes: str) -> None:
 def test_what_was_claimed_stays_to_the_end_of_the_session() -> None:
     connection = server(tls=None)
     assert connection.claimed == {}
+    claim(connection, "NAME=b.example PORT=25")
+    server_drive.talk(connection, server_drive.HELLO)
     claim(connection, "NAME=a.example ADDR=192.0.2.9")
     assert connection.claimed == WHOM_CLAIMED
     server_drive.talk(connection, server_drive.HELLO + server_drive.MAIL + b"RSET\r\n")
     assert connection.claimed == WHOM_CLAIMED
-    claim(connection, "NAME=b.example PORT=25")
-    assert connection.claimed == {**WHOM_CLAIMED, "NAME": "b.example", "PORT": 25}
+    assert drive.rejected(connection, "XCLIENT NAME=b.example")[1] == 503
+    assert connection.claimed == WHOM_CLAIMED
     assert (connection.identity, connection.is_authenticated) == (None, False)
 
 
-WHOM_CLAIMED = {"NAME": "a.example", "ADDR": IPv4Address("192.0.2.9")}
+WHOM_CLAIMED = {"NAME": "a.example", "PORT": 25, "ADDR": IPv4Address("192.0.2.9")}
+
+
+def test_several_xclients_in_a_row() -> None:
+    """What does not fit a line goes in several, ADDR last (XCLIENT_README)."""
+    connection, sender = server(), client("XCLIENT NAME ADDR HELO", "XFORWARD NAME", "SIZE")
+    for attributes in ({"NAME": "a.example"}, {"HELO": "b"}, {"ADDR": IPv4Address("192.0.2.9")}):
+        assert sender.state is connection.state
+        octets = sender.send(XClientCommand(attributes))
+        server_drive.event_of(connection, octets)
+        client_drive.answered(sender, connection.send(Reply(220, "mx")))
+    assert connection.state.name == "GREETED"
+    assert set(connection.claimed) == {"NAME", "HELO", "ADDR"}
+    fresh = server_drive.greeted(extensions=[XClient()])
+    assert drive.rejected(fresh, "XCLIENT NAME=a.example") == SEQUENCE
+
+
+@pytest.mark.parametrize("address", ["192.0.2.9", "[UNAVAILABLE]"])
+def test_the_right_to_claim_ends_with_the_address(address: str) -> None:
+    """A proxy hands over to the client that it spoke for."""
+    connection = server()
+    claim(connection, f"NAME=a.example ADDR={address}")
+    for line in ("XCLIENT LOGIN=root", "XCLIENT ADDR=127.0.0.1", "XFORWARD ADDR=127.0.0.1"):
+        assert drive.rejected(connection, line) == SEQUENCE
+    server_drive.talk(connection, server_drive.HELLO)
+    assert set(connection.keywords) == {"XVERP"}
+    for line in ("XCLIENT LOGIN=root", "XCLIENT ADDR=127.0.0.1", "XFORWARD ADDR=127.0.0.1"):
+        assert drive.rejected(connection, line) == SEQUENCE
+    assert connection.identity is None
 
 
 def test_a_refused_claim_changes_nothing() -> None:

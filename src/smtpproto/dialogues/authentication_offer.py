@@ -105,6 +105,7 @@ class _Clear:
     announced: Mapping[str, Any] = MappingProxyType({})
     memory: ClassVar[dict[str, Any]] = {}
     mail_data_limit = None
+    claimed: Mapping[str, Any] = MappingProxyType({})
 
 
 _CLEAR = _Clear()

@@ -99,6 +99,10 @@ class SessionFacts(Protocol):
         """The extensions in force: keyword to the typed value of their EHLO parameters."""
 
     @property
+    def claimed(self) -> Mapping[str, Any]:
+        """Server: what XCLIENT has said of the client."""
+
+    @property
     def memory(self) -> dict[str, Any]:
         """What extensions remember of the session: keyword to whatever `count` put there."""
 

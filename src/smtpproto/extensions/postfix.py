@@ -38,6 +38,10 @@ class _WithAttributes(Extension):
                     f"{type(self).__name__}: the name of an attribute expected, not {shown(name)}"
                 )
 
+    def announcement(self, facts: SessionFacts) -> str | None:
+        """Return the names; None once ADDR was claimed: the right to claim was another client's."""
+        return None if "ADDR" in facts.claimed else super().announcement(facts)
+
     def parameters_text(self, facts: SessionFacts) -> str:
         """Return the names."""
         return " ".join(self.names)
@@ -66,7 +70,9 @@ class _WithAttributes(Extension):
 class XClient(_WithAttributes):
     """XCLIENT: the client speaks for another, of Postfix.
 
-    The 220 that accepts it is a new greeting: EHLO comes again, counters and TLS stay. The
+    The 220 that accepts it is a new greeting: EHLO comes again, or another XCLIENT before it, since
+    not all may fit a line. Once ADDR was claimed, neither XCLIENT nor XFORWARD is offered: a proxy
+    may hand the connection over to the client it spoke for. Counters and TLS stay. The
     attributes stand in `claimed` of the connection. LOGIN is the identity from then on; without it
     there is none, whoever had authenticated before.
 
@@ -77,7 +83,11 @@ class XClient(_WithAttributes):
     keyword = "XCLIENT"
     _usual = ("NAME", "ADDR", "PORT", "PROTO", "HELO", "LOGIN", "DESTADDR", "DESTPORT")
     verbs = (XClientCommand,)
-    rows = (Row((State.READY,), XClientCommand, State.GREETED, exact=220, has_status=False),)
+    rows = (
+        Row(
+            (State.GREETED, State.READY), XClientCommand, State.GREETED, exact=220, has_status=False
+        ),
+    )
     checks = (XClientCommand,)
 
 

@@ -140,6 +140,9 @@ class Admission(Session):
             and all(needed in wanted for needed in extension.requires)
         }
 
+    def _is_offered(self, extension: Extension) -> bool:
+        return extension.announcement(self) is not None
+
     def usable_verbs(self) -> list[str]:
         """Return the verbs that are not switched off and, if an extension's, in force."""
         return sorted(

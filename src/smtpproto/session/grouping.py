@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ..exceptions import LocalProtocolError, Violation
@@ -37,6 +38,7 @@ class _Facts:
     announced: Mapping[str, Any]
     memory: dict[str, Any]
     mail_data_limit: int | None = None
+    claimed: Mapping[str, Any] = MappingProxyType({})
 
 
 class Grouping(Session):

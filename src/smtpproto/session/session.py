@@ -75,6 +75,7 @@ class Session:
         "_counts",
         "_eof",
         "_extensions",
+        "_forgotten",
         "_in_force",
         "_leniency",
         "_limits",
@@ -217,6 +218,19 @@ class Session:
             login = self.claimed.get("LOGIN")
             self.identity = login if isinstance(login, str) else None
             self.is_authenticated = self.identity is not None
+        # More of the kind may follow at once: what does not fit a line goes in several.
+        kept = {
+            extension.keyword: self._forgotten[extension.keyword]
+            for extension in self._extensions
+            if type(command) in extension.verbs
+            and extension.keyword in self._forgotten
+            and self._is_offered(extension)
+        }
+        self._announce(MappingProxyType(kept))
+
+    def _is_offered(self, extension: Extension) -> bool:
+        """Tell whether an extension that was in force is so yet."""
+        return True
 
     def _note_auth(self, _command: Any, _reply: Reply) -> None:
         self.is_authenticated = self.state is State.READY
@@ -266,6 +280,7 @@ class Session:
         """Forget what the peer said (RFC 3207 4.2)."""
         self.hello = None
         self.transaction = None
+        self._forgotten = self.keywords
         self.keywords = NOTHING
         self._use(())
 
