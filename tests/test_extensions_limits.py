@@ -102,6 +102,9 @@ def test_refused_commands_count_too() -> None:
     client_drive.feed(client, b"550 no\r\n550 no\r\n")
     assert drive.local_refusal(client, client_drive.RCPT) == TOO_MANY
     assert limits_left(client) == AnnouncedLimits(None, 0, None)
+    client.send(Rset())
+    client_drive.answered(client, b"250 ok\r\n")
+    assert limits_left(client) == AnnouncedLimits(None, 2, None)
 
 
 def test_mail_commands_of_a_session() -> None:
