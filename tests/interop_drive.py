@@ -3,16 +3,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import socket
 import subprocess
+import warnings
+from collections.abc import Coroutine
 from functools import cache
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import pytest
 from cli_drive import PATIENCE, certificates
 
 from smtpproto import ClientConnection, Command, Reply, ReplyReceived, Signal
 
+_T = TypeVar("_T")
 HEADER = b"From: a@example.org\r\nSubject: interop\r\n\r\n"
 CONTENTS = {
     "empty": b"",
@@ -55,6 +60,16 @@ def run(*argv: object, given: bytes = b"") -> str:
     status, said = outcome(*argv, given=given)
     assert status == 0, said
     return said
+
+
+def run_in_loop(coroutine: Coroutine[Any, Any, _T]) -> _T:
+    """Run a client in a loop; a socket that it has not closed by then is closed here, unnoticed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        try:
+            return asyncio.run(coroutine)
+        finally:
+            gc.collect()
 
 
 def ca() -> str:

@@ -6,7 +6,6 @@ Postfix, which asks Dovecot, is in `test_interop_postfix`.
 
 from __future__ import annotations
 
-import asyncio
 import smtplib
 import ssl
 from base64 import b64decode
@@ -20,7 +19,7 @@ from typing import Any
 import pytest
 from adapter_drive import AsyncioWorld
 from cli_drive import PATIENCE, certificates, wait_for
-from interop_drive import HEADER, SENDER, ca, outcome, run
+from interop_drive import HEADER, SENDER, ca, outcome, run, run_in_loop
 from interop_servers import free_port
 
 from smtpproto.blocking import (
@@ -173,7 +172,7 @@ def by_aiosmtplib(port: int, login: Login) -> bool:
             await client.sendmail(SENDER, RECIPIENT, HEADER)
             return True
 
-    return asyncio.run(send())
+    return run_in_loop(send())
 
 
 def by_swaks(port: int, login: Login) -> bool:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import smtplib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 from adapter_drive import AsyncioWorld
 from cli_drive import PATIENCE, certificates
-from interop_drive import HEADER, SENDER, ca, outcome, run
+from interop_drive import HEADER, SENDER, ca, outcome, run, run_in_loop
 
 from smtpproto import Command, Ehlo, Helo, Reply, extensions
 from smtpproto.blocking import Message, Peer
@@ -71,7 +70,7 @@ def by_aiosmtplib(port: int, _: Path) -> None:
                 SENDER, RECIPIENT, HEADER, mail_options=words(MAIL), rcpt_options=words(RCPT)
             )
 
-    asyncio.run(send())
+    run_in_loop(send())
 
 
 def by_msmtp(port: int, _: Path) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import smtplib
 import ssl
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from interop_drive import (
     ca,
     each_content,
     run,
+    run_in_loop,
     whole,
 )
 
@@ -57,7 +57,7 @@ def by_aiosmtplib(port: int, recipients: list[str], content: bytes, tls: bool, _
             refused, _ = await client.sendmail(SENDER, recipients, content, mail_options=options)
             assert refused == {}
 
-    asyncio.run(send())
+    run_in_loop(send())
 
 
 def by_swaks(port: int, recipients: list[str], content: bytes, tls: bool, folder: Path) -> None:
