@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
+from dataclasses import field
 from typing import Any
 
 from ..exceptions import LocalProtocolError, Violation
@@ -38,7 +38,7 @@ class _Facts:
     announced: Mapping[str, Any]
     memory: dict[str, Any]
     mail_data_limit: int | None = None
-    claimed: Mapping[str, Any] = MappingProxyType({})
+    claimed: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Grouping(Session):
