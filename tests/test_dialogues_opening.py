@@ -19,7 +19,9 @@ from smtpproto.dialogues import (
 )
 from smtpproto.dialogues.deadlines import StoppedClock
 from smtpproto.dialogues.opening import open_session
+from smtpproto.dialogues.records import RefusalRecord
 from smtpproto.dialogues.server_settings import ServerSettings, server_settings
+from smtpproto.gate import Gate
 from smtpproto.limits import Limits
 
 ADDRESS = ("127.0.0.1", 4711)
@@ -128,6 +130,42 @@ def test_settings_that_do_not_fit() -> None:
     for options in ({"disabled": ["EHLO"]}, {"proxy": ["nonsense"]}):
         with pytest.raises(LocalProtocolError):
             settings(Recorder(), **options)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "more", "reason"),
+    [
+        ([], {"address": ("192.0.2.1", 1)}, "a trusted proxy expected"),
+        ([b"EHLO x\r\n"], {}, "bad PROXY protocol header"),
+        ([b"PROXY "], {}, "closed within the PROXY header"),
+        ([TimeoutError()], {}, "no PROXY header came"),
+        ([HEADER, SecurityError("no cipher")], {}, "no cipher"),
+        ([HEADER, TimeoutError()], {}, "no TLS handshake"),
+        ([], {"count": 9}, "too many connections"),
+    ],
+)
+def test_it_is_told_why_there_is_no_session(inputs: Any, more: Any, reason: str) -> None:
+    """Or a proxy that is set up wrongly would be hard to find."""
+    told: list[Any] = []
+    given = settings(Recorder(), implicit=True, proxy=["127.0.0.1"], connections=1)
+    where = {"address": ADDRESS, "count": 1, **more}
+    run = drive(open_session(given, **where, clock=StoppedClock(), observe=told.append), inputs)
+    assert run.steps[-1] == Close(b"")
+    assert [type(one) for one in told] == [RefusalRecord]
+    assert reason in told[0].reason
+
+
+def test_too_many_of_one_peer() -> None:
+    told: list[Any] = []
+    given = settings(Recorder())
+    gate = Gate(1)
+    first = open_session(given, ADDRESS, 1, StoppedClock(), told.append, gate)
+    next(first)
+    run = drive(open_session(given, ADDRESS, 2, StoppedClock(), told.append, gate))
+    assert run.lines == ["421 too many connections from you"]
+    assert "from there" in told[0].reason
+    first.close()  # broken off, it counts no longer
+    assert drive(open_session(given, ADDRESS, 1, StoppedClock(), None, gate)).codes == [220]
 
 
 def test_a_handler_made_for_the_session() -> None:

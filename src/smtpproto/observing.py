@@ -12,10 +12,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .dialogues.records import AuthenticationRecord, MessageRecord, Record, SessionRecord
+from .dialogues.records import (
+    AuthenticationRecord,
+    MessageRecord,
+    Record,
+    RefusalRecord,
+    SessionRecord,
+)
 
 logger = logging.getLogger("smtpproto.server")
-"""INFO: one record for each message, AUTH and session, with the facts in ``record.smtp``."""
+"""INFO: one record for each message, AUTH, session and refused connection, with the facts in
+``record.smtp``."""
 
 
 @dataclass
@@ -26,6 +33,8 @@ class Counters:
     """Sessions that have ended."""
     endings: dict[str, int] = field(default_factory=dict)
     """How they ended: see ``SessionRecord.ending``."""
+    turned_away: int = 0
+    """Connections that got no session: too many, no trusted proxy, no TLS handshake."""
     commands: int = 0
     """Commands that were in order."""
     errors: int = 0
@@ -117,6 +126,14 @@ def _session_facts(record: SessionRecord) -> dict[str, Any]:
     }
 
 
+def _count_refusal(counters: Counters, record: RefusalRecord) -> None:
+    counters.turned_away += 1
+
+
+def _refusal_facts(record: RefusalRecord) -> dict[str, Any]:
+    return {"reason": record.reason}
+
+
 _KINDS: Mapping[
     type[Record],
     tuple[str, Callable[[Counters, Any], None], Callable[[Any], dict[str, Any]]],
@@ -124,6 +141,7 @@ _KINDS: Mapping[
     MessageRecord: ("message", _count_message, _message_facts),
     AuthenticationRecord: ("authentication", _count_authentication, _authentication_facts),
     SessionRecord: ("session", _count_session, _session_facts),
+    RefusalRecord: ("refusal", _count_refusal, _refusal_facts),
 }
 
 

@@ -18,7 +18,9 @@ from secrets import token_bytes
 from types import TracebackType
 from typing import Any, Unpack
 
+from ..dialogues import Peer
 from ..dialogues.opening import open_session
+from ..dialogues.records import RefusalRecord
 from ..dialogues.server_settings import (
     ServerOptions,
     ServerSettings,
@@ -170,6 +172,7 @@ class Server:
             return
         refusal = self._settings.refusal(len(self._sessions) + 1)
         if refusal is not None:  # without a thread: those are what is used up
+            self._observer(RefusalRecord(Peer(address), "too many connections"))
             with sock, suppress(OSError):
                 sock.setblocking(False)
                 sock.send(refusal)

@@ -26,7 +26,14 @@ from .errors import (
 )
 from .handlers import Collect, Handler, Message, Peer, Reject, Sink
 from .outgoing import Content, Outgoing, Recipients, prepare
-from .records import AuthenticationRecord, MessageRecord, Observe, Record, SessionRecord
+from .records import (
+    AuthenticationRecord,
+    MessageRecord,
+    Observe,
+    Record,
+    RefusalRecord,
+    SessionRecord,
+)
 from .result import SendResult
 from .sending import Transfer, send_message
 from .server import refuse_session, serve_session
@@ -66,6 +73,7 @@ __all__ = [
     "Peer",
     "Read",
     "Recipients",
+    "RefusalRecord",
     "Reject",
     "ReplyError",
     "SMTPError",

@@ -18,7 +18,7 @@ from .deadlines import HANDSHAKE_TIME, Clock
 from .errors import ConnectionLost, SecurityError
 from .handlers import Peer
 from .networks import peer_key
-from .records import Observe
+from .records import Observe, RefusalRecord
 from .server import serve_session
 from .server_settings import ServerSettings
 from .steps import Close, Dialogue, Handshake, Read
@@ -58,22 +58,25 @@ def open_session(
         observe: gets the records of the session.
         gate: counts the connections of each peer; None where there is no limit.
     """
+    peer = Peer(address)
     refusal = settings.refusal(count)
     if refusal is not None:
+        _tell(observe, peer, "too many connections")
         yield Close(refusal, lingers=bool(refusal) and not settings.is_flooded(count))
         return
-    peer = Peer(address)
     unread = b""
     try:
         if settings.proxy is not None:
             unread = yield from _take_header(settings, peer)
-    except FAILURES:
+    except FAILURES as error:
+        _tell(observe, peer, str(error) or "no PROXY header came")
         yield Close(b"")
         return
     key = peer_key(peer.address)
     if gate is None or key is None:
         yield from _begin(settings, peer, clock, observe, unread)
     elif not gate.enter(key):
+        _tell(observe, peer, "too many connections from there")
         yield Close(b"" if settings.is_implicit else settings.connection().send(_TOO_MANY), True)
     else:
         try:
@@ -90,7 +93,8 @@ def _begin(
     if settings.is_implicit:
         try:
             tls = yield Handshake(b"", min(settings.patience, HANDSHAKE_TIME))
-        except FAILURES:
+        except FAILURES as error:
+            _tell(observe, peer, str(error) or "no TLS handshake was made")
             yield Close(b"")
             return
     yield from serve_session(
@@ -107,6 +111,11 @@ def _begin(
         ),
         unread=unread,
     )
+
+
+def _tell(observe: Observe | None, peer: Peer, reason: str) -> None:
+    if observe is not None:
+        observe(RefusalRecord(peer, reason))
 
 
 def _take_header(settings: ServerSettings, peer: Peer) -> Dialogue:

@@ -64,6 +64,15 @@ class AuthenticationRecord:
     """Whom the session acts as from now on; None where it was refused."""
 
 
-Record = MessageRecord | AuthenticationRecord | SessionRecord
+@value
+class RefusalRecord:
+    """Why a connection got no session: it makes this one record, and no other."""
+
+    peer: Peer
+    reason: str
+    """As "too many connections"; it may quote what the peer sent."""
+
+
+Record = MessageRecord | AuthenticationRecord | SessionRecord | RefusalRecord
 Observe = Callable[[Record], None]
 """Gets each record, in the thread of its session; it must neither block nor raise."""
