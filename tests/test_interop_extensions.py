@@ -237,15 +237,16 @@ class Sessions(Inbox):
         self.hellos.append(hello.domain)
 
 
+@pytest.mark.parametrize("between", [[], ["--xclient-delim"]], ids=["one XCLIENT", "two"])
 @pytest.mark.parametrize("tls", [False, True], ids=["clear", "STARTTLS"])
-def test_swaks_as_another_client(world: AsyncioWorld, tls: bool) -> None:
-    """There is a new greeting for the client that it speaks for."""
+def test_swaks_as_another_client(world: AsyncioWorld, between: list[str], tls: bool) -> None:
+    """The address comes last; there is a new greeting for each XCLIENT."""
     inbox = Sessions()
     context = server_context(certificates()[1])
     with world.serve(inbox, xclient=["127.0.0.1"], tls=context) as server:
         run(
             *("swaks", "--server", "localhost", "--port", server.port, "--from", SENDER, "--to"),
-            *(RECIPIENT, "--xclient-helo", "helo.example", "--xclient-login", "ann"),
+            *(RECIPIENT, "--xclient-helo", "helo.example", "--xclient-login", "ann", *between),
             *("--xclient-port", 4711, "--xclient-addr", "IPv6:2001:db8::7"),
             *("--helo", "client.example", *(("--tls", "--tls-ca-path", ca()) if tls else ())),
         )
@@ -254,8 +255,28 @@ def test_swaks_as_another_client(world: AsyncioWorld, tls: bool) -> None:
     assert peer.identity == "ann"
     assert peer.claimed["HELO"] == "helo.example"
     assert inbox.greeted[-1] == peer.address
-    assert len(inbox.greeted) == 2
+    assert len(inbox.greeted) == (3 if between else 2)
     assert set(inbox.hellos) == {"client.example"}
+
+
+def test_who_was_spoken_for_speaks_for_nobody(world: AsyncioWorld) -> None:
+    """A proxy that passes its client on behind XCLIENT has given its right away."""
+    inbox = Sessions()
+    with world.serve(inbox, xclient=["127.0.0.1"]) as server:
+        status, said = outcome(
+            *("swaks", "--server", "127.0.0.1", "--port", server.port, "--from", SENDER, "--to"),
+            *(
+                RECIPIENT,
+                "--xclient-addr",
+                "192.0.2.7",
+                "--xclient-delim",
+                "--xclient-login",
+                "ann",
+            ),
+        )
+    assert status != 0
+    assert "XCLIENT attempted but failed" in said
+    assert inbox.greeted[-1] == ("192.0.2.7", 0)
 
 
 def test_curl_as_another_client(world: AsyncioWorld) -> None:

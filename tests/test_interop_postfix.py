@@ -403,17 +403,13 @@ def test_xclient(site: Site) -> None:
         assert session.say(Ehlo("proxy.example"))[0].code == 250
         names = session.connection.announced["XCLIENT"]
         assert {"NAME", "ADDR", "PORT", "PROTO", "HELO", "LOGIN", "DESTADDR"} <= names
-        attributes = {
-            "NAME": "far.example",
-            "PORT": 4711,
-            "HELO": "hello.example",
-            "PROTO": "ESMTP",
-            "ADDR": IPv6Address("2001:db8::1"),
-        }
-        assert session.say(XClient(attributes))[0].code == 220
+        first = {"NAME": "far.example", "HELO": "hello.example", "PROTO": "ESMTP"}
+        for attributes in (first, {"PORT": 4711, "ADDR": IPv6Address("2001:db8::1")}):
+            assert session.say(XClient(attributes))[0].code == 220
+        assert "DSN" not in session.connection.announced
+        assert session.say(Ehlo("helo.example"))[0].code == 250
+        assert "DSN" in session.connection.announced
         assert "XCLIENT" not in session.connection.announced
-        replies = session.say(Ehlo("helo.example"))
-        assert replies[0].code == 250
         replies = session.say(Mail(SENDER), Rcpt("xclient@example.org"), Data())
         assert [reply.code for reply in replies] == [250, 250, 354]
         assert session.message(HEADER).code == 250
