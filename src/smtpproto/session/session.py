@@ -218,11 +218,15 @@ class Session:
             login = self.claimed.get("LOGIN")
             self.identity = login if isinstance(login, str) else None
             self.is_authenticated = self.identity is not None
-        # More of the kind may follow at once: what does not fit a line goes in several.
+        # More of the kind may follow at once, if a row says so: what does not fit a line goes in
+        # several.
         kept = {
             extension.keyword: self._forgotten[extension.keyword]
             for extension in self._extensions
-            if type(command) in extension.verbs
+            if any(
+                row.command is type(command) and State.GREETED in row.states
+                for row in extension.rows
+            )
             and extension.keyword in self._forgotten
             and self._is_offered(extension)
         }
