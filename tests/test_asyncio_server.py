@@ -584,7 +584,7 @@ def test_a_client_that_comes_while_the_server_closes(turns: int) -> None:
     """The loop may have accepted it, and not told us yet."""
 
     async def test() -> None:
-        async with serve(Collect()) as server:
+        async with serve(Collect(), grace=2 * SECONDS) as server:
             sock = socket.create_connection(("127.0.0.1", server.port), SECONDS)
             for _ in range(turns):
                 await asyncio.sleep(0)

@@ -8,16 +8,15 @@ grammar's.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ..grammar.attributes import Missing, XClient, XForward
 from ..grammar.replies import Reply
 from ..states import State
 from .conversation import Conversation
-from .steps import Dialogue, Step
+from .steps import Dialogue
 
-_NOT_YOU = Reply(550, "not authorised", "5.7.0")
 _NOTED = Reply(250, "ok", "2.0.0")
 
 
@@ -36,8 +35,6 @@ class Claiming(Conversation):
 
     def _take_claims(self, command: XClient) -> Dialogue:
         """Take the client for another; its address is a new one to greet (XCLIENT_README)."""
-        if not (yield from self._may_claim()):
-            return
         peer = self._peer
         before = peer.address
         peer.address = _address({**self._connection.claimed, **command.attributes}, before)
@@ -47,17 +44,8 @@ class Claiming(Conversation):
         else:  # it was refused
             peer.address = before
 
-    def _may_claim(self) -> Generator[Step, Any, bool]:
-        """Refuse the client that was claimed: a proxy lets it speak for itself from then on."""
-        if "ADDR" not in self._connection.claimed:
-            return True
-        yield from self._reply(_NOT_YOU)
-        return False
-
     def _take_forwarded(self, command: XForward) -> Dialogue:
         """Remember what is only to be told, until the transaction ends (XFORWARD_README)."""
-        if not (yield from self._may_claim()):
-            return
         self._peer.forwarded = {**self._peer.forwarded, **command.attributes}
         yield from self._reply(_NOTED)
 
