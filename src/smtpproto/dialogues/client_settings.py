@@ -8,12 +8,13 @@ when credentials may go out without TLS. A new setting is a field of `ClientOpti
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import field
 from ipaddress import ip_address
 from typing import Any, Literal, TypedDict, get_args
 
 from ..exceptions import LocalProtocolError, Violation, shown
+from ..extensions import KNOWN, Extension
 from ..framing import LineEndings
 from ..grammar.addresses import is_address_literal, is_domain
 from ..grammar.commands import Command, Ehlo
@@ -66,6 +67,8 @@ class ClientOptions(TypedDict, total=False):
     asks for."""
     limits: Limits
     """The caps on replies."""
+    extensions: Iterable[Extension] | None
+    """What the client understands in place of all that this package does: ``[*KNOWN, Mine()]``."""
     line_endings: LineEndings
     """"normalise" bare CR and LF to CRLF, or be "strict" and refuse them."""
     transcript: Transcript | None
@@ -109,8 +112,12 @@ class ClientSettings:
     auth: Mechanism | Sequence[Mechanism] | None = field(default=None, repr=False)
     allow_cleartext_auth: bool | None = None
     saslprep: bool | None = None
+    extensions: Iterable[Extension] | None = None
 
     def __post_init__(self) -> None:
+        if self.extensions is not None:
+            object.__setattr__(self, "extensions", tuple(self.extensions))
+            self.connection(None)  # which says what is wrong with them
         if self.security not in _POLICIES:
             raise _wrong("security", f"one of {', '.join(_POLICIES)}", self.security)
         if self.line_endings not in get_args(LineEndings):
@@ -218,7 +225,11 @@ class ClientSettings:
     def connection(self, tls: TLSInfo | None) -> ClientConnection:
         """Return a new connection."""
         return ClientConnection(
-            limits=self.limits, lmtp=self.lmtp, tls=tls, line_endings=self.line_endings
+            extensions=KNOWN if self.extensions is None else self.extensions,
+            limits=self.limits,
+            lmtp=self.lmtp,
+            tls=tls,
+            line_endings=self.line_endings,
         )
 
     def opening(
