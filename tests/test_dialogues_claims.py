@@ -12,8 +12,9 @@ from smtpproto import Command, LocalProtocolError, Reply
 from smtpproto.dialogues import Collect, Peer, Reject
 from smtpproto.dialogues.deadlines import StoppedClock
 from smtpproto.dialogues.opening import open_session
-from smtpproto.dialogues.server_settings import server_settings
-from smtpproto.extensions import Extension, Row, XForward
+from smtpproto.dialogues.server_settings import default_extensions, server_settings
+from smtpproto.extensions import Atrn, Burl, Extension, Row, XForward
+from smtpproto.limits import Limits
 from smtpproto.states import State
 
 PROXY = ("10.0.0.1", 4711)
@@ -179,6 +180,40 @@ def test_a_command_of_ones_own_has_a_hook(answer: Any, code: int) -> None:
     run = opened(handler, HELLO, b"XWAVE\r\n", xclient=None, extensions=[Waving()])
     assert run.codes == [220, 250, code]
     assert [(name, type(command)) for name, command in handler.calls] == [("on_command", Wave)]
+
+
+class WaveBack(Wave):
+    default_reply = Reply(252, "hello", "2.0.0")
+
+
+class WavingBack(Extension):
+    keyword = "XWAVE"
+    verbs = (WaveBack,)
+    rows = (Row((State.READY,), WaveBack),)
+
+
+@pytest.mark.parametrize(
+    ("hooks", "code"),
+    [({"on_command": Reply(251, "x")}, 251), ({"on_command": None}, 252), ({}, 252)],
+)
+def test_the_hook_goes_before_the_default_reply(hooks: Any, code: int) -> None:
+    run = opened(Recorder(**hooks), HELLO, b"XWAVE\r\n", xclient=None, extensions=[WavingBack()])
+    assert run.codes == [220, 250, code]
+
+
+def test_the_hook_is_not_asked_about_commands_of_everybody() -> None:
+    handler = Recorder(on_command=Reply(550, "no"), on_message=None)
+    lines = HELLO + b"NOOP\r\nVRFY x\r\nHELP\r\nEXPN x\r\nRSET\r\n" + MESSAGE
+    run = opened(handler, lines + NOTES + b"QUIT\r\n", extensions=[])
+    assert 550 not in run.codes
+    assert "on_command" not in handler.names
+
+
+@pytest.mark.parametrize("extension", [Atrn(), Burl("imap")])
+def test_what_a_server_cannot_carry_out_is_refused(extension: Extension) -> None:
+    """After it the session would be out of step, or a message would have no end."""
+    with pytest.raises(LocalProtocolError, match=f"{extension.keyword} expected only"):
+        opened(Collect(), extensions=[*default_extensions(Limits()), extension])
 
 
 def test_without_the_hook_it_is_not_implemented() -> None:

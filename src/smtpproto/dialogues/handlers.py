@@ -240,7 +240,10 @@ class Handler(Protocol):
         """Expand a list."""
 
     def on_command(self, peer: Peer, command: Command, /) -> Any:
-        """Answer a command of an extension of one's own; None is a 250, without the hook 502."""
+        """Answer a command of an extension.
+
+        None gives it its ``default_reply``, or a 250; without the hook it is that, or a 502.
+        """
 
     def on_help(self, peer: Peer, command: Help, /) -> Any:
         """Give help."""

@@ -23,9 +23,11 @@ from ..grammar.commands import (
     Help,
     Lhlo,
     Mail,
+    Noop,
     Quit,
     Rcpt,
     Rset,
+    StartTLS,
     Vrfy,
 )
 from ..grammar.replies import Reply
@@ -71,6 +73,8 @@ _ACCEPTED: Mapping[type[Command], Reply] = {
     Rcpt: Reply(250, "recipient ok", "2.1.5"),
 }
 _NO_MAIL = Reply(550, "no mail is taken here", "5.7.1")
+# What on_command is not asked about.
+_KNOWN = frozenset((*_HOOKS, *_ENDING, Data, Noop, StartTLS))
 _DONE = Reply(250, "ok", "2.0.0")
 _NOT_IMPLEMENTED = Reply(502, "not implemented", "5.5.1")
 _TIMED_OUT = Reply(421, "timed out", "4.4.2")
@@ -129,6 +133,7 @@ class _Server(Taking, Authenticating, Claiming):
         }
         self._takes_mail = bool(self._open_message or self._on_message)
         self._decided = _decided(tuple(self._hooks), bool(self._open_message))
+        self._on_command = getattr(handler, "on_command", None)
         self._commands = self._errors = 0
 
     def run(self, unread: bytes) -> Dialogue:
@@ -202,6 +207,8 @@ class _Server(Taking, Authenticating, Claiming):
                     self._ending = "left" if event.clean else "lost"
                 return not event.clean
             else:
+                # The last reply of those that are due is sent before the next event is taken.
+                assert event is Signal.NEED_TLS
                 timeout = min(self._time_left(), HANDSHAKE_TIME)
                 info = yield Handshake(self._flush(), timeout)
                 connection.tls_established(info)
@@ -224,8 +231,8 @@ class _Server(Taking, Authenticating, Claiming):
             self._send(_NO_MAIL)
             return None
         reply = event.default_reply or _ACCEPTED.get(kind)
-        if reply is None:
-            return self._take_other(command)
+        if reply is None or (self._on_command is not None and kind not in _KNOWN):
+            return self._take_other(event)
         self._send(reply)
         if kind is Mail:
             self._peer.transaction = self._connection.transaction
@@ -257,12 +264,12 @@ class _Server(Taking, Authenticating, Claiming):
         elif self._connection.state is State.DATA:
             self._begin_message()
 
-    def _take_other(self, command: Command) -> Dialogue:
+    def _take_other(self, event: CommandReceived) -> Dialogue:
         """Answer a command of an extension that nothing here knows."""
-        hook = getattr(self._handler, "on_command", None)
-        reply = _NOT_IMPLEMENTED
-        if hook is not None:
-            reply = (yield from self._ask(hook, self._peer, command)) or _DONE
+        reply = event.default_reply or _NOT_IMPLEMENTED
+        if self._on_command is not None:
+            answer = yield from self._ask(self._on_command, self._peer, event.command)
+            reply = answer or event.default_reply or _DONE
         yield from self._reply(reply)
 
     def _take_rejection(self, event: CommandRejected) -> None:

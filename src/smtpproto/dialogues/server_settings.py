@@ -24,6 +24,7 @@ from ..extensions import (
 )
 from ..framing import ReceivedPolicy
 from ..grammar.addresses import is_domain
+from ..grammar.commands import Bdat
 from ..grammar.leniency import DEFAULT_LENIENCY, Leniency
 from ..limits import DEFAULT_LIMITS, Limits
 from ..sasl import Offered, ServerMechanisms
@@ -275,6 +276,11 @@ def server_settings(
     if given is None:
         given = default_extensions(options.get("limits", DEFAULT_LIMITS))
     offered = [one for one in given if one.keyword not in ("STARTTLS", "AUTH")]
+    for one in offered:
+        if not _can_be_served(one):
+            raise expected(
+                f"extensions: {one.keyword} expected only with a connection of one's own"
+            )
     if has_tls and tls_mode == "starttls":
         offered.append(StartTLS())
     hostname = options.get("hostname") or (own_name if is_domain(own_name) else "localhost")
@@ -314,3 +320,13 @@ def server_settings(
 
 def _keywords(extensions: Iterable[Extension]) -> set[str]:
     return {extension.keyword for extension in extensions}
+
+
+def _can_be_served(extension: Extension) -> bool:
+    """Tell whether a session can go on after its commands.
+
+    It cannot with turned roles, nor with a message whose end is to be fetched.
+    """
+    turns = any(row.success is State.REVERSED for row in extension.rows)
+    fetches = any(verb.carries_mail_data and verb is not Bdat for verb in extension.verbs)
+    return not (turns or fetches)
