@@ -76,6 +76,21 @@ def test_too_many_connections_of_one_peer(world: World) -> None:
             pass
 
 
+def test_one_peer_does_not_take_the_places_of_others(world: World) -> None:
+    with (
+        world.serve(Collect(), connections=6, connections_per_peer=1) as server,
+        ExitStack() as stack,
+    ):
+        for _ in range(8):
+            raw = stack.enter_context(Raw(server.port, greeting=False))
+            assert raw.reply()[:3] in ("220", "421")
+        wait_for(lambda: server.sessions == 1)
+        other = stack.enter_context(
+            socket.create_connection(("127.0.0.1", server.port), SECONDS, ("127.0.0.2", 0))
+        )
+        assert other.recv(100).startswith(b"220")
+
+
 def test_behind_a_proxy_the_clients_are_counted(world: World) -> None:
     def header(ip: str) -> bytes:
         return build_v1(InetAddress(ip, 1), InetAddress("2001:db8::1", 25))

@@ -27,6 +27,7 @@ NETWORKS = Networks(["127.0.0.1", "10.0.0.0/8", "2001:db8::/32", "fe80::/64"], "
         (("fe80::1%lo", 1, 0, 1), True),
         (("mx.example.org", 1), False),
         ((), False),
+        ((2, 1234), False),  # of AF_VSOCK
         ("", False),
         (b"\0abstract", False),
         (None, False),

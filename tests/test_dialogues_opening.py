@@ -162,10 +162,19 @@ def test_too_many_of_one_peer() -> None:
     first = open_session(given, ADDRESS, 1, StoppedClock(), told.append, gate)
     next(first)
     run = drive(open_session(given, ADDRESS, 2, StoppedClock(), told.append, gate))
-    assert run.lines == ["421 too many connections from you"]
+    assert run.steps == [Close(b"421 too many connections from you\r\n", lingers=False)]
     assert "from there" in told[0].reason
     first.close()  # broken off, it counts no longer
     assert drive(open_session(given, ADDRESS, 1, StoppedClock(), None, gate)).codes == [220]
+
+
+def test_a_peer_of_another_kind_of_socket() -> None:
+    told: list[Any] = []
+    dialogue = open_session(
+        settings(Recorder()), (2, 1234), 1, StoppedClock(), told.append, Gate(1)
+    )
+    assert drive(dialogue, [b"QUIT\r\n"]).codes == [220, 221]
+    assert str(told[0].peer) == "2:1234"
 
 
 def test_a_handler_made_for_the_session() -> None:

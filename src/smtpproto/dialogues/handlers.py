@@ -118,7 +118,7 @@ class Peer:
         """Return where the client came from, such as ``192.0.2.1:40000``, in printable ASCII."""
         address = self.address
         if isinstance(address, tuple):
-            host, port = address[:2]
+            host, port = str(address[0]), address[1]
             return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         return ascii(address)[1:-1] if address else "local"
 

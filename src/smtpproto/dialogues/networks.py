@@ -58,7 +58,7 @@ def ip_of(address: Any) -> _IPAddress | None:
         address: host and port first for TCP, anything else otherwise. An IPv4 client of a socket
             that takes both has an IPv4-mapped address, and is the IPv4 client all the same.
     """
-    if not isinstance(address, tuple) or not address:
+    if not isinstance(address, tuple) or not address or not isinstance(address[0], str):
         return None
     try:
         ip = ipaddress.ip_address(address[0].partition("%")[0])

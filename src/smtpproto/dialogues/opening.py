@@ -77,7 +77,8 @@ def open_session(
         yield from _begin(settings, peer, clock, observe, unread)
     elif not gate.enter(key):
         _tell(observe, peer, "too many connections from there")
-        yield Close(b"" if settings.is_implicit else settings.connection().send(_TOO_MANY), True)
+        # Without lingering: who has too many must not take the places of others.
+        yield Close(b"" if settings.is_implicit else settings.connection().send(_TOO_MANY))
     else:
         try:
             yield from _begin(settings, peer, clock, observe, unread)
