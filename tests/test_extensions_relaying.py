@@ -9,7 +9,7 @@ import client_drive
 import extension_drive as drive
 import pytest
 
-from smtpproto import Mail, Rcpt
+from smtpproto import Mail, Path, Rcpt
 from smtpproto.extensions import (
     Dsn,
     EightBitMime,
@@ -118,3 +118,11 @@ def test_who_is_told(notify: str, action: Any, due: bool) -> None:
     assert is_report_due(action, SENDER, rcpt, WITHOUT) is due
     assert is_report_due(action, SENDER, rcpt, WITH) is (due and action != "relayed")
     assert not is_report_due(action, Mail(""), rcpt, WITHOUT), "nobody is told of a bounce"
+
+
+@pytest.mark.parametrize(
+    "address", ["+" * 250 + "@example.org", "Ж" * 64 + "@" + "例え" * 20 + ".jp"]
+)
+def test_an_original_recipient_that_does_not_fit_is_left_out(address: str) -> None:
+    """RFC 3461 5.2.1: it may be added, and the message must not stop there."""
+    assert relayed_rcpt_parameters(Rcpt(Path(address)), {"DSN"}) == {}

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from dialogue_drive import serve
 
-from smtpproto import Ehlo, Mail, Parameters, Rcpt, TLSInfo
+from smtpproto import Ehlo, Mail, Parameters, Rcpt, ServerConnection, TLSInfo
 from smtpproto.dialogues import Message, Peer, received
+from smtpproto.extensions import MtPriority, Transaction
 from smtpproto.grammar.trace import parse_received
 from smtpproto.handlers import JsonLines, Maildir, Print
 from smtpproto.handlers.json_lines import as_json
@@ -295,6 +296,28 @@ def test_the_trace_of_final_delivery(tmp_path: Path) -> None:
     assert lines[2].startswith(b"\tby mx.example.org with ESMTP")
     assert parse_received(b"\r\n".join(lines[1:5])).date is not None
     assert file.read_bytes().endswith(b"\r\nSubject: x\r\n\r\ntext\r\n")
+
+
+@pytest.mark.parametrize(("text", "clause"), [("3", b"\tpriority 3;"), ("-9", b"\tpriority -9;")])
+def test_the_priority_is_told(text: str, clause: bytes) -> None:
+    """RFC 6710 4.1."""
+    fields: list[bytes] = []
+
+    class Handler:
+        def on_message(self, peer: Peer, message: Message) -> None:
+            fields.append(received(peer, "mx.example.org", datetime.now(UTC)).encode())
+
+    server = ServerConnection("mx.example.org", extensions=[MtPriority()])
+    mail = START.replace(b"com>", b"com> MT-PRIORITY=" + text.encode())
+    serve(Handler(), mail, TEXT, b"QUIT\r\n", server=server)
+    assert clause in fields[0].replace(b"\r\n", b"")
+
+
+def test_a_priority_that_was_not_offered_is_not_told() -> None:
+    peer = Known(("192.0.2.1", 25))
+    mail = Mail("a@example.org", Parameters({"MT-PRIORITY": "3"}, {"MT-PRIORITY": "3"}))
+    peer.transaction = Transaction(mail, {})
+    assert received(peer, "mx.example.org", datetime.now(UTC)).priority is None
 
 
 def test_what_the_trace_tells(tmp_path: Path) -> None:

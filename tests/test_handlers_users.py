@@ -229,3 +229,16 @@ def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
 
 def test_nothing_is_shown() -> None:
     assert "hush" not in repr(Users({"joe": "hush"}))
+
+
+@pytest.mark.parametrize("other", ["\uff41dmin", "admin\u00ad", "adm\u2170n"])
+def test_two_names_that_are_one_user(other: str, tmp_path: Path) -> None:
+    """RFC 5802 5.1: by SCRAM one would be let in as the other."""
+    for names in (["admin", other], [other, "admin"]):
+        with pytest.raises(InvalidValueError, match="names expected that differ after SASLprep"):
+            Users(dict.fromkeys(names, "secret"))
+        file = tmp_path / "users"
+        file.write_text("".join(f"{name}:secret\n" for name in names), "utf-8")
+        file.chmod(0o600)
+        with pytest.raises(InvalidValueError, match="differ after SASLprep"):
+            Users.read(file)

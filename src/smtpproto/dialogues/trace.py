@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ..grammar.addresses import is_address_literal
 from ..grammar.trace import Received, with_protocol
 from .handlers import Peer
+from .networks import ip_of
 
 
 def received(peer: Peer, by: str, date: datetime, *, id: str | None = None) -> Received:
@@ -27,31 +27,25 @@ def received(peer: Peer, by: str, date: datetime, *, id: str | None = None) -> R
         InvalidValueError: an argument that cannot be written.
     """
     transaction, hello, tls = peer.transaction, peer.hello, peer.tls
-    utf8 = transaction is not None and "SMTPUTF8" in transaction.mail.parameters
+    parameters = transaction.mail.parameters if transaction is not None else {}
+    priority = parameters.get("MT-PRIORITY")  # text where it was not offered
+    ip = ip_of(peer.address)
     cipher = tls.cipher if tls is not None else ""
     return Received(
         hello=hello.domain if hello is not None else "",
         by=by,
         date=date,
-        address=_ip_address(peer),
+        address=None if ip is None else str(ip),
         protocol=with_protocol(
             hello.verb if hello is not None else "HELO",
             tls is not None,
             peer.identity is not None,
-            utf8,
+            "SMTPUTF8" in parameters,
         ),
         id=id,
         recipients=tuple(rcpt.forward_path for rcpt in transaction.recipients)
         if transaction is not None
         else (),
         tls=cipher if cipher.startswith("TLS_") else None,
+        priority=priority if isinstance(priority, int) else None,
     )
-
-
-def _ip_address(peer: Peer) -> str | None:
-    """Return the client's IP address, None where it has none, as over a Unix socket."""
-    if not isinstance(peer.address, tuple):
-        return None
-    host: str = peer.address[0].partition("%")[0]
-    literal = f"[IPv6:{host}]" if ":" in host else f"[{host}]"
-    return host if is_address_literal(literal) else None

@@ -9,8 +9,10 @@ theirs (RFC 3461 5.2.7.1).
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Any, Literal
 
+from ..exceptions import InvalidValueError
 from ..grammar.commands import Mail, Rcpt
 from ..grammar.parameters import Parameters, typed_value
 from .dsn import NOTIFY, OriginalRecipient
@@ -51,7 +53,8 @@ def relayed_rcpt_parameters(
     if add_original and "ORCPT" not in parameters:
         address = rcpt.forward_path.address
         address_type = "rfc822" if address.isascii() else "utf-8"
-        parameters["ORCPT"] = OriginalRecipient(address_type, address)
+        with suppress(InvalidValueError):  # too long as it is written: ORCPT may be added, not must
+            parameters["ORCPT"] = OriginalRecipient(address_type, address)
     return parameters
 
 

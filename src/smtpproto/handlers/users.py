@@ -46,12 +46,19 @@ class Users:
         users: user name to password or credentials.
         key: secret octets that make up what is shown of who does not exist; random by default, so
             that it changes with every restart.
+
+    Raises:
+        InvalidValueError: two names that SASLprep makes one: one user could act as the other.
     """
 
     def __init__(self, users: Mapping[str, Stored], *, key: bytes | None = None) -> None:
         self._users = dict(users)
         # SCRAM prepares names (RFC 5802 5.1), the others do not.
         self._prepared = {_prepared(name): stored for name, stored in users.items()}
+        if len(self._prepared) < len(users):
+            raise InvalidValueError(
+                "users: names expected that differ after SASLprep (RFC 5802 5.1)"
+            )
         self._key = key or token_bytes(32)
         self._other = token_urlsafe()
         kept = [stored for stored in users.values() if isinstance(stored, ScramCredentials)]
