@@ -730,11 +730,12 @@ def test_a_transfer_that_there_is_not() -> None:
 
 
 @pytest.mark.parametrize("tls", [None, TLSInfo("TLSv1.3"), TLSInfo("TLSv1.3", peer_verified=True)])
-def test_requiretls_needs_to_know_the_server(tls: TLSInfo | None) -> None:
+@pytest.mark.parametrize("keyword", ["REQUIRETLS", "requiretls"])
+def test_requiretls_needs_to_know_the_server(tls: TLSInfo | None, keyword: str) -> None:
     """RFC 8689 4.2.1."""
     connection = opened(b"250-mx.example.org\r\n250 REQUIRETLS\r\n", tls=tls)
     verified = tls is not None and tls.peer_verified
-    parameters = {"REQUIRETLS": None}
+    parameters = {keyword: None}
     inputs = [OK, OK, GO_ON, OK] if verified else []
     run = sending(connection, inputs, parameters=parameters)
     if verified:
@@ -1009,9 +1010,10 @@ def test_prdr_that_is_not_offered() -> None:
     assert run.out == b""
 
 
-def test_a_message_is_not_resumed() -> None:
+@pytest.mark.parametrize("keyword", ["TRANSID", "TransId"])
+def test_a_message_is_not_resumed(keyword: str) -> None:
     connection = opened(b"250-mx.example.org\r\n250 CHECKPOINT\r\n")
-    run = sending(connection, [], parameters={"TRANSID": "<1@example.com>"})
+    run = sending(connection, [], parameters={keyword: "<1@example.com>"})
     assert isinstance(run.error, LocalProtocolError)
     assert run.out == b""
 

@@ -275,3 +275,17 @@ def test_asynchronous_iterables() -> None:
         return [await outgoing.read() for _ in range(4)]
 
     assert asyncio.run(read()) == [b"a", b"bc", b"", b""]
+
+
+def test_keywords_in_any_case() -> None:
+    outgoing = prepare(b"", "a@x.org", "b@x.org", {"body": "8BITMIME", "Ret": "HDRS"})
+    assert outgoing.parameters == {"BODY": "8BITMIME", "RET": "HDRS"}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [({"RET": "FULL", "ret": "HDRS"}, "each keyword expected once"), ({1: "x"}, "that are text")],
+)
+def test_wrong_keywords(parameters: Any, message: str) -> None:
+    with pytest.raises(InvalidValueError, match=message):
+        prepare(b"", "a@x.org", "b@x.org", parameters)

@@ -98,9 +98,7 @@ def prepare(
     path = _path(sender)
     rcpts = _rcpts(recipients)
     ascii_only = all(p.address.isascii() for p in (path, *(rcpt.forward_path for rcpt in rcpts)))
-    more = {} if parameters is None else parameters
-    if not isinstance(more, Mapping):
-        raise InvalidValueError(f"parameters: a mapping expected, not {type(more).__name__}")
+    more = {} if parameters is None else _parameters(parameters)
     if is_email:
         from .headers import serialise
 
@@ -124,6 +122,22 @@ def prepare(
 def _path(sender: str | Path) -> Path:
     given = _address(sender, "sender")
     return given if isinstance(given, Path) else Path(given)
+
+
+def _parameters(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters by their keywords in upper case (RFC 5321 4.1.1.11).
+
+    Raises:
+        InvalidValueError: no mapping of text, or a keyword twice.
+    """
+    if not isinstance(given, Mapping):
+        raise InvalidValueError(f"parameters: a mapping expected, not {type(given).__name__}")
+    if not all(isinstance(name, str) for name in given):
+        raise InvalidValueError("parameters: keywords expected that are text")
+    parameters = {name.upper(): text for name, text in given.items()}
+    if len(parameters) < len(given):
+        raise InvalidValueError("parameters: each keyword expected once, whatever its case")
+    return parameters
 
 
 def _rcpts(recipients: Recipients) -> tuple[Rcpt, ...]:
