@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import logging
+import socket
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -141,7 +143,7 @@ def test_log_records(caplog: pytest.LogCaptureFixture) -> None:
     message, session = caplog.records
     assert message.getMessage() == (
         "message peer=192.0.2.1:4711 hello=client.example tls=- identity=- sender=a@example.com "
-        f"recipients=b@example.org size={len(TEXT) - 3} replies='250 2.0.0 message taken'"
+        f"recipients=b@example.org parameters= size={len(TEXT) - 3} replies='250 2.0.0 message taken'"
     )
     assert session.getMessage() == (
         "session peer=192.0.2.1:4711 ending=quit commands=5 errors=0 messages=1"
@@ -203,3 +205,33 @@ def test_who_authenticated_and_who_did_not(caplog: pytest.LogCaptureFixture) -> 
         "PLAIN identity=- reply='535 5.7.8 Authentication credentials invalid'",
     ]
     assert not any("secret" in line or "wrong-one" in line for line in caplog.messages)
+
+
+@pytest.mark.parametrize("last", [b"*", b"AQ==", None], ids=["breaks off", "to the end", "leaves"])
+@pytest.mark.parametrize("mechanism", ["XOAUTH2", "OAUTHBEARER"])
+def test_a_guessed_token_is_told_however_the_exchange_ends(
+    last: bytes | None, mechanism: str
+) -> None:
+    """RFC 7628 3.2.3: the client hears of it before the last reply."""
+
+    class Refusing(Collect):
+        def on_auth(self, peer: Peer, request: Any) -> None:
+            return None
+
+    shown = {
+        "XOAUTH2": b"user=ann\x01auth=Bearer guess\x01\x01",
+        "OAUTHBEARER": b"n,a=ann,\x01auth=Bearer guess\x01\x01",
+    }
+    auth = f"AUTH {mechanism} ".encode() + b64encode(shown[mechanism]) + b"\r\n"
+    with blocking.serve(Refusing(), auth=[mechanism], auth_cleartext=True) as server:
+        with (
+            socket.create_connection(("127.0.0.1", server.port)) as raw,
+            raw.makefile("rb") as said,
+        ):
+            raw.sendall(HELLO + auth)
+            while not said.readline().startswith(b"334"):
+                pass
+            if last is not None:
+                raw.sendall(last + b"\r\n")
+                assert said.readline()[:1] == b"5"
+    assert (server.counters.authenticated, server.counters.auth_failures) == (0, 1)

@@ -90,6 +90,10 @@ def _message_facts(record: MessageRecord) -> dict[str, Any]:
         "identity": peer.identity,
         "sender": record.mail.reverse_path.address,
         "recipients": [rcpt.forward_path.address for rcpt in record.rcpts],
+        "parameters": [
+            f"{keyword}={text}" if text else keyword
+            for keyword, text in record.mail.parameters.wire.items()
+        ],
         "size": record.size,
         "replies": [str(reply) for reply in record.replies],
     }
@@ -148,7 +152,7 @@ _KINDS: Mapping[
 def _shown(given: object) -> str:
     """Return a value on one line, so that no peer can write a line of the log."""
     if isinstance(given, list):
-        return ",".join(map(_shown, given))
+        return ",".join(map(_shown, given)) or "-"
     text = "-" if given is None else str(given)
     if text.isprintable() and text.isascii() and not set(text) & set(' "\\,'):
         return text or '""'

@@ -16,7 +16,15 @@ from typing import Any
 from ..exceptions import LocalProtocolError
 from ..grammar.auth import Auth, AuthResponse
 from ..grammar.replies import Reply
-from ..sasl import Challenge, Failure, Request, SASLError, ServerMechanism, Success
+from ..sasl import (
+    Challenge,
+    Failure,
+    Request,
+    SASLError,
+    ServerMechanism,
+    Success,
+    VerifyToken,
+)
 from ..sasl.base import BAD_FORMAT, REFUSED
 from ..session.events import AuthResponseReceived
 from ..session.server import ServerConnection
@@ -49,6 +57,7 @@ class Authenticating(Conversation):
         self._exchange: ServerMechanism | None = None
         self._success: Success | None = None
         self._rounds = 0
+        self._is_told = False
 
     def _begin_exchange(self, command: Auth) -> Dialogue:
         """Answer AUTH."""
@@ -60,6 +69,7 @@ class Authenticating(Conversation):
         self._exchange = self._mechanisms.make(command.mechanism, bindings)
         self._success = None
         self._rounds = 0
+        self._is_told = False
         self._peer.mechanism = command.mechanism
         yield from self._go_on(command.initial_response)
 
@@ -86,6 +96,9 @@ class Authenticating(Conversation):
             if isinstance(answer, Reply):
                 outcome = answer
             else:
+                if isinstance(outcome, VerifyToken) and not answer:
+                    # A challenge tells the client now (RFC 7628 3.2.3): it may never hear the 535.
+                    self._tell_authentication(_reply_of(REFUSED))
                 outcome = _attempt(exchange.answer, _plain_answer(outcome, answer))
         if isinstance(outcome, Challenge):
             yield from self._challenge(outcome)
@@ -134,7 +147,8 @@ class Authenticating(Conversation):
         yield from self._reply(refusal)
 
     def _tell_authentication(self, reply: Reply, identity: str | None = None) -> None:
-        if self._observe is not None:
+        if self._observe is not None and not self._is_told:
+            self._is_told = True
             mechanism = self._peer.mechanism or ""
             self._observe(AuthenticationRecord(self._peer, mechanism, reply, identity))
 
