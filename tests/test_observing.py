@@ -143,7 +143,8 @@ def test_log_records(caplog: pytest.LogCaptureFixture) -> None:
     message, session = caplog.records
     assert message.getMessage() == (
         "message peer=192.0.2.1:4711 hello=client.example tls=- identity=- sender=a@example.com "
-        f"recipients=b@example.org parameters= size={len(TEXT) - 3} replies='250 2.0.0 message taken'"
+        f"recipients=b@example.org parameters=- size={len(TEXT) - 3} "
+        "replies='250 2.0.0 message taken'"
     )
     assert session.getMessage() == (
         "session peer=192.0.2.1:4711 ending=quit commands=5 errors=0 messages=1"
@@ -223,15 +224,15 @@ def test_a_guessed_token_is_told_however_the_exchange_ends(
         "OAUTHBEARER": b"n,a=ann,\x01auth=Bearer guess\x01\x01",
     }
     auth = f"AUTH {mechanism} ".encode() + b64encode(shown[mechanism]) + b"\r\n"
-    with blocking.serve(Refusing(), auth=[mechanism], auth_cleartext=True) as server:
-        with (
-            socket.create_connection(("127.0.0.1", server.port)) as raw,
-            raw.makefile("rb") as said,
-        ):
-            raw.sendall(HELLO + auth)
-            while not said.readline().startswith(b"334"):
-                pass
-            if last is not None:
-                raw.sendall(last + b"\r\n")
-                assert said.readline()[:1] == b"5"
+    with (
+        blocking.serve(Refusing(), auth=[mechanism], auth_cleartext=True) as server,
+        socket.create_connection(("127.0.0.1", server.port)) as raw,
+        raw.makefile("rb") as said,
+    ):
+        raw.sendall(HELLO + auth)
+        while not said.readline().startswith(b"334"):
+            pass
+        if last is not None:
+            raw.sendall(last + b"\r\n")
+            assert said.readline()[:1] == b"5"
     assert (server.counters.authenticated, server.counters.auth_failures) == (0, 1)
