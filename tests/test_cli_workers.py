@@ -22,7 +22,8 @@ from cli_drive import environment, messages, read_port, serve_for, wait_for
 
 from smtpproto.__main__ import main
 from smtpproto.cli import workers
-from smtpproto.cli.workers import FileLock, Workers, bind
+from smtpproto.cli.workers import FileLock, Workers
+from smtpproto.listening import listen
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs SO_REUSEPORT and /proc")
 TEXT = b"Subject: x\r\n\r\ntext\r\n"
@@ -110,7 +111,7 @@ def is_over(process: int) -> bool:
 def test_what_a_worker_does(tmp_path: Path, capsys: Capture) -> None:
     """It listens on what it inherits, and ends when its parent does."""
     read, write = os.pipe()
-    [listener] = bind("127.0.0.1", 0, 1)
+    [listener] = listen("127.0.0.1", 0, reuse_port=True)
     port = listener.getsockname()[1]
 
     def client() -> None:
@@ -162,7 +163,7 @@ def test_workers_that_cannot_live_are_not_begun_without_end(
     monkeypatch.setattr(workers, "_YOUNG", 0.2)
     monkeypatch.setattr(workers, "note", note)
     monkeypatch.setattr(workers.subprocess, "Popen", Begun)
-    [listener] = bind("127.0.0.1", 0, 1)
+    [listener] = listen("127.0.0.1", 0, reuse_port=True)
     with TemporaryFile() as lock, listener:
         Workers(["--version"], [listener], lock.fileno()).run(lambda: None)
     assert all("died (status 0): another one begins" in text for text in notes[:3])
@@ -172,7 +173,7 @@ def test_workers_that_cannot_live_are_not_begun_without_end(
 
 def test_a_worker_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "_GRACE", 0.1)
-    [listener] = bind("127.0.0.1", 0, 1)
+    [listener] = listen("127.0.0.1", 0, reuse_port=True)
     before = children()
 
     def announce() -> None:

@@ -14,7 +14,6 @@ import ipaddress
 import os
 import signal
 import socket
-import ssl
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, ExitStack, suppress
@@ -26,7 +25,8 @@ from .. import InvalidValueError, Limits, LocalProtocolError
 from ..asyncio import Server, serve
 from ..handlers import JsonLines, Maildir, Print, Users
 from ..limits import DEFAULT_LIMITS
-from ..tlstools import server_context
+from ..listening import listen
+from ..tlstools import ReloadingContext
 from . import options, status
 from .show import transcript
 from .taking import Taker, note
@@ -105,12 +105,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _serve_with_workers(args: argparse.Namespace) -> None:
     try:
-        from .workers import Workers, bind
+        from .workers import Workers
     except ImportError:  # Windows has no fcntl
         raise status.CommandError("--workers: a POSIX system expected") from None
     _server(args, _taker(args), [])  # fails now rather than in each worker
     try:
-        listeners = bind(args.host, args.port, args.workers)
+        listeners = listen([args.host] * args.workers, args.port, reuse_port=True)
     except OSError as error:
         raise _cannot_listen(args, error) from None
     host, port = listeners[0].getsockname()[:2]
@@ -256,11 +256,11 @@ def _is_local(args: argparse.Namespace) -> bool:
         return bool(args.host == "localhost")
 
 
-def _tls(args: argparse.Namespace) -> ssl.SSLContext | None:
+def _tls(args: argparse.Namespace) -> ReloadingContext | None:
     if args.tls_cert is None:
         return None
     try:
-        return server_context(args.tls_cert, args.tls_key)
+        return ReloadingContext(args.tls_cert, args.tls_key)
     except OSError as error:
         raise status.CommandError(
             f"--tls-cert: a certificate and its key in PEM expected: {error}"

@@ -24,38 +24,8 @@ from .taking import note
 
 _YOUNG = 1.0
 """Seconds: a worker that dies younger is not begun anew before."""
-_BACKLOG = 4096
-"""Connections that may wait for a worker; the system has a cap of its own."""
 _GRACE = 30.0
 """Seconds for the workers to end, more than their own grace."""
-
-
-def bind(host: str, port: int, count: int) -> list[socket.socket]:
-    """Return listening sockets for several processes, all on one port.
-
-    Args:
-        host: a name or an IP address.
-        port: 0 for one that is free.
-        count: how many sockets.
-
-    Raises:
-        OSError: the address cannot be had, or there is no SO_REUSEPORT here.
-    """
-    if not hasattr(socket, "SO_REUSEPORT"):
-        raise OSError("this system has no SO_REUSEPORT")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sockets: list[socket.socket] = []
-    try:
-        for _ in range(count):
-            sockets.append(
-                socket.create_server((host, port), family=family, backlog=_BACKLOG, reuse_port=True)
-            )
-            port = sockets[0].getsockname()[1]
-    except OSError:
-        for one in sockets:
-            one.close()
-        raise
-    return sockets
 
 
 class Workers:
