@@ -125,15 +125,16 @@ def execute(
 def may_quit(connection: ClientConnection) -> bool:
     """Tell whether QUIT may be said: nothing is outstanding, nothing half done."""
     state = connection.state
-    return not connection.outstanding and (
+    return connection.oldest is None and (
         state in _BETWEEN or state in (State.GREETED, State.REFUSED)
     )
 
 
 def is_reusable(connection: ClientConnection) -> bool:
     """Tell whether another message may be sent: nothing is half done, and there is room for it."""
-    is_between = connection.state in _BETWEEN and not connection.outstanding
-    return is_between and limits_left(connection).mail_max != 0
+    if connection.state not in _BETWEEN or connection.oldest is not None:
+        return False
+    return "LIMITS" not in connection.announced or limits_left(connection).mail_max != 0
 
 
 class _Client(Exchange):

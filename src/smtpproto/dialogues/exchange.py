@@ -16,7 +16,7 @@ from ..grammar.auth import EndOfMailData, Greeting
 from ..grammar.commands import Command, Data, Mail, Rcpt
 from ..grammar.replies import Reply, ReplyParser
 from ..limits import DEFAULT_LIMITS
-from ..session.client import ClientConnection
+from ..session.client import ClientConnection, ClientEvent
 from ..session.events import ReplyReceived, Signal
 from ..session.timeouts import recommended_timeout
 from ..states import State
@@ -50,6 +50,8 @@ class Exchange:
         self.timeout = timeout
         self._transcript = transcript
         self.recording = recording or Recording()
+        self.note = self.recording.add if transcript is None else self._tell
+        """Keeps what was said, and gives it to the transcript."""
         self.out: list[bytes] = []
         self._lost: ConnectionLost | None = None
 
@@ -87,8 +89,16 @@ class Exchange:
     def collect(self, answers: Answers | None = None) -> Generator[Step, Any, Answers]:
         """Read the replies to all that is outstanding."""
         answers = [] if answers is None else answers
-        while self.connection.outstanding:
-            answers.append((yield from self.next_reply()))
+        connection = self.connection
+        goes_on = False
+        while connection.oldest is not None:
+            event = connection.next_event()
+            if event is Signal.NEED_DATA:
+                yield from self._read(goes_on)
+                goes_on = True
+            else:
+                answers.append(self._heard(event))
+                goes_on = False
         return answers
 
     def next_reply(self) -> Generator[Step, Any, ReplyReceived]:
@@ -102,6 +112,9 @@ class Exchange:
         while (event := connection.next_event()) is Signal.NEED_DATA:
             yield from self._read(goes_on)
             goes_on = True
+        return self._heard(event)
+
+    def _heard(self, event: ClientEvent) -> ReplyReceived:
         if not isinstance(event, ReplyReceived):
             raise self._lost or ConnectionLost("the server closed the connection")
         self.note(event.reply)
@@ -111,16 +124,13 @@ class Exchange:
 
     def _read(self, goes_on: bool) -> Dialogue:
         connection = self.connection
-        outstanding = connection.outstanding
-        timeout = recommended_timeout(
-            "client", connection.state, outstanding[0] if outstanding else None
-        )
-        step = Read(self.flush(), self.timeout or timeout, goes_on)
+        oldest = connection.oldest
+        timeout = self.timeout or recommended_timeout("client", connection.state, oldest)
+        step = Read(self.flush(), timeout, goes_on)
         try:
             data = yield step
         except TimeoutError:
-            stage = _stage(outstanding[0] if outstanding else None)
-            raise TimedOut(f"no reply within {step.timeout} s: {stage}") from None
+            raise TimedOut(f"no reply within {step.timeout} s: {_stage(oldest)}") from None
         except ConnectionLost as lost:
             self._hear_last_words(lost)
         else:
@@ -136,7 +146,7 @@ class Exchange:
         if not data:
             connection.receive_eof()
             return
-        if connection.state is State.DATA and not connection.outstanding:
+        if connection.state is State.DATA and connection.oldest is None:
             refusal = _early_refusal(data)
             if refusal is not None:
                 self.note(refusal)
@@ -173,7 +183,7 @@ class Exchange:
             raise failed.__cause__ or failed from None
         except ConnectionLost as lost:
             self._hear_last_words(lost)
-            while self.connection.outstanding:
+            while self.connection.oldest is not None:
                 answer = yield from self.next_reply()
                 if not answer.reply.is_positive:  # as for a chunk, with more of them on their way
                     raise ReplyError(answer.reply, _stage(answer.command)) from None
@@ -183,12 +193,11 @@ class Exchange:
             what = "makes no handshake" if isinstance(step, Handshake) else "takes nothing more"
             raise TimedOut(f"the server {what} within {step.timeout} s") from None
 
-    def note(self, said: Said) -> None:
-        """Keep what was said, and give it to the transcript."""
+    def _tell(self, said: Said) -> None:
+        assert self._transcript is not None
         self.recording.add(said)
-        if self._transcript is not None:
-            for line in lines_of(said):
-                self._transcript(line)
+        for line in lines_of(said):
+            self._transcript(line)
 
     @contextmanager
     def recorded(self) -> Iterator[None]:

@@ -86,7 +86,7 @@ def prepare(
         TypeError: nothing that a message can be.
     """
     source: Any = message
-    is_email = hasattr(type(source), "get_all")
+    is_email = type(source) is not bytes and hasattr(type(source), "get_all")
     if is_email:
         from .headers import envelope
 
@@ -97,7 +97,9 @@ def prepare(
         raise _missing("sender and recipients, where there is no EmailMessage to take them from")
     path = _path(sender)
     rcpts = _rcpts(recipients)
-    ascii_only = all(p.address.isascii() for p in (path, *(rcpt.forward_path for rcpt in rcpts)))
+    ascii_only = path.address.isascii() and all(
+        [rcpt.forward_path.address.isascii() for rcpt in rcpts]
+    )
     more = {} if parameters is None else _parameters(parameters)
     if is_email:
         from .headers import serialise
@@ -113,7 +115,7 @@ def prepare(
     content = bytes(source)
     octets = _Octets(content)
     is_8bit = not content.isascii()
-    needs_utf8 = not (ascii_only and header_of(content).isascii())
+    needs_utf8 = not ascii_only or (is_8bit and not header_of(content).isascii())
     return Outgoing(
         path, rcpts, octets, False, _size(content), is_8bit, needs_utf8, more, octets.rewind
     )

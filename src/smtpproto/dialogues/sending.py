@@ -31,6 +31,7 @@ from .transcript import Transcript
 Transfer = Literal["auto", "data", "bdat"]
 """How mail data travels: by DATA, by BDAT (RFC 3030), or by what suits the message."""
 
+_TRANSFERS = get_args(Transfer)
 _CHUNKS_OUTSTANDING = 4
 _LARGE = 1 << 20
 """From this size on, chunks spare the work of transparency."""
@@ -80,9 +81,9 @@ class _Sending(Exchange):
     _ahead = b""
 
     def send(self, message: Outgoing, transfer: Transfer) -> Generator[Step, Any, SendResult]:
-        if transfer not in get_args(Transfer):
+        if transfer not in _TRANSFERS:
             raise LocalProtocolError(
-                f"transfer: one of {', '.join(get_args(Transfer))} expected, not {transfer!r}",
+                f"transfer: one of {', '.join(_TRANSFERS)} expected, not {transfer!r}",
                 Violation.LOCAL_VALUE,
             )
         yield from self.hear()

@@ -62,18 +62,16 @@ def lines_of(said: Said) -> list[str]:
 class Recording:
     """A conversation to be read later, if at all: the last thousand things that were said."""
 
-    __slots__ = ("_count", "_said")
+    __slots__ = ("_said", "add")
 
     def __init__(self) -> None:
-        self._said: deque[Said] = deque(maxlen=_KEPT)
-        self._count = 0
-
-    def add(self, said: Said) -> None:
-        """Note what was said."""
-        self._said.append(said)
-        self._count += 1
+        # One more than is shown: when it is there, something was dropped.
+        self._said: deque[Said] = deque(maxlen=_KEPT + 1)
+        self.add: Callable[[Said], None] = self._said.append
+        """Notes what was said."""
 
     def lines(self) -> tuple[str, ...]:
         """Return the lines; a first one of ``...`` stands for what is kept no longer."""
-        dropped = [_DROPPED] if self._count > _KEPT else []
-        return (*dropped, *(line for said in self._said for line in lines_of(said)))
+        said = list(self._said)
+        dropped = [_DROPPED] if len(said) > _KEPT else []
+        return (*dropped, *(line for each in said[-_KEPT:] for line in lines_of(each)))

@@ -74,6 +74,11 @@ class Grouping(Session):
         """What has been sent and not been answered, oldest first."""
         return tuple(self._outstanding)
 
+    @property
+    def oldest(self) -> Command | None:
+        """What the next reply answers: the first of `outstanding`, None when nothing is."""
+        return self._outstanding[0] if self._outstanding else None
+
     def _use(self, extensions: tuple[Extension, ...]) -> None:
         super()._use(extensions)
         self.may_group = any(extension.allows_groups for extension in extensions)
