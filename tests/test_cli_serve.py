@@ -284,7 +284,7 @@ def test_a_terminal_that_is_gone_does_not_lose_what_the_maildir_has(
     def gone(*_: object) -> None:
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
-    monkeypatch.setattr(Print, "on_message", gone)
+    monkeypatch.setattr(Print, "write", gone)
     serve_for(deliver, "--maildir", str(tmp_path))
     assert messages(tmp_path) == [TEXT]
     assert "kept, but not shown: [Errno 32] Broken pipe\n" in capsys.readouterr().err
@@ -443,8 +443,8 @@ def test_a_terminal_that_stands_still_holds_no_message_up(
             deliver(port)
         goes_on.set()
 
-    monkeypatch.setattr(Print, "on_message", stand_still)
-    monkeypatch.setattr(taking, "_WAITING", 2)
+    monkeypatch.setattr(Print, "write", stand_still)
+    monkeypatch.setattr(taking, "_WAITING", 500)
     serve_for(client, "--maildir", str(tmp_path))
     assert messages(tmp_path) == [TEXT] * 4
     assert "kept, but not shown: the output stands still\n" in capsys.readouterr().err

@@ -10,10 +10,9 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from fnmatch import fnmatchcase
-from queue import Full, Queue
-from threading import Thread
+from queue import SimpleQueue
+from threading import Lock, Thread
 from typing import Any, Final
 
 from .. import Rcpt, Reply
@@ -24,8 +23,8 @@ from ..handlers.terminal import safe
 _GRACE: Final = 5.0
 """Seconds for what is still to be shown when the server is told to end."""
 _NOT_STORED: Final = Reply(452, "message not stored, try again later", "4.3.1")
-_WAITING: Final = 100
-"""Messages that wait to be shown, at most: a terminal may stand still."""
+_WAITING: Final = 16 * 1024 * 1024
+"""Characters that wait to be shown: a terminal may stand still."""
 
 
 def note(text: str) -> None:
@@ -54,7 +53,9 @@ class Taker:
         self._kept = kept
         self._shown = shown
         self._refusals = refusals
-        self._to_show: Queue[tuple[Peer, Message] | None] = Queue(_WAITING)
+        self._to_show: SimpleQueue[tuple[str, str] | None] = SimpleQueue()
+        self._waiting = 0
+        self._lock = Lock()
         self._shower: Thread | None = None
         if kept is not None and shown is not None:
             self._shower = Thread(target=self._show_all, name="smtpproto show", daemon=True)
@@ -63,9 +64,8 @@ class Taker:
     def close(self) -> None:
         """Wait a little for what is still to be shown."""
         if self._shower is not None:
-            with suppress(Full):
-                self._to_show.put(None, timeout=_GRACE)
-                self._shower.join(_GRACE)
+            self._to_show.put(None)
+            self._shower.join(_GRACE)
 
     async def on_rcpt(self, peer: Peer, rcpt: Rcpt) -> Reply | None:
         """Refuse whom the options say."""
@@ -85,28 +85,38 @@ class Taker:
 
     def show(self, peer: Peer, message: Message) -> Reply | None:
         """Show a message now; or, if it is kept already, when there is time for it."""
+        assert self._shown is not None
+        record = self._shown.record(peer, message)
         if self._shower is not None:
-            try:
-                self._to_show.put_nowait((peer, message))
-            except Full:
+            if self._has_room(len(record)):
+                self._to_show.put((str(peer), record))
+            else:
                 note(f"message from {peer} kept, but not shown: the output stands still")
             return None
         try:
-            self._write(peer, message)
+            self._shown.write(record)
         except OSError as error:
             return not_stored(peer, error)
         return None
 
-    def _write(self, peer: Peer, message: Message) -> None:
-        assert self._shown is not None
-        self._shown.on_message(peer, message)
+    def _has_room(self, size: int) -> bool:
+        """Tell whether so many characters more may wait; then they do. One record always may."""
+        with self._lock:
+            if self._waiting and self._waiting + size > _WAITING:
+                return False
+            self._waiting += size
+            return True
 
     def _show_all(self) -> None:
+        assert self._shown is not None
         while (given := self._to_show.get()) is not None:
+            peer, record = given
             try:
-                self._write(*given)
+                self._shown.write(record)
             except OSError as error:
-                note(f"message from {given[0]} kept, but not shown: {error}")
+                note(f"message from {peer} kept, but not shown: {error}")
+            with self._lock:
+                self._waiting -= len(record)
 
 
 class Incoming:

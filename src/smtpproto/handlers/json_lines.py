@@ -35,7 +35,19 @@ class JsonLines:
         Raises:
             OSError: it could not be written.
         """
-        self._writer.write(json.dumps(as_json(peer, message)) + "\n")
+        self.write(self.record(peer, message))
+
+    def record(self, peer: Peer, message: Message) -> str:
+        """Return what is written of a message."""
+        return json.dumps(as_json(peer, message)) + "\n"
+
+    def write(self, record: str) -> None:
+        """Write what `record` returned.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        self._writer.write(record)
 
 
 def as_json(peer: Peer, message: Message) -> dict[str, Any]:

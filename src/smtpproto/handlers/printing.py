@@ -49,6 +49,10 @@ class Print:
         Raises:
             OSError: it could not be written.
         """
+        self.write(self.record(peer, message))
+
+    def record(self, peer: Peer, message: Message) -> str:
+        """Return what is shown of a message."""
         number = next(self._count)
         tls = f", {peer.tls.version}" if peer.tls else ""
         hello = f"{peer.hello.verb} {peer.hello.domain}" if peer.hello else "no hello"
@@ -64,7 +68,15 @@ class Print:
             *_shown(message.content),
             self._paint("bold", f"--- end of message {number}, {len(message.content)} octets ---"),
         ]
-        self._writer.write("\n".join(lines) + "\n")
+        return "\n".join(lines) + "\n"
+
+    def write(self, record: str) -> None:
+        """Write what `record` returned.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        self._writer.write(record)
 
 
 def _wire(parameters: Parameters) -> str:
