@@ -17,7 +17,15 @@ from smtpproto.dialogues.client_settings import ClientSettings
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"host": b"x"}, "host: text expected, not \"b'x'\""),
+        ({"host": b"x"}, "host: text expected, not b'x'"),
+        ({"security": "tls"}, "none expected, not 'tls'"),
+        ({"port": True}, "port: a number from 0 to 65535 expected, not True"),
+        ({"lmtp": "no"}, "lmtp: True or False expected, not 'no'"),
+        ({"lmtp": 1}, "lmtp: True or False expected, not 1"),
+        ({"allow_cleartext_auth": "no"}, "True or False or None expected, not 'no'"),
+        ({"saslprep": 0}, "saslprep: True or False or None expected, not 0"),
+        ({"token": 5}, "token: text, octets or a function that gets it expected, not int"),
+        ({"auth": 5, "token": "t"}, "auth: one of EXTERNAL"),
         ({"host": ""}, "host: a name or an address expected"),
         ({"host": "a..b"}, "host: a name"),
         ({"host": "x" * 64}, "host: a name"),

@@ -185,7 +185,7 @@ def test_what_a_client_is_told_wrong(options: dict[str, Any], told: str) -> None
         ({"token": "abc"}, True),
         ({"auth": "external"}, True),
         ({"auth": ["ANONYMOUS"], "username": "trace"}, True),
-        ({"auth": object()}, True),
+        ({"auth": lambda: None}, True),
     ],
 )
 def test_whether_a_client_authenticates(options: dict[str, Any], has_login: bool) -> None:

@@ -186,7 +186,7 @@ class Client:
         with self._lock:
             connection, driver = self._connection, self._driver
             if connection is None or driver is None:
-                raise ConnectionLost("the session is closed")
+                raise ConnectionLost("no session is open: enter the client by `with`, or connect()")
             try:
                 return driver.run(make(connection))
             finally:

@@ -46,6 +46,12 @@ _POLICIES: dict[Security, StartTLSPolicy] = {
     "implicit": "never",
     "none": "never",
 }
+# A word such as "no" would mean the opposite.
+_FLAGS: dict[str, tuple[bool | None, ...]] = {
+    "lmtp": (True, False),
+    "allow_cleartext_auth": (True, False, None),
+    "saslprep": (True, False, None),
+}
 # What shows who a client is without a password or a token.
 _WITHOUT_SECRET = ("EXTERNAL", "ANONYMOUS")
 
@@ -118,6 +124,10 @@ class ClientSettings:
         if self.extensions is not None:
             object.__setattr__(self, "extensions", tuple(self.extensions))
             self.connection(None)  # which says what is wrong with them
+        for name, allowed in _FLAGS.items():
+            if not any(getattr(self, name) is one for one in allowed):
+                words = " or ".join(map(str, allowed))
+                raise _wrong(name, words, getattr(self, name))
         if self.security not in _POLICIES:
             raise _wrong("security", f"one of {', '.join(_POLICIES)}", self.security)
         if self.line_endings not in get_args(LineEndings):
@@ -149,10 +159,16 @@ class ClientSettings:
             if not isinstance(getattr(self, name) or "", str | bytes):
                 kind = type(getattr(self, name)).__name__  # never the value
                 raise _local(f"{name}: text or octets expected, not {kind}")
+        if not (callable(self.token) or isinstance(self.token or "", str | bytes)):
+            kind = type(self.token).__name__
+            raise _local(
+                f"token: text, octets or a function that returns them expected, not {kind}"
+            )
         if not self.mechanisms:
             raise _local("auth: at least one mechanism expected")
         for mechanism in self.mechanisms:
-            if isinstance(mechanism, str) and mechanism not in DEFAULT_ORDER:
+            is_own = callable(mechanism) or hasattr(mechanism, "initial_response")
+            if not is_own and mechanism not in DEFAULT_ORDER:
                 raise _wrong("auth", f"one of {', '.join(DEFAULT_ORDER)}", mechanism)
         if self.password and not self.username:
             raise _local("password: a username expected beside it")
@@ -344,7 +360,8 @@ def address_literal(address: Any) -> str:
 
 
 def _wrong(name: str, expected: str, got: object) -> LocalProtocolError:
-    return _local(f"{name}: {expected} expected, not {shown(repr(got))}")
+    said = shown(got) if isinstance(got, str) else ascii(got)[:80]
+    return _local(f"{name}: {expected} expected, not {said}")
 
 
 def _local(message: str) -> LocalProtocolError:
