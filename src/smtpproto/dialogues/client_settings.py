@@ -161,9 +161,7 @@ class ClientSettings:
                 raise _local(f"{name}: text or octets expected, not {kind}")
         if not (callable(self.token) or isinstance(self.token or "", str | bytes)):
             kind = type(self.token).__name__
-            raise _local(
-                f"token: text, octets or a function that returns them expected, not {kind}"
-            )
+            raise _local(f"token: text, octets or a function that gets it expected, not {kind}")
         if not self.mechanisms:
             raise _local("auth: at least one mechanism expected")
         for mechanism in self.mechanisms:
