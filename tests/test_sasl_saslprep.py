@@ -61,6 +61,15 @@ def test_refused(text: str) -> None:
     assert caught.value.violation is Violation.LOCAL_VALUE
 
 
+@pytest.mark.parametrize("text", ["x" * 1025, "\u00ad" * 1025, "\ufdfa" * 57])
+def test_no_more_is_prepared_than_a_name_or_password_needs(text: str) -> None:
+    """U+FDFA becomes 18 characters."""
+    assert len(saslprep("x" * 1024)) == 1024
+    assert len(saslprep("\ufdfa" * 56)) == 56 * 18
+    with pytest.raises(InvalidValueError, match="at most 1024 characters"):
+        saslprep(text)
+
+
 def test_unassigned_code_points_are_refused_only_where_stored() -> None:
     for text in ("\u0221", "\U0001f600"):
         assert saslprep(text) == text

@@ -34,6 +34,11 @@ SASLPREP_PROHIBITED: tuple[Table, ...] = (
 """What SASLprep prohibits (RFC 4013 2.3)."""
 
 
+_LONGEST = 1024
+"""Characters of a name or password, as Cyrus SASL has it. NFKC makes up to 18 of one, and each is
+looked up in a dozen tables: without a cap one line of AUTH would stall a server's loop."""
+
+
 def saslprep(text: str, *, stored: bool = False) -> str:
     """Prepare a user name or a password.
 
@@ -46,20 +51,28 @@ def saslprep(text: str, *, stored: bool = False) -> str:
         The prepared string, never empty.
 
     Raises:
-        InvalidValueError: a prohibited character, mixed directions, or nothing left.
+        InvalidValueError: a prohibited character, mixed directions, nothing left, or more than 1024
+            characters before or after the preparation.
     """
+    _check_length(text)
     mapped = "".join(
         " " if stringprep.in_table_c12(char) else char
         for char in text
         if not stringprep.in_table_b1(char)
     )
     prepared = ucd_3_2_0.normalize("NFKC", mapped)
+    _check_length(prepared)
     if not prepared:
         raise InvalidValueError("SASLprep leaves an empty string")
     check_characters(prepared, SASLPREP_PROHIBITED)
     if stored and any(map(stringprep.in_table_a1, prepared)):
         raise InvalidValueError("SASLprep: a code point unassigned in Unicode 3.2")
     return prepared
+
+
+def _check_length(text: str) -> None:
+    if len(text) > _LONGEST:
+        raise InvalidValueError(f"SASLprep: at most {_LONGEST} characters expected")
 
 
 def check_characters(text: str, prohibited: tuple[Table, ...]) -> None:
