@@ -13,7 +13,7 @@ from smtpproto.dialogues import Collect, Peer, Reject
 from smtpproto.dialogues.deadlines import StoppedClock
 from smtpproto.dialogues.opening import open_session
 from smtpproto.dialogues.server_settings import default_extensions, server_settings
-from smtpproto.extensions import Atrn, Burl, Extension, Row, XForward
+from smtpproto.extensions import Atrn, Burl, Extension, Row, XClient, XForward
 from smtpproto.limits import Limits
 from smtpproto.states import State
 
@@ -154,6 +154,9 @@ def test_who_offers_xforward_alone_takes_it() -> None:
 def test_settings_that_do_not_fit() -> None:
     with pytest.raises(LocalProtocolError, match="xclient: extensions without"):
         opened(Collect(), extensions=[XForward()])
+    for trusted in (None, ["10.0.0.0/8"]):  # without it anybody could say to be anybody
+        with pytest.raises(LocalProtocolError, match="extensions: no XCLIENT expected"):
+            opened(Collect(), extensions=[XClient()], xclient=trusted)
     with pytest.raises(LocalProtocolError, match="xclient: IP addresses"):
         opened(Collect(), xclient=["example.org"])
 

@@ -62,6 +62,12 @@ def test_settings_that_do_not_fit() -> None:
         keywords(has_tls=True, tls_mode="startls")
 
 
+@pytest.mark.parametrize("mode", ["require_tls", "tls_mode"])
+def test_tls_without_a_context_is_no_server_in_the_clear(mode: str) -> None:
+    with pytest.raises(LocalProtocolError, match=f"^{mode}: tls expected too"):
+        keywords(**{mode: True if mode == "require_tls" else "implicit"})
+
+
 def test_a_class_is_a_handler_only_as_a_factory() -> None:
     with pytest.raises(LocalProtocolError, match=r"not the class Collect; .* factory=True"):
         server_settings(Collect, **TOLD)

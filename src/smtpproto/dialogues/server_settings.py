@@ -7,8 +7,8 @@ Decides the defaults, such as which extensions are offered. A new setting is a f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
-from typing import Any, Literal, TypedDict, Unpack, get_args
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, Literal, TypedDict, Unpack
 
 from ..extensions import (
     Chunking,
@@ -37,6 +37,7 @@ from .authentication_offer import Offer, check_offer, expected, mechanisms_of
 from .deadlines import Times
 from .handlers import Peer
 from .hooks import check_class, check_handler
+from .kinds import KINDS, check, listed, one_of
 from .networks import Networks
 from .server import TOO_MANY
 from .transcript import Transcript
@@ -52,6 +53,8 @@ DEFAULT_GRACE = 5.0
 
 
 _CLAIMS = (XClient(), XForward())
+# A misspelt mode must not mean a server in the clear.
+_KINDS = {**KINDS, "tls_mode": one_of(TLSMode)}
 
 
 class ServerOptions(TypedDict, total=False):
@@ -250,76 +253,78 @@ def server_settings(
         options: see `ServerOptions`.
 
     Raises:
-        LocalProtocolError: TLS or AUTH is required and cannot be had, no such `tls_mode`, a class
-            in place of a handler, a misspelt hook, or extensions that do not fit.
+        LocalProtocolError: a setting of the wrong kind, TLS or AUTH that is required and cannot be
+            had, what is no handler or has a misspelt hook, or extensions that do not fit.
         TypeError: an option that there is not.
     """
-    if options.get("require_tls") and not has_tls:
+    told = listed({**options})
+    check(_KINDS, {"tls_mode": tls_mode, **told})
+    factory = told.get("factory", False)
+    if not has_tls and told.get("require_tls"):
         raise expected("require_tls: tls expected too")
-    if tls_mode not in get_args(TLSMode):  # a misspelt one must not mean a server in the clear
-        raise expected(
-            f"tls_mode: one of {', '.join(get_args(TLSMode))} expected, not {tls_mode!r}"
-        )
-    if isinstance(handler, type) and not options.get("factory"):
+    if not has_tls and tls_mode == "implicit":
+        raise expected("tls_mode: tls expected too")
+    if isinstance(handler, type) and not factory:
         raise expected(
             f"handler: an object expected, not the class {handler.__name__}; make one, or pass "
             "factory=True for one a session"
         )
-    if isinstance(handler, type) or not options.get("factory"):
+    is_known = isinstance(handler, type) or not factory
+    if is_known:
         check_handler(handler)
-    if options.get("received", "reject") not in get_args(ReceivedPolicy):
-        raise expected(
-            f"received: one of {', '.join(get_args(ReceivedPolicy))} expected, "
-            f"not {options.get('received')!r}"
-        )
-    given = options.get("extensions")
+    offered = _offered(told)
+    if has_tls and tls_mode == "starttls":
+        offered.append(StartTLS())
+    hostname = told.get("hostname") or (own_name if is_domain(own_name) else "localhost")
+    mechanisms = mechanisms_of(
+        handler,
+        told.get("auth"),
+        is_known=is_known,
+        host=hostname,
+        random=random,
+    )
+    offer = None if mechanisms is None else Offer(mechanisms, told.get("auth_cleartext", False))
+    check_offer(offer, has_tls=has_tls, require_auth=told.get("require_auth", False))
+    if offer is not None:
+        offered.append(offer)
+    if told.get("transcript") is not None and told.get("transcript_for") is not None:
+        raise expected("transcript, transcript_for: one of them expected")
+    for name in ("proxy", "xclient"):
+        if told.get(name) is not None:
+            told[name] = Networks(told[name], name)
+    completed = {
+        **told,
+        "hostname": hostname,
+        "auth": mechanisms,
+        "extensions": tuple(offered),
+        "is_implicit": has_tls and tls_mode == "implicit",
+    }
+    settings = ServerSettings(handler, **completed)
+    settings.connection()  # fails now rather than at each session
+    return settings
+
+
+def _offered(told: Mapping[str, Any]) -> list[Extension]:
+    """Return the extensions to offer, but those that come with TLS and AUTH.
+
+    Raises:
+        LocalProtocolError: one that cannot be served, or that says what another setting says.
+    """
+    given = told.get("extensions")
     if given is None:
-        given = default_extensions(options.get("limits", DEFAULT_LIMITS))
+        given = default_extensions(told.get("limits", DEFAULT_LIMITS))
     offered = [one for one in given if one.keyword not in ("STARTTLS", "AUTH")]
     for one in offered:
         if not _can_be_served(one):
             raise expected(
                 f"extensions: {one.keyword} expected only with a connection of one's own"
             )
-    if has_tls and tls_mode == "starttls":
-        offered.append(StartTLS())
-    hostname = options.get("hostname") or (own_name if is_domain(own_name) else "localhost")
-    mechanisms = mechanisms_of(
-        handler,
-        options.get("auth"),
-        is_known=isinstance(handler, type) or not options.get("factory"),
-        host=hostname,
-        random=random,
-    )
-    offer = None if mechanisms is None else Offer(mechanisms, options.get("auth_cleartext", False))
-    check_offer(offer, has_tls=has_tls, require_auth=options.get("require_auth", False))
-    if offer is not None:
-        offered.append(offer)
-    completed: dict[str, Any] = {
-        **options,
-        "hostname": hostname,
-        "auth": mechanisms,
-        "extensions": tuple(offered),
-        "is_implicit": has_tls and tls_mode == "implicit",
-    }
-    for name in ("timeout", "message_timeout", "session_timeout", "authentication_timeout"):
-        seconds = completed.get(name)
-        if seconds is not None and not seconds > 0:
-            raise expected(f"{name}: more than 0 seconds expected, or None, not {seconds!r}")
-    for name in ("proxy", "xclient"):
-        if completed.get(name) is not None:
-            completed[name] = Networks(completed[name], name)
-    if options.get("xclient") is not None and {"XCLIENT", "XFORWARD"} & _keywords(offered):
-        raise expected("xclient: extensions without XCLIENT and XFORWARD expected beside it")
-    if options.get("transcript") is not None and options.get("transcript_for") is not None:
-        raise expected("transcript, transcript_for: one of them expected")
-    settings = ServerSettings(handler, **completed)
-    settings.connection()  # fails now rather than at each session
-    return settings
-
-
-def _keywords(extensions: Iterable[Extension]) -> set[str]:
-    return {extension.keyword for extension in extensions}
+    keywords = {one.keyword for one in offered}
+    if "XCLIENT" in keywords:  # everybody could be anybody
+        raise expected("extensions: no XCLIENT expected: xclient says who may speak for others")
+    if told.get("xclient") is not None and "XFORWARD" in keywords:
+        raise expected("xclient: extensions without XFORWARD expected beside it")
+    return offered
 
 
 def _can_be_served(extension: Extension) -> bool:
