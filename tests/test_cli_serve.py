@@ -485,3 +485,14 @@ def test_no_network(network: str, capsys: Capture) -> None:
     status, sentence = told(capsys, "--proxy", network)
     assert status == 2
     assert "proxy" in sentence
+
+
+def test_the_envelope_is_kept_where_the_server_has_a_name(tmp_path: Path) -> None:
+    """RFC 5321 4.4."""
+    serve_for(deliver, "--maildir", str(tmp_path), "--quiet", "--hostname", "mx.example.org")
+    [content] = messages(tmp_path)
+    assert content.startswith(b"Return-Path: <a@example.org>\r\nReceived: from ")
+    assert b" by mx.example.org with ESMTP\r\n\tfor <b@example.org>" in content.replace(
+        b"\tby", b" by"
+    )
+    assert content.endswith(TEXT)

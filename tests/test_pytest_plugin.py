@@ -6,10 +6,11 @@ from __future__ import annotations
 import smtplib
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from smtpproto import Reply
+from smtpproto import LocalProtocolError, Reply
 from smtpproto.blocking import AllRefused, Client, ReplyError, send_mail
 from smtpproto.pytest_plugin import CapturingServer, smtp_server
 
@@ -60,4 +61,22 @@ def test_refused_messages(
             assert caught.value.is_transient
         assert smtp_server.messages == []
         client.send(TEXT, "a@x.org", "b@x.org")
+    assert len(smtp_server.messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("at", "reply", "told"),
+    [
+        ("DATA", BUSY, "at: one of connect, EHLO, MAIL, RCPT, message expected, not 'DATA'"),
+        ("rcpt", BUSY, "not 'rcpt'"),
+        ("RCPT", "550 no", "reply: a Reply of 400 to 599 expected, not '550 no'"),
+        ("RCPT", Reply(250, "ok"), "a Reply of 400 to 599 expected"),
+    ],
+)
+def test_a_refusal_that_would_never_come(
+    smtp_server: CapturingServer, at: Any, reply: Any, told: str
+) -> None:
+    with pytest.raises(LocalProtocolError, match=told):
+        smtp_server.refuse(at, reply)
+    send(smtp_server)
     assert len(smtp_server.messages) == 1

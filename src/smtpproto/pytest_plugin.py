@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from threading import Lock
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pytest
 
 from .blocking import Collect, Message, Peer, serve
+from .exceptions import LocalProtocolError, Violation
 from .grammar.replies import Reply
 
 At = Literal["connect", "EHLO", "MAIL", "RCPT", "message"]
@@ -38,7 +39,14 @@ class CapturingServer(Collect):
             at: where.
             reply: a 4yz or 5yz.
             times: how often; after other refusals that were asked for.
+
+        Raises:
+            LocalProtocolError: no such place, or no refusal.
         """
+        if at not in get_args(At):
+            raise _expected(f"at: one of {', '.join(get_args(At))} expected, not {at!r:.80}")
+        if not isinstance(reply, Reply) or reply.code < 400:
+            raise _expected(f"reply: a Reply of 400 to 599 expected, not {reply!r:.80}")
         with self._lock:
             self._refusals.setdefault(at, []).extend([reply] * times)
 
@@ -67,6 +75,10 @@ class CapturingServer(Collect):
         """Keep a message, or refuse it as told."""
         reply = self._answer("message")
         return super().on_message(peer, message) if reply is None else reply
+
+
+def _expected(message: str) -> LocalProtocolError:
+    return LocalProtocolError(message, Violation.LOCAL_VALUE)
 
 
 @pytest.fixture

@@ -64,7 +64,10 @@ def add_command(commands: Any) -> None:
     speech = parser.add_argument_group("what to speak")
     speech.add_argument("--lmtp", action="store_true", help="LMTP instead of SMTP")
     speech.add_argument(
-        "--hostname", type=options.domain, metavar="NAME", help="the name in the greeting"
+        "--hostname",
+        type=options.domain,
+        metavar="NAME",
+        help="the name in the greeting; with it, --maildir writes Return-Path and Received, too",
     )
     speech.add_argument(
         "--size", type=options.size, metavar="N", help="longest message, as 500K or 50M"
@@ -137,7 +140,7 @@ def _taker(args: argparse.Namespace) -> Taker:
     kept: Maildir | None = None
     if args.maildir is not None:
         try:
-            kept = Maildir(args.maildir)
+            kept = Maildir(args.maildir, hostname=args.hostname)
         except OSError as error:
             raise status.CommandError(
                 f"--maildir: a folder that can be written expected: {error}"
