@@ -8,13 +8,14 @@ values mean, is declared by the extensions (`Parameter`) and handed in.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterator, Mapping
 from typing import Any
 
 from ..exceptions import InvalidValueError, Violation, shown
 from ..values import value
 from . import abnf
 
+_KEYWORD = re.compile(abnf.ESMTP_KEYWORD, re.ASCII)
 _PARAMETER = re.compile(rf"({abnf.ESMTP_KEYWORD})(?:=(.*))?", re.ASCII | re.DOTALL)
 
 
@@ -79,6 +80,10 @@ class Parameters(Mapping[str, Any]):
     def get(self, keyword: str, default: Any = None) -> Any:
         """Return the value of `keyword`, `default` when it is not there."""
         return self._values.get(keyword, default)
+
+    def items(self) -> ItemsView[str, Any]:
+        """Return keywords and values."""
+        return self._values.items()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
@@ -226,7 +231,7 @@ def _repeated(what: str) -> InvalidValueError:
 
 
 def _checked_keyword(keyword: str) -> str:
-    if not re.fullmatch(abnf.ESMTP_KEYWORD, keyword, re.ASCII):
+    if not _KEYWORD.fullmatch(keyword):
         raise InvalidValueError(
             f"a parameter keyword of letters, digits and hyphens expected, not {shown(keyword)}",
             Violation.PARAMETER_SYNTAX,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import field
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
@@ -75,6 +76,7 @@ class Reply:
         code: 200 to 599.
         text: one line, or a sequence of lines; no CR, LF or NUL in any.
         enhanced: an enhanced status code such as "2.1.5"; its class equals the code's first digit.
+        checked: True only when all three are known to match the grammar.
 
     Raises:
         InvalidValueError: one of them is not so.
@@ -86,20 +88,25 @@ class Reply:
     """The text, at least one line; octets that are not UTF-8 are surrogate escapes."""
     enhanced: Final[str | None]
     """The enhanced status code that stands on every line, and is not part of `lines`."""
-    plain: Final[bytes | None]
+    plain: bytes | None = field(compare=False)
     """The octets of the reply where any server may send them as they are: printable ASCII, with an
-    enhanced status code unless it is 3yz. None otherwise. Not to be set."""
+    enhanced status code unless it is 3yz. None otherwise, and in a reply that was received. Not to
+    be set."""
 
     def __init__(
         self,
         code: int,
         text: str | Sequence[str] = "",
         enhanced: str | None = None,
+        checked: bool = False,
     ) -> None:
         lines = (text,) if isinstance(text, str) else tuple(text) or ("",)
         self.code = code
         self.lines = lines
         self.enhanced = enhanced
+        if checked:
+            self.plain = None
+            return
         # Checks, once for equal short replies: long ones may be a peer's, to fill the memory.
         is_short = len(text) <= _LINE and isinstance(text, str)
         check = _plain_octets if is_short else _plain_octets.__wrapped__
@@ -305,4 +312,4 @@ def _received(code: int, raw: list[bytes]) -> Reply:
         if all(line.startswith(start) and line[end : end + 1] in ("", " ") for line in lines):
             status = start
             lines = tuple(line[end + 1 :] for line in lines)
-    return Reply(code, lines[0] if len(lines) == 1 else lines, status)
+    return Reply(code, lines[0] if len(lines) == 1 else lines, status, checked=True)

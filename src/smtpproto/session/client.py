@@ -39,7 +39,7 @@ from ..states import State
 from ..tlsinfo import TLSInfo
 from .events import ConnectionClosed, ReplyReceived, Signal
 from .grouping import Grouping, local_error
-from .session import check_utf8, in_order, octets_of
+from .session import COMMAND_LINE, check_utf8, in_order, octets_of
 from .table import Step
 
 if TYPE_CHECKING:
@@ -131,8 +131,9 @@ class ClientConnection(Grouping):
         line = command.encode(self._vocabulary)
         if not line.isascii():
             check_utf8(command, self._vocabulary, self._projected_transaction)
-        self._check_length(command, line)
-        if len(octets) != command.octets():
+        if len(line) > COMMAND_LINE or command.long_line:
+            self._check_length(command, line)
+        if (octets or command.announces_octets) and len(octets) != command.octets():
             raise local_error(f"{command.octets()} octets behind {command.verb}, not {len(octets)}")
         if self._chunks is not None:
             self._refuse_beside_chunks(command, self._chunks)
@@ -153,7 +154,8 @@ class ClientConnection(Grouping):
             LocalProtocolError: a 421, or the start of one, is to be read first.
             RemoteProtocolError: it is anything else.
         """
-        self._raise_error()
+        if self._error is not None:
+            self._raise_error()
         if self._outstanding or not self._is_unread:
             return
         try:
@@ -260,7 +262,8 @@ class ClientConnection(Grouping):
             RemoteProtocolError: the server sent no reply, or one that nothing had asked for. The
                 state is ERROR, and the next call raises it again.
         """
-        self._raise_error()
+        if self._error is not None:
+            self._raise_error()
         if self._closed is not None:
             return self._closed
         if not self._buffer.is_empty:
@@ -384,7 +387,8 @@ class ClientConnection(Grouping):
             self._close(clean=False)
             return ReplyReceived(None, reply)
         command = outstanding.popleft()
-        if command.ends_mail_data() and EndOfMailData in self._row:
+        is_part = command.carries_mail_data
+        if is_part and command.ends_mail_data() and EndOfMailData in self._row:
             command, *others = self._ends_of_mail_data()
             outstanding.extendleft(reversed(others))
         if reply.code == 421:
@@ -397,27 +401,31 @@ class ClientConnection(Grouping):
         if step is None:
             self._match_unadmitted(command, reply)
         else:
-            self._check_code(step, reply, command)
+            target = self._target(step, reply, command)
             if step.for_each and reply.is_intermediate:
                 outstanding.extendleft(reversed(self._ends_of_mail_data(announced=True)))
             # The last of several replies for the mail data ends the transaction.
             more = outstanding and isinstance(outstanding[0], EndOfMailData)
             if not (more and isinstance(command, EndOfMailData)):
-                self._apply(command, step, reply)
+                if target is not self.state:
+                    self._enter(target)
+                note = self._notes.get(type(command)) if reply.code < 400 else None
+                if note is not None:
+                    note(self, command, reply)
         if self.state in _SENDS_NOTHING and self._is_unread:
             self._check_unasked()
         challenge = _challenge(reply) if self.state is State.AUTH else None
         return ReplyReceived(command, reply, challenge)
 
-    def _check_code(self, step: Step, reply: Reply, command: Command) -> None:
-        """Refuse a code that would change the framing in a way that was not agreed.
+    def _target(self, step: Step, reply: Reply, command: Command) -> State:
+        """Return where `reply` leads.
 
         Raises:
-            RemoteProtocolError: it is one.
+            RemoteProtocolError: its code would change the framing in a way that was not agreed.
         """
         code = reply.code
         if code >= 400:
-            return
+            return step.failure
         target = step.success if code < 300 else self._intermediate(step, command)
         exact = step.exact or code
         cancelled = isinstance(command, AuthResponse) and command.data is None  # RFC 4954 4
@@ -426,18 +434,7 @@ class ClientConnection(Grouping):
                 f"no {code} expected as the reply to {command.verb or type(command).__name__}",
                 Violation.REPLY_CODE,
             )
-
-    def _apply(self, command: Command, step: Step, reply: Reply) -> None:
-        if reply.code < 300:
-            target = step.success
-        else:
-            target = step.intermediate if reply.code < 400 else step.failure
-        assert target is not None
-        note = self._notes.get(type(command))
-        if target is not self.state:
-            self._enter(target)
-        if reply.code < 400 and note is not None:
-            note(self, command, reply)
+        return target
 
     def _match_unadmitted(self, command: Command, reply: Reply) -> None:
         """Handle the reply to a command of a group whose state has not come true.

@@ -128,7 +128,7 @@ class Grouping(Session):
 
     def _project(self, step: Step, command: Command) -> None:
         """Go on to where the session stands if `command` succeeds."""
-        ends = command.ends_mail_data()
+        ends = command.carries_mail_data and command.ends_mail_data()
         state = State.READY if ends else step.success or step.intermediate or step.failure
         self._projected = state
         if isinstance(command, Mail):
@@ -182,8 +182,6 @@ class Grouping(Session):
         return self._vocabulary.rcpt_parameters if isinstance(command, Rcpt) else {}
 
     def _check_length(self, command: Command, line: bytes) -> None:
-        if len(line) <= COMMAND_LINE and not command.long_line:
-            return
         # An initial response must fit the usual line (RFC 4954 4), a response need not.
         if command.long_line and not isinstance(command, Auth):
             most = self._limits.auth_line

@@ -190,7 +190,7 @@ class Session:
         if self.lmtp or announced:
             ends += [EndOfMailData(recipient) for recipient in self._recipients]
         if announced or not ends:
-            ends.append(EndOfMailData(final=announced))
+            ends.append(EndOfMailData(final=True) if announced else END)
         return ends
 
     # Notes have one of these for each command that changes more than the state; each is called with
