@@ -97,9 +97,8 @@ def prepare(
         raise _missing("sender and recipients, where there is no EmailMessage to take them from")
     path = _path(sender)
     rcpts = _rcpts(recipients)
-    ascii_only = path.address.isascii() and all(
-        [rcpt.forward_path.address.isascii() for rcpt in rcpts]
-    )
+    addresses = (path.address, *[rcpt.forward_path.address for rcpt in rcpts])
+    ascii_only = "".join(addresses).isascii()
     more = {} if parameters is None else _parameters(parameters)
     if is_email:
         from .headers import serialise
