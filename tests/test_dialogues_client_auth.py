@@ -328,9 +328,8 @@ def test_a_wrong_challenge_cancels(wrong: bytes) -> None:
     assert not connection.is_authenticated
     connection = opened("SCRAM-SHA-256 PLAIN", TLS)
     done = run(connection, login(), wrong, IN)
-    assert isinstance(done.error, RemoteProtocolError)  # no success after that
-    done = run(opened("SCRAM-SHA-256", TLS), login(), wrong, b"421 bye\r\n")
     assert isinstance(done.error, SecurityError)
+    assert connection.state is State.ERROR  # no success after that
 
 
 def test_a_wrong_server_signature_cancels() -> None:
@@ -534,3 +533,23 @@ def test_nothing_of_it_is_in_the_transcript() -> None:
         "-> ***",
         "<- 235 2.7.0 in",
     ]
+
+
+@pytest.mark.parametrize(
+    "reaction",
+    [
+        b"501 5.7.0 cancelled\r\n",
+        b"421 bye\r\n",
+        b"235 fine\r\n",
+        b"334 \r\n",
+        b"nonsense\r\n",
+        b"",
+        TimeoutError(),
+        ConnectionLost(),
+    ],
+)
+def test_a_server_that_was_found_out_cannot_hide_it(reaction: Any) -> None:
+    """What it says to the cancelling does not make a failed proof one that may be tried again."""
+    done = run(opened("SCRAM-SHA-256", TLS), login(), challenge(b"r=x"), reaction)
+    assert isinstance(done.error, SecurityError)
+    assert not done.error.is_transient

@@ -256,3 +256,16 @@ def test_atrn_needs_authentication() -> None:
 def test_turn_is_refused() -> None:
     connection = drive.server(Atrn(), authenticated=True)
     assert drive.rejected(connection, "TURN") == (Violation.NOT_OFFERED, 502, "5.5.1")
+
+
+@pytest.mark.parametrize("code", [220, 251])
+def test_another_code_does_not_turn_the_roles(code: int) -> None:
+    """RFC 2645 5.2: both sides must mean the same by it."""
+    connection = drive.server(Atrn(), authenticated=True)
+    drive.received(connection, "ATRN")
+    with pytest.raises(LocalProtocolError, match="250"):
+        connection.send(Reply(code, "reversing"))
+    client = authenticated_client()
+    client.send(AtrnCommand())
+    with pytest.raises(RemoteProtocolError):
+        client_drive.answered(client, b"%d reversing\r\n" % code)

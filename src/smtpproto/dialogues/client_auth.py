@@ -34,7 +34,7 @@ from ..session.session import COMMAND_LINE
 from ..session.timeouts import recommended_timeout
 from ..states import State
 from ..values import value
-from .errors import AuthenticationError, ReplyError, SecurityError
+from .errors import AuthenticationError, ConnectionLost, ReplyError, SecurityError
 from .exchange import Exchange
 from .steps import Dialogue, Handle, Step
 from .transcript import Recording, Transcript
@@ -221,8 +221,11 @@ class _Authentication(Exchange):
         return (yield from self.guard(Handle(self.flush(), call, args, timeout)))
 
     def _cancel(self) -> Dialogue:
-        """Break the exchange off (RFC 4954 4); the connection takes no success for it any more."""
-        with suppress(ReplyError):
+        """Break the exchange off (RFC 4954 4); the connection takes no success for it any more.
+
+        Whatever the server does then, it is why we broke off that the caller hears.
+        """
+        with suppress(ReplyError, ConnectionLost, ProtocolError):
             yield from self._say(AuthResponse(None))
 
     def _distrust(self) -> None:

@@ -31,7 +31,7 @@ class Atrn(Extension):
     in_lmtp = False  # delivery to mailboxes has no queue to start (RFC 2033 1)
     requires = ("AUTH",)
     verbs = (AtrnCommand,)
-    rows = (Row((State.READY,), AtrnCommand, State.REVERSED),)
+    rows = (Row((State.READY,), AtrnCommand, State.REVERSED, exact=250),)
     checks = (AtrnCommand,)
 
     def check(self, command: Command, facts: SessionFacts) -> None:
