@@ -12,8 +12,12 @@ from smtpproto import Command, LocalProtocolError, Reply
 from smtpproto.dialogues import Collect, Peer, Reject
 from smtpproto.dialogues.deadlines import StoppedClock
 from smtpproto.dialogues.opening import open_session
-from smtpproto.dialogues.server_settings import default_extensions, server_settings
-from smtpproto.extensions import Atrn, Burl, Extension, Row, XClient, XForward
+from smtpproto.dialogues.server_settings import (
+    ServerSettings,
+    default_extensions,
+    server_settings,
+)
+from smtpproto.extensions import Atrn, Burl, Etrn, Extension, Row, WellKnown, XClient, XForward
 from smtpproto.limits import Limits
 from smtpproto.states import State
 
@@ -26,7 +30,12 @@ MESSAGE = b"MAIL FROM:<a@x.org>\r\nRCPT TO:<b@x.org>\r\nDATA\r\n.\r\n"
 
 def opened(handler: Any, *inputs: bytes, address: Any = PROXY, **options: Any) -> Run:
     options = {"xclient": ["10.0.0.0/8"], **options}
-    told = server_settings(
+    told = settings(handler, **options)
+    return drive(open_session(told, address, 1, StoppedClock()), inputs)
+
+
+def settings(handler: Any, **options: Any) -> ServerSettings:
+    return server_settings(
         handler,
         own_name="mx.example.org",
         has_tls=False,
@@ -34,7 +43,6 @@ def opened(handler: Any, *inputs: bytes, address: Any = PROXY, **options: Any) -
         random=bytes,
         **options,
     )
-    return drive(open_session(told, address, 1, StoppedClock()), inputs)
 
 
 def seeing(name: str, seen: list[Any]) -> Any:
@@ -219,9 +227,16 @@ def test_what_a_server_cannot_carry_out_is_refused(extension: Extension) -> None
         opened(Collect(), extensions=[*default_extensions(Limits()), extension])
 
 
-def test_without_the_hook_it_is_not_implemented() -> None:
-    run = opened(Recorder(), HELLO, b"XWAVE\r\n", xclient=None, extensions=[Waving()])
-    assert run.codes == [220, 250, 502]
+@pytest.mark.parametrize("extension", [Waving(), Etrn(), WellKnown()])
+def test_nothing_is_offered_that_nobody_answers(extension: Extension) -> None:
+    """RFC 5321 4.2.4: what gets 502 must not be listed."""
+    told = f"a handler with on_command expected for {extension.keyword}"
+    with pytest.raises(LocalProtocolError, match=told):
+        opened(Recorder(), extensions=[extension])
+    with pytest.raises(LocalProtocolError, match=told):
+        opened(Collect, extensions=[extension], factory=True)
+    with pytest.raises(LocalProtocolError, match=told):
+        settings(lambda: Collect(), extensions=[extension], factory=True).new_handler()
 
 
 # --- transcripts ---------------------------------------------------------------------------------

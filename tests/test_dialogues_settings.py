@@ -24,7 +24,7 @@ from smtpproto.dialogues.server_settings import (
 )
 from smtpproto.dialogues.transcript import command_line, reply_lines
 from smtpproto.extensions import Auth as AuthExtension
-from smtpproto.extensions import Chunking, Size, StartTLS
+from smtpproto.extensions import Chunking, EnhancedStatusCodes, Pipelining, Size, StartTLS
 from smtpproto.limits import Limits
 
 TOLD: dict[str, Any] = {
@@ -66,6 +66,15 @@ def test_settings_that_do_not_fit() -> None:
 def test_tls_without_a_context_is_no_server_in_the_clear(mode: str) -> None:
     with pytest.raises(LocalProtocolError, match=f"^{mode}: tls expected too"):
         keywords(**{mode: True if mode == "require_tls" else "implicit"})
+
+
+def test_what_lmtp_must_offer() -> None:
+    """RFC 2033 5."""
+    assert {"PIPELINING", "ENHANCEDSTATUSCODES"} <= set(keywords(lmtp=True))
+    for given in ([Size(5)], [Pipelining()], [EnhancedStatusCodes()]):
+        with pytest.raises(LocalProtocolError, match=r"lmtp: .* among the extensions"):
+            keywords(lmtp=True, extensions=given)
+    keywords(lmtp=True, extensions=[Pipelining(), EnhancedStatusCodes()])
 
 
 def test_a_class_is_a_handler_only_as_a_factory() -> None:

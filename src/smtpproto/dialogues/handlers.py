@@ -242,7 +242,8 @@ class Handler(Protocol):
     def on_command(self, peer: Peer, command: Command, /) -> Any:
         """Answer a command of an extension.
 
-        None gives it its ``default_reply``, or a 250; without the hook it is that, or a 502.
+        None gives it its ``default_reply``, or a 250; without the hook it is that. A server that
+        offers a command with neither is not made (RFC 5321 4.2.4).
         """
 
     def on_help(self, peer: Peer, command: Help, /) -> Any:

@@ -24,6 +24,7 @@ from ..extensions import (
 )
 from ..framing import ReceivedPolicy
 from ..grammar.addresses import is_domain
+from ..grammar.auth import Auth, AuthResponse
 from ..grammar.commands import Bdat
 from ..grammar.leniency import DEFAULT_LENIENCY, Leniency
 from ..limits import DEFAULT_LIMITS, Limits
@@ -53,6 +54,10 @@ DEFAULT_GRACE = 5.0
 
 
 _CLAIMS = (XClient(), XForward())
+# What a server of LMTP must offer (RFC 2033 5).
+_IN_LMTP = {"PIPELINING", "ENHANCEDSTATUSCODES"}
+# Commands of extensions that the conversation itself answers.
+_ANSWERED = frozenset((Auth, AuthResponse, Bdat, *XForward.verbs))
 # A misspelt mode must not mean a server in the clear.
 _KINDS = {**KINDS, "tls_mode": one_of(TLSMode)}
 
@@ -209,13 +214,14 @@ class ServerSettings:
         """Return the handler for a new session.
 
         Raises:
-            LocalProtocolError: one with a misspelt hook was made.
+            LocalProtocolError: one with a misspelt hook was made, or without one that is needed.
         """
         if not self.factory:
             return self.handler
         made = self.handler()
         kind: Any = type(made)
         check_class(kind)
+        _check_commands(made, self.extensions)
         return made
 
     def is_flooded(self, count: int) -> bool:
@@ -273,6 +279,8 @@ def server_settings(
     if is_known:
         check_handler(handler)
     offered = _offered(told)
+    if is_known:
+        _check_commands(handler, offered)
     if has_tls and tls_mode == "starttls":
         offered.append(StartTLS())
     hostname = told.get("hostname") or (own_name if is_domain(own_name) else "localhost")
@@ -324,7 +332,23 @@ def _offered(told: Mapping[str, Any]) -> list[Extension]:
         raise expected("extensions: no XCLIENT expected: xclient says who may speak for others")
     if told.get("xclient") is not None and "XFORWARD" in keywords:
         raise expected("xclient: extensions without XFORWARD expected beside it")
+    if told.get("lmtp") and not keywords.issuperset(_IN_LMTP):
+        raise expected(f"lmtp: {' and '.join(sorted(_IN_LMTP))} expected among the extensions")
     return offered
+
+
+def _check_commands(handler: Any, offered: Iterable[Extension]) -> None:
+    """Look for commands that would be offered and answered with 502 (RFC 5321 4.2.4).
+
+    Raises:
+        LocalProtocolError: there are such.
+    """
+    if getattr(handler, "on_command", None) is not None:
+        return
+    for one in offered:
+        for verb in one.verbs:
+            if verb.default_reply is None and verb not in _ANSWERED:
+                raise expected(f"extensions: a handler with on_command expected for {one.keyword}")
 
 
 def _can_be_served(extension: Extension) -> bool:
