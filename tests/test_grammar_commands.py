@@ -417,6 +417,24 @@ def test_every_octet_everywhere() -> None:
                 check_command(line[:position] + bytes((octet,)) + line[position:])
 
 
+def test_a_plain_value_error_of_a_command_is_one_of_ours() -> None:
+    """As ``int`` raises it: a peer must not get it past the parser, nor read its own octets."""
+
+    class Count(Command):
+        verb = "XCOUNT"
+
+        @classmethod
+        def parse(cls, argument: str, vocabulary: Vocabulary) -> Command:
+            int(argument)
+            return cls()
+
+    words = Vocabulary((Count,))
+    assert isinstance(parse_command(b"XCOUNT 5", words), Count)
+    with pytest.raises(InvalidValueError, match=r"^another argument expected behind XCOUNT$") as e:
+        parse_command(b"XCOUNT five", words)
+    assert (e.value.code, e.value.violation) == (501, Violation.ARGUMENT_SYNTAX)
+
+
 def test_vocabulary() -> None:
     assert set(Vocabulary(BASE_VERBS).verbs) == {
         b"MAIL",

@@ -272,6 +272,38 @@ def test_a_value_is_checked_before_its_declaration_sees_it() -> None:
     assert parse_number("7") == 7
 
 
+def test_a_plain_value_error_of_a_declaration_is_one_of_ours() -> None:
+    """As ``int`` raises it: a peer must not get it past the parser."""
+    level = Parameter("XLEVEL", int, int.__str__, needs_value=True)
+    declared = {"XLEVEL": level}
+    for attempt in (
+        lambda: parse_parameters("XLEVEL=x", declared, "reject", None),
+        lambda: typed_value(Parameters({"XLEVEL": "x"}), level),
+        lambda: encode_parameters(Parameters({"XLEVEL": "x"}), declared),
+    ):
+        with pytest.raises(
+            InvalidValueError, match=r"^XLEVEL: a value of its type .* not 'x'"
+        ) as e:
+            attempt()
+        assert (e.value.code, e.value.violation) == (501, Violation.PARAMETER_SYNTAX)
+    tens = {"XTEN": Parameter("XTEN", str, {10: "ten"}.__getitem__)}
+    assert encode_parameters(Parameters({"XTEN": 10}), tens) == " XTEN=ten"
+    strict = {"XTEN": Parameter("XTEN", int, lambda given: str((10,).index(given)))}
+    with pytest.raises(InvalidValueError, match=r"^XTEN: a value of its type expected, not '11'"):
+        encode_parameters(Parameters({"XTEN": 11}), strict)
+
+
+@pytest.mark.parametrize("keyword", ["lower", "X Y", "", "X=", "X\r\n", b"X", None])
+def test_a_keyword_that_no_client_could_mean_is_not_declared(keyword: Any) -> None:
+    with pytest.raises(InvalidValueError):
+        Parameter(keyword)
+
+
+def test_a_needed_value_that_nothing_parses_is_not_declared() -> None:
+    with pytest.raises(InvalidValueError, match="XCOLOUR: parse expected beside needs_value"):
+        Parameter("XCOLOUR", needs_value=True)
+
+
 LONG = 1 << 20
 
 

@@ -92,7 +92,7 @@ class Command:
             vocabulary: parameters, leniency and caps.
 
         Raises:
-            InvalidValueError: bad syntax; it names the reply.
+            InvalidValueError: bad syntax; it names the reply. Any other ``ValueError`` is 501.
         """
         if argument:
             raise InvalidValueError(
@@ -214,7 +214,14 @@ def parse_command(line: bytes, vocabulary: Vocabulary) -> Command:
         raise InvalidValueError(
             f"ASCII expected behind {command.verb}", Violation.EIGHT_BIT, 501, "5.5.2"
         )
-    return command.parse(text, vocabulary)
+    try:
+        return command.parse(text, vocabulary)
+    except InvalidValueError:
+        raise
+    except ValueError:  # as int() has it: the peer's text must not raise it
+        raise InvalidValueError(
+            f"another argument expected behind {command.verb}", Violation.ARGUMENT_SYNTAX
+        ) from None
 
 
 # A browser, a web hook or a scanner on the wrong port: Postfix calls them forbidden commands.

@@ -24,7 +24,11 @@ class Parameter:
     """The declaration of one parameter.
 
     `parse` and `encode` are each other's inverse; both raise `InvalidValueError`, whose message
-    gets the keyword before it. A typed value is a ``str`` only where it is its own text.
+    gets the keyword before it, or any other ``ValueError``. A typed value is a ``str`` only where
+    it is its own text.
+
+    Raises:
+        InvalidValueError: no keyword in upper case, or a value needed that nothing parses.
     """
 
     keyword: str
@@ -43,6 +47,16 @@ class Parameter:
     """The value that lets any octet into the mail data (BODY=BINARYMIME)."""
     allows_utf8: bool = False
     """True when its presence lets UTF-8 into the addresses of the transaction (RFC 6531 3.4)."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.keyword, str) or _checked_keyword(self.keyword) != self.keyword:
+            raise InvalidValueError(
+                f"Parameter: a keyword in upper case expected, not {shown(str(self.keyword))}"
+            )
+        if self.needs_value and self.parse is None:
+            raise InvalidValueError(
+                f"Parameter {self.keyword}: parse expected beside needs_value, such as parse=str"
+            )
 
 
 class Parameters(Mapping[str, Any]):
@@ -197,11 +211,10 @@ def _text_of(parameter: Parameter, given: Any) -> str | None:
         return given
     try:
         return parameter.encode(given)
-    except (AttributeError, TypeError, OverflowError):
-        raise InvalidValueError(
-            f"{parameter.keyword}: a value of its type expected, not {shown(repr(given))}",
-            Violation.PARAMETER_SYNTAX,
-        ) from None
+    except InvalidValueError:
+        raise
+    except (AttributeError, TypeError, OverflowError, ValueError):
+        raise _not_of_its_type(parameter, repr(given)) from None
 
 
 def _parse_value(parameter: Parameter, text: str | None) -> Any:
@@ -224,6 +237,15 @@ def _parse_value(parameter: Parameter, text: str | None) -> Any:
         raise InvalidValueError(
             f"{parameter.keyword}: {error}", error.violation, error.code, error.enhanced
         ) from None
+    except ValueError:  # as int() has it: the peer's text must not raise it
+        raise _not_of_its_type(parameter, text) from None
+
+
+def _not_of_its_type(parameter: Parameter, text: str) -> InvalidValueError:
+    return InvalidValueError(
+        f"{parameter.keyword}: a value of its type expected, not {shown(text)}",
+        Violation.PARAMETER_SYNTAX,
+    )
 
 
 def _repeated(what: str) -> InvalidValueError:
