@@ -229,7 +229,7 @@ def test_a_keyword_in_lower_case_would_never_be_in_force() -> None:
     class Foo(extensions.Extension):
         keyword = "foo"
 
-    with pytest.raises(LocalProtocolError, match="upper case expected, not foo"):
+    with pytest.raises(LocalProtocolError, match="upper case expected, not 'foo'"):
         drive.new(extensions=[Foo()])
 
 

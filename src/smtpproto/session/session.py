@@ -34,6 +34,7 @@ from ..limits import Limits
 from ..states import State
 from ..tlsinfo import TLSInfo
 from ..values import value
+from .declared import check_declarations
 from .table import Step, Table, build_table
 
 _NO_FACTS: Mapping[str, Any] = MappingProxyType({})
@@ -418,34 +419,22 @@ def in_order(extensions: Iterable[Extension]) -> tuple[Extension, ...]:
     """Put those with prerequisites last: their parameters refine those of the others.
 
     Raises:
-        LocalProtocolError: no instance of an extension, a keyword not in upper case, one twice, or
-            one without its prerequisite.
+        LocalProtocolError: a declaration that cannot work, one twice, or one without its
+            prerequisite.
     """
-    given = tuple(extensions)
-    strangers: list[Any] = [each for each in given if not isinstance(each, Extension)]
-    for each in strangers:
-        raise LocalProtocolError(
-            "an instance of an extension such as Size() expected, "
-            f"not {shown(getattr(each, '__name__', str(each)))}",
-            Violation.LOCAL_VALUE,
-        )
-    keywords = [extension.keyword for extension in given]
-    for keyword in keywords:
-        if keyword != keyword.upper():
-            raise LocalProtocolError(
-                f"an extension keyword in upper case expected, not {keyword}", Violation.LOCAL_VALUE
-            )
-        if keywords.count(keyword) > 1:
-            raise LocalProtocolError(
-                f"each extension once expected, not two of {keyword}", Violation.LOCAL_VALUE
-            )
-    for extension in given:
-        missing = [needed for needed in extension.requires if needed not in keywords]
-        if missing:
-            raise LocalProtocolError(
-                f"{extension.keyword} needs {' and '.join(missing)}: add it, or leave both out",
-                Violation.LOCAL_VALUE,
-            )
+    try:
+        given = tuple(extensions)
+    except TypeError:
+        raise InvalidValueError(
+            f"extensions: a list such as [Size()] expected, not {shown(repr(extensions))[1:-1]}"
+        ) from None
+    ordered: tuple[Extension, ...] = remembered(_in_order, given)
+    return ordered
+
+
+@lru_cache(maxsize=128)
+def _in_order(given: tuple[Extension, ...]) -> tuple[Extension, ...]:
+    check_declarations(given)
     return tuple(sorted(given, key=lambda extension: len(extension.requires)))
 
 
