@@ -9,6 +9,8 @@ exception but an event that carries a `Violation`. Knows no commands and no stat
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 
 class Violation(enum.Enum):
@@ -58,6 +60,20 @@ class Violation(enum.Enum):
     LOCAL_VALUE = "value not allowed"
 
 
+E = TypeVar("E", bound=Exception)
+Rebuilding = tuple[
+    Callable[..., Exception], tuple[type[Exception], tuple[Any, ...], dict[str, Any]]
+]
+
+
+def rebuilt(kind: type[E], args: tuple[Any, ...], attributes: dict[str, Any]) -> E:
+    """Make an error that was pickled, as a worker process does it: ``__init__`` takes other args."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
+
+
 class ProtocolError(Exception):
     """The base of both errors; never raised itself.
 
@@ -69,6 +85,9 @@ class ProtocolError(Exception):
     def __init__(self, message: str, violation: Violation) -> None:
         super().__init__(message)
         self.violation = violation
+
+    def __reduce__(self) -> Rebuilding:
+        return rebuilt, (type(self), self.args, self.__dict__)
 
 
 class LocalProtocolError(ProtocolError):

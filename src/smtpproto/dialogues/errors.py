@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..exceptions import Rebuilding, rebuilt
 from ..grammar.replies import Reply
 from .result import may_retry
 
@@ -21,6 +22,9 @@ class SMTPError(Exception):
     transcript: tuple[str, ...] = ()
     """The lines of the conversation that ended so, secrets hidden, the last ones when it was long;
     empty where there was none."""
+
+    def __reduce__(self) -> Rebuilding:
+        return rebuilt, (type(self), self.args, self.__dict__)
 
 
 class ReplyError(SMTPError):
