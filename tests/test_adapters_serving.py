@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import socket
@@ -17,7 +18,8 @@ import pytest
 import trustme
 from adapter_drive import SECONDS, Raw, World, contexts
 
-from smtpproto import LocalProtocolError
+import smtpproto.asyncio
+from smtpproto import LocalProtocolError, blocking
 from smtpproto.dialogues import Collect, Peer
 from smtpproto.proxy import InetAddress, build_v1
 from smtpproto.tlstools import ReloadingContext
@@ -49,6 +51,82 @@ def test_several_servers_on_one_port(world: World) -> None:
         world.serve(Collect(), "127.0.0.1", one.port),
     ):
         pass
+
+
+# --- once ----------------------------------------------------------------------------------------
+
+
+def test_a_blocking_server_that_was_not_entered_is_not_waited_for() -> None:
+    server = blocking.serve(Collect())
+    for wait in (server.wait_closed, server.serve_forever):
+        with pytest.raises(LocalProtocolError, match="enter it first"):
+            wait()
+    server.close()
+    server.wait_closed()
+
+
+async def wait_for_nothing() -> None:
+    server = smtpproto.asyncio.serve(Collect())
+    for wait in (server.wait_closed, server.serve_forever):
+        with pytest.raises(LocalProtocolError, match="enter it first"):
+            async with asyncio.timeout(SECONDS):
+                await wait()
+    server.close()
+    await server.wait_closed()
+
+
+def test_an_asyncio_server_that_was_not_entered_is_not_waited_for() -> None:
+    asyncio.run(wait_for_nothing())
+
+
+def test_a_blocking_server_is_entered_once() -> None:
+    with blocking.serve(Collect()) as server, pytest.raises(LocalProtocolError, match="another"):
+        server.__enter__()
+    with pytest.raises(LocalProtocolError, match="another"):
+        server.__enter__()
+
+
+async def enter_twice() -> None:
+    async with smtpproto.asyncio.serve(Collect()) as server:
+        with pytest.raises(LocalProtocolError, match="another"):
+            await server.__aenter__()
+    with pytest.raises(LocalProtocolError, match="another"):
+        await server.__aenter__()
+
+
+def test_an_asyncio_server_is_entered_once() -> None:
+    asyncio.run(enter_twice())
+
+
+def test_a_server_may_be_entered_again_when_its_port_was_taken(world: World) -> None:
+    with world.serve(Collect()) as other:
+        again = blocking.serve(Collect(), port=other.port)
+        with pytest.raises(OSError, match="in use"):
+            again.__enter__()
+    with again, Raw(again.port):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"tls": "cert.pem"}, "tls: an ssl.SSLContext, .* expected, not str"),
+        ({"tls": True}, "tls: an ssl.SSLContext, .* expected, not bool"),
+        ({"port": "25"}, "port: a number from 0 to 65535 expected, not '25'"),
+        ({"sockets": []}, "sockets: at least one"),
+    ],
+)
+def test_what_is_misunderstood_is_refused_at_once(
+    world: World, options: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(LocalProtocolError, match=told):
+        world.module.serve(Collect(), **options)
+
+
+def test_threads_are_a_flag() -> None:
+    given: Any = "no"
+    with pytest.raises(LocalProtocolError, match="threads: True or False expected, not 'no'"):
+        smtpproto.asyncio.serve(Collect(), threads=given)
 
 
 # --- how many ------------------------------------------------------------------------------------

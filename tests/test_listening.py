@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from smtpproto import LocalProtocolError
 from smtpproto.listening import Where, listen
 
 
@@ -77,3 +78,20 @@ def test_many_may_wait(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     close(listen(host, 0))
     assert asked[0]["backlog"] == 4096
+
+
+@pytest.mark.parametrize(
+    ("name", "got", "told"),
+    [
+        *(("port", got, "a number from 0 to 65535") for got in ("25", 70000, -1, None, True, 2.5)),
+        *(("host", got, "a name or an address") for got in (b"127.0.0.1", 5, [], [5], [None])),
+        ("path", 5, "text expected, not 5"),
+        ("sockets", [], "at least one listening socket expected"),
+        ("sockets", [5], "at least one listening socket expected"),
+        ("sockets", "x", "at least one listening socket expected, not 'x'"),
+        ("reuse_port", "no", "True or False expected, not 'no'"),
+    ],
+)
+def test_what_is_misunderstood_is_refused(name: str, got: Any, told: str) -> None:
+    with pytest.raises(LocalProtocolError, match=f"^{name}: .*{told}"):
+        Where(**{"host": "127.0.0.1", "port": 0, name: got})

@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 
+from .dialogues.kinds import FLAG, Kind, check
+from .exceptions import LocalProtocolError, Violation
 from .values import value
 
 BACKLOG = 4096
@@ -23,15 +25,44 @@ Hosts = str | Sequence[str] | None
 """Names or IP addresses to listen on; None for all interfaces."""
 
 
+def _are_some(got: object, kind: type) -> bool:
+    return isinstance(got, Collection) and bool(got) and all(isinstance(one, kind) for one in got)
+
+
+_KINDS: Mapping[str, Kind] = {
+    "host": (
+        "a name or an address, one or more, or None,",
+        lambda got: got is None or isinstance(got, str) or _are_some(got, str),
+    ),
+    "port": (
+        "a number from 0 to 65535",
+        lambda got: type(got) is int and 0 <= got <= 65535,
+    ),
+    "path": ("text", lambda got: got is None or isinstance(got, str)),
+    "sockets": (
+        "at least one listening socket",
+        lambda got: got is None or _are_some(got, socket.socket),
+    ),
+    "reuse_port": FLAG,
+}
+
+
 @value
 class Where:
-    """Where a server listens: at TCP addresses, at a Unix socket, or at sockets that are there."""
+    """Where a server listens: at TCP addresses, at a Unix socket, or at sockets that are there.
 
-    hosts: Hosts
+    Raises:
+        LocalProtocolError: it is said in a way that there is not.
+    """
+
+    host: Hosts
     port: int
     path: str | None = None
     sockets: Sequence[socket.socket] | None = None
     reuse_port: bool = False
+
+    def __post_init__(self) -> None:
+        check(_KINDS, {name: getattr(self, name) for name in _KINDS})
 
     def listen(self) -> list[socket.socket]:
         """Return sockets that listen.
@@ -41,7 +72,7 @@ class Where:
         """
         if self.sockets is not None:
             return list(self.sockets)
-        return listen(self.hosts, self.port, self.path, reuse_port=self.reuse_port)
+        return listen(self.host, self.port, self.path, reuse_port=self.reuse_port)
 
     def forget(self) -> None:
         """Remove what is left of the sockets when they are closed."""
@@ -108,3 +139,17 @@ def forget(path: str) -> None:
     with suppress(OSError):
         if stat.S_ISSOCK(os.stat(path).st_mode):
             os.remove(path)
+
+
+def not_entered() -> LocalProtocolError:
+    """Make the error for who waits for a server that does not listen yet: it would be for ever."""
+    return LocalProtocolError(
+        "a server that listens expected: enter it first", Violation.LOCAL_STATE
+    )
+
+
+def entered_before() -> LocalProtocolError:
+    """Make the error for who enters a server twice."""
+    return LocalProtocolError(
+        "a server that was not entered before expected: make another one", Violation.LOCAL_STATE
+    )

@@ -68,8 +68,10 @@ def context_of(tls: TLS) -> ssl.SSLContext:
     Raises:
         LocalProtocolError: it is no context, or one that allows less than TLS 1.2 (RFC 8996).
     """
+    context: object = tls
     try:
-        context = tls if isinstance(tls, ssl.SSLContext) else tls()
+        if callable(tls):
+            context = tls()
     except OSError as error:  # not one of the connection's
         raise LocalProtocolError(f"tls: no context: {error}", Violation.LOCAL_VALUE) from error
     if not isinstance(context, ssl.SSLContext):

@@ -17,6 +17,7 @@ from secrets import token_bytes
 from types import TracebackType
 from typing import Any, Unpack
 
+from ..dialogues.kinds import FLAG, check
 from ..dialogues.opening import open_session
 from ..dialogues.server_settings import (
     ServerOptions,
@@ -25,7 +26,7 @@ from ..dialogues.server_settings import (
     server_settings,
 )
 from ..gate import Gate
-from ..listening import BACKLOG, Hosts, Where
+from ..listening import BACKLOG, Hosts, Where, entered_before, not_entered
 from ..observing import Counters, Observer
 from ..tlstools import TLS, context_of
 from .clock import Clock
@@ -92,12 +93,16 @@ class Server:
 
         Raises:
             OSError: the address cannot be had.
+            LocalProtocolError: it was entered before.
         """
+        if self._clock is not None or self._closed.is_set():
+            raise entered_before()
         loop = asyncio.get_running_loop()
+        listening = await asyncio.to_thread(self._where.listen)
         self._clock = Clock(loop, self._settings.shortest)
         if self._threads:
             self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="smtpproto")
-        for sock in await asyncio.to_thread(self._where.listen):
+        for sock in listening:
             self._listeners.append(
                 await loop.create_server(self._protocol, sock=sock, backlog=BACKLOG)
             )
@@ -133,8 +138,12 @@ class Server:
         self._closed.set()
 
     async def wait_closed(self) -> None:
-        """Wait until the sessions have ended, and break off those that do not within the grace."""
-        await self._closed.wait()
+        """Wait until the sessions have ended, and break off those that do not within the grace.
+
+        Raises:
+            LocalProtocolError: it was not entered, and would never end.
+        """
+        await self.serve_forever()
         for _ in range(_TURNS):
             await asyncio.sleep(0)
         await self._wait_gone(self._grace)
@@ -156,7 +165,13 @@ class Server:
                     await self._gone.wait()
 
     async def serve_forever(self) -> None:
-        """Wait until `close` is called, or the task is cancelled."""
+        """Wait until `close` is called, or the task is cancelled.
+
+        Raises:
+            LocalProtocolError: it was not entered, and would never end.
+        """
+        if self._clock is None and not self._closed.is_set():
+            raise not_entered()
         await self._closed.wait()
 
     def _protocol(self) -> Driver:
@@ -269,7 +284,7 @@ def serve(
         options: what a session says and allows: see `ServerOptions`.
 
     Raises:
-        LocalProtocolError: settings that do not fit together.
+        LocalProtocolError: settings that are misunderstood, or do not fit together.
         TypeError: an option that there is not.
     """
     settings = server_settings(
@@ -280,6 +295,7 @@ def serve(
         random=token_bytes,
         **options,
     )
+    check({"threads": FLAG}, {"threads": threads})
     where = Where(host, port, path, sockets, reuse_port)
     if tls is not None:
         context_of(tls)  # fails now rather than at each handshake

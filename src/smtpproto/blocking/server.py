@@ -28,7 +28,7 @@ from ..dialogues.server_settings import (
     server_settings,
 )
 from ..gate import Gate
-from ..listening import Hosts, Where
+from ..listening import Hosts, Where, entered_before, not_entered
 from ..observing import Counters, Observer
 from ..tlstools import TLS, context_of
 from .driver import Clock, Driver, logger
@@ -89,7 +89,10 @@ class Server:
 
         Raises:
             OSError: the address cannot be had.
+            LocalProtocolError: it was entered before.
         """
+        if self._acceptor is not None or self._closing.is_set():
+            raise entered_before()
         self._listeners = self._where.listen()
         self.addresses = [listener.getsockname() for listener in self._listeners]
         self._wake = socket.socketpair()
@@ -127,8 +130,12 @@ class Server:
             driver.stop(now=self._grace <= 0)
 
     def wait_closed(self) -> None:
-        """Wait until the sessions have ended, and break off those that do not within the grace."""
-        self._closing.wait()
+        """Wait until the sessions have ended, and break off those that do not within the grace.
+
+        Raises:
+            LocalProtocolError: it was not entered, and would never end.
+        """
+        self.serve_forever()
         if self._acceptor is not None:
             self._acceptor.join()
         self._wait_gone(self._grace)
@@ -147,7 +154,13 @@ class Server:
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def serve_forever(self) -> None:
-        """Wait until `close` is called."""
+        """Wait until `close` is called.
+
+        Raises:
+            LocalProtocolError: it was not entered, and would never end.
+        """
+        if self._acceptor is None and not self._closing.is_set():
+            raise not_entered()
         self._closing.wait()
 
     def _accept_all(self) -> None:
@@ -241,7 +254,7 @@ def serve(
         options: what a session says and allows: see `ServerOptions`.
 
     Raises:
-        LocalProtocolError: settings that do not fit together.
+        LocalProtocolError: settings that are misunderstood, or do not fit together.
         TypeError: an option that there is not.
     """
     settings = server_settings(
