@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import select
 import socket
 import ssl
 import time
@@ -71,6 +72,7 @@ class Driver:
         self._is_server = is_server
         self._server_hostname = server_hostname
         self._held: list[bytes] = []
+        self._poll: select.poll | None = None
         self._deadline = 0.0
         self._timeout: float | None = -1.0
         self._eof = False
@@ -151,11 +153,23 @@ class Driver:
 
     def _look(self) -> bytes | None:
         """Return what is there, None for nothing."""
+        is_held = isinstance(self.sock, ssl.SSLSocket) and self.sock.pending()
+        if not (is_held or self._is_readable()):
+            return None
         self._allow(0.0)
         try:
             return self.sock.recv(_READ)
         except (BlockingIOError, ssl.SSLWantReadError):
             return None
+
+    def _is_readable(self) -> bool:
+        """Ask the system at once, which is cheaper than a read that fails."""
+        if self._poll is None:
+            if not hasattr(select, "poll"):  # Windows
+                return True
+            self._poll = select.poll()
+            self._poll.register(self.sock, select.POLLIN)
+        return bool(self._poll.poll(0))
 
     def _handle(self, step: Handle) -> tuple[Any, BaseException | None]:
         """Call a hook; return what it returned and what it raised."""

@@ -60,7 +60,7 @@ def open_session(
         RemoteProtocolError: the server broke the protocol.
     """
     client = _Client(connection, timeout, transcript)
-    with client.recorded():
+    with client:
         yield from client.open(local_name, literal, starttls)
         if login is not None:
             yield from authenticate(
@@ -117,7 +117,7 @@ def execute(
         RemoteProtocolError: the server broke the protocol.
     """
     client = _Client(connection, timeout, transcript)
-    with client.recorded():
+    with client:
         yield from client.hear()
         return (yield from client.execute(command, octets))
 

@@ -97,7 +97,7 @@ def authenticate(
         RemoteProtocolError: the server broke the protocol.
     """
     authentication = _Authentication(connection, timeout, transcript, recording)
-    with authentication.recorded():
+    with authentication:
         yield from authentication.run(login)
 
 

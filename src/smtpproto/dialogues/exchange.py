@@ -7,9 +7,9 @@ Does not know what is sent, nor why.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Generator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
 
 from ..exceptions import LocalProtocolError, RemoteProtocolError
 from ..grammar.auth import EndOfMailData, Greeting
@@ -199,14 +199,18 @@ class Exchange:
         for line in lines_of(said):
             self._transcript(line)
 
-    @contextmanager
-    def recorded(self) -> Iterator[None]:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         """Let the errors that leave here tell what was said."""
-        try:
-            yield
-        except SMTPError as error:
+        if isinstance(error, SMTPError):
             error.transcript = self.recording.lines()
-            raise
 
     def flush(self) -> bytes:
         """Return what is to be written."""

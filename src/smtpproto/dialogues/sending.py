@@ -71,7 +71,7 @@ def send_message(
         RemoteProtocolError: the server broke the protocol.
     """
     sending = _Sending(connection, timeout, transcript)
-    with sending.recorded():
+    with sending:
         return (yield from sending.send(message, transfer))
 
 

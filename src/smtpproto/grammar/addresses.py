@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
 from ..exceptions import InvalidValueError, Violation, shown
@@ -74,7 +75,13 @@ class Mailbox:
 
 def _is_plain(address: str) -> bool:
     """Tell of most addresses, and of "", that there is nothing wrong with them."""
-    return not address or (len(address) <= _LABEL and _PLAIN.fullmatch(address) is not None)
+    return not address or (len(address) <= _LABEL and _matches_plain(address))
+
+
+@lru_cache(maxsize=256)
+def _matches_plain(address: str) -> bool:
+    """Look at an address whole: most senders, and many recipients, are written to again."""
+    return _PLAIN.fullmatch(address) is not None
 
 
 @value_with_init

@@ -303,13 +303,14 @@ def _whole_reply(line: bytes) -> Reply | None:
 
 def _received(code: int, raw: list[bytes]) -> Reply:
     """Make the reply, the enhanced status code taken off where it stands on every line."""
-    lines = tuple(line.decode("utf-8", "surrogateescape") for line in raw)
+    lines = [line.decode("utf-8", "surrogateescape") for line in raw]
     status = None
     found = abnf.STATUS_CODE.match(lines[0])
     if found and _status_fits(code, lines[0], found.end()):
         start = found[0]
         end = len(start)
-        if all(line.startswith(start) and line[end : end + 1] in ("", " ") for line in lines):
-            status = start
-            lines = tuple(line[end + 1 :] for line in lines)
+        whole = (start, f"{start} ")
+        texts = [line[end + 1 :] for line in lines if line[: end + 1] in whole]
+        if len(texts) == len(lines):
+            status, lines = start, texts
     return Reply(code, lines[0] if len(lines) == 1 else lines, status, checked=True)

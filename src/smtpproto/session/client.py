@@ -387,8 +387,7 @@ class ClientConnection(Grouping):
             self._close(clean=False)
             return ReplyReceived(None, reply)
         command = outstanding.popleft()
-        is_part = command.carries_mail_data
-        if is_part and command.ends_mail_data() and EndOfMailData in self._row:
+        if command.carries_mail_data and command.ends_mail_data() and EndOfMailData in self._row:
             command, *others = self._ends_of_mail_data()
             outstanding.extendleft(reversed(others))
         if reply.code == 421:
@@ -397,7 +396,8 @@ class ClientConnection(Grouping):
         if reply.code >= 400:
             self._refused_since = True
             self.needs_reset |= isinstance(command, EndOfMailData) and self._chunks is not None
-        step = self._row.get(type(command))
+        kind = type(command)
+        step = self._row.get(kind)
         if step is None:
             self._match_unadmitted(command, reply)
         else:
@@ -409,7 +409,7 @@ class ClientConnection(Grouping):
             if not (more and isinstance(command, EndOfMailData)):
                 if target is not self.state:
                     self._enter(target)
-                note = self._notes.get(type(command)) if reply.code < 400 else None
+                note = self._notes.get(kind) if reply.code < 400 else None
                 if note is not None:
                     note(self, command, reply)
         if self.state in _SENDS_NOTHING and self._is_unread:
