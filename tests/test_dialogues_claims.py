@@ -19,6 +19,7 @@ from smtpproto.dialogues.server_settings import (
 )
 from smtpproto.extensions import Atrn, Burl, Etrn, Extension, Row, WellKnown, XClient, XForward
 from smtpproto.limits import Limits
+from smtpproto.sasl import VerifyPassword
 from smtpproto.states import State
 
 PROXY = ("10.0.0.1", 4711)
@@ -88,6 +89,51 @@ def test_the_address_that_is_claimed(line: bytes, address: Any) -> None:
     seen: list[Any] = []
     opened(seeing("on_connect", seen), HELLO, line)
     assert [one[0] for one in seen] == [PROXY, address]
+
+
+def facts(peer: Peer) -> tuple[Any, ...]:
+    return peer.address, peer.identity, peer.hello, peer.mechanism, dict(peer.claimed)
+
+
+def test_the_hook_that_greets_sees_the_claimed_client() -> None:
+    """As it would see one that had connected, and not what the proxy had said of itself."""
+    seen: list[Any] = []
+    handler = Recorder(on_message=None, on_connect=lambda peer: seen.append(facts(peer)))
+    opened(handler, HELLO, CLAIM)
+    address, identity, hello, mechanism, claimed = seen[1]
+    assert (address, identity, hello, mechanism) == (("192.0.2.7", 99), "ann", None, None)
+    assert claimed["NAME"] == "client.example"
+
+
+class Known(Collect):
+    """Lets in whom it knows, and notes what each hook saw."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Any] = []
+
+    def on_auth(self, peer: Peer, request: Any) -> Any:
+        return isinstance(request, VerifyPassword) or None
+
+    def on_connect(self, peer: Peer) -> Reply | None:
+        self.seen.append(facts(peer))
+        return Reply(450, "later") if peer.claimed and peer.identity is None else None
+
+    def on_rcpt(self, peer: Peer, rcpt: Any) -> None:
+        self.seen.append(facts(peer))
+
+
+def test_a_claimed_client_has_not_authenticated_because_the_proxy_has() -> None:
+    handler = Known()
+    login = b"AUTH PLAIN AHByb3h5AHg=\r\n"
+    claims = b"XCLIENT ADDR=192.0.2.7 PORT=99\r\n"
+    run = opened(handler, HELLO, login, claims, MESSAGE, auth_cleartext=True)
+    assert run.codes[:4] == [220, 250, 235, 450]
+    assert handler.seen[1][:4] == (("192.0.2.7", 99), None, None, None)
+    # It was refused: the client is the proxy again.
+    address, identity, hello, mechanism, claimed = handler.seen[2]
+    assert (address, identity, mechanism, claimed) == (PROXY, "proxy", "PLAIN", {})
+    assert hello is not None
 
 
 AGAIN = b"XCLIENT ADDR=192.0.2.8 LOGIN=root\r\n"

@@ -14,14 +14,16 @@ from typing import Any
 from ..grammar.attributes import Missing, XClient, XForward
 from ..grammar.replies import Reply
 from ..states import State
-from .conversation import Conversation
+from .authentication import Authenticating
 from .steps import Dialogue
 
 _NOTED = Reply(250, "ok", "2.0.0")
 
 
-class Claiming(Conversation):
+class Claiming(Authenticating):
     """The part of a session that hears of other clients."""
+
+    __slots__ = ()
 
     def _greet(self) -> Dialogue:
         """Greet, or let the application turn the client away."""
@@ -36,13 +38,16 @@ class Claiming(Conversation):
     def _take_claims(self, command: XClient) -> Dialogue:
         """Take the client for another; its address is a new one to greet (XCLIENT_README)."""
         peer = self._peer
-        before = peer.address
-        peer.address = _address({**self._connection.claimed, **command.attributes}, before)
-        yield from self._greet()
-        if self._connection.state is State.GREETED:
-            peer.mechanism = None
-        else:  # it was refused
-            peer.address = before
+        before = peer.address, peer.mechanism
+        claims = {**self._connection.claimed, **command.attributes}
+        peer.address, peer.mechanism = _address(claims, peer.address), None
+        peer.claim(claims)
+        try:
+            yield from self._greet()
+        finally:  # from now on the connection knows, or it was refused
+            peer.claim(None)
+        if self._connection.state is not State.GREETED:
+            peer.address, peer.mechanism = before
 
     def _take_forwarded(self, command: XForward) -> Dialogue:
         """Remember what is only to be told, until the transaction ends (XFORWARD_README)."""

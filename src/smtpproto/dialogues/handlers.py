@@ -59,6 +59,7 @@ class Peer:
     """
 
     __slots__ = (
+        "_claims",
         "_connection",
         "address",
         "forwarded",
@@ -84,10 +85,15 @@ class Peer:
         self.transaction: Transaction | None = None
         """The mail transaction so far: the accepted MAIL and RCPTs; None between two."""
         self._connection: ServerConnection | None = None
+        self._claims: Mapping[str, Any] | None = None
 
     def attach(self, connection: ServerConnection) -> None:
         """Take session facts from `connection` from now on."""
         self._connection = connection
+
+    def claim(self, claims: Mapping[str, Any] | None) -> None:
+        """Show the client that XCLIENT speaks of, None for the one that the connection knows of."""
+        self._claims = claims
 
     @property
     def tls(self) -> TLSInfo | None:
@@ -97,16 +103,23 @@ class Peer:
     @property
     def hello(self) -> Ehlo | Helo | Lhlo | None:
         """The session command that succeeded last: the name that the client gives itself."""
+        if self._claims is not None:  # the claimed client has said nothing yet
+            return None
         return self._connection.hello if self._connection else None
 
     @property
     def identity(self) -> str | None:
         """Whom the client authenticated as."""
+        if self._claims is not None:
+            login = self._claims.get("LOGIN")
+            return login if isinstance(login, str) else None
         return self._connection.identity if self._connection else None
 
     @property
     def claimed(self) -> Mapping[str, Any]:
         """What XCLIENT says of the client: attribute, such as "HELO", to value."""
+        if self._claims is not None:
+            return self._claims
         return self._connection.claimed if self._connection else {}
 
     @property
