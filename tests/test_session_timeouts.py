@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from smtpproto import (
@@ -12,12 +14,19 @@ from smtpproto import (
     Ehlo,
     EndOfMailData,
     Greeting,
+    InvalidValueError,
     Mail,
     Rcpt,
     State,
     recommended_timeout,
 )
 from smtpproto.grammar.verbs import Atrn, BurlLast
+
+
+def test_no_such_role() -> None:
+    role: Any = "clint"
+    with pytest.raises(InvalidValueError, match="role: client or server expected, not 'clint'"):
+        recommended_timeout(role, State.READY)
 
 
 @pytest.mark.parametrize("state", State)

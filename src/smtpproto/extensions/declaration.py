@@ -164,6 +164,9 @@ class Extension:
 
         Returns:
             Anything; the default is the last text. What does not parse is best taken for "".
+
+        Raises:
+            ValueError: the extension is not put in force.
         """
         return texts[-1]
 

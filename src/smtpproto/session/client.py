@@ -39,6 +39,7 @@ from ..states import State
 from ..tlsinfo import TLSInfo
 from .events import ConnectionClosed, ReplyReceived, Signal
 from .grouping import Grouping, local_error
+from .kinds import check_word
 from .session import COMMAND_LINE, check_utf8, in_order, octets_of
 from .table import Step
 
@@ -88,6 +89,7 @@ class ClientConnection(Grouping):
         line_endings: LineEndings = "normalise",
     ) -> None:
         super().__init__(in_order(extensions), limits, DEFAULT_LENIENCY, lmtp, tls)
+        check_word("line_endings", line_endings, LineEndings)
         self._line_endings = line_endings
         self._lines = LineReader(limits.reply_line, limits.reply_line)
         self._replies = ReplyParser(limits)

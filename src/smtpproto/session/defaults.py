@@ -20,8 +20,10 @@ def check_hostname(hostname: str) -> None:
     """Refuse a name that the default replies cannot hold.
 
     Raises:
-        InvalidValueError: empty, not printable ASCII, or with a space.
+        InvalidValueError: no text, empty, not printable ASCII, or with a space.
     """
+    if not isinstance(hostname, str):
+        raise InvalidValueError(f"hostname: text expected, not {type(hostname).__name__}")
     if not (hostname.isascii() and hostname.isprintable() and hostname and " " not in hostname):
         raise InvalidValueError(
             f"hostname: a domain or an address literal expected, not {shown(hostname)}"

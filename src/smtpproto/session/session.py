@@ -35,6 +35,7 @@ from ..states import State
 from ..tlsinfo import TLSInfo
 from ..values import value
 from .declared import check_declarations
+from .kinds import check_kind
 from .table import Step, Table, build_table
 
 _NO_FACTS: Mapping[str, Any] = MappingProxyType({})
@@ -110,6 +111,12 @@ class Session:
         tls: TLSInfo | None,
         refused: frozenset[type[Command]] = frozenset(),
     ) -> None:
+        if not (type(limits) is Limits and type(leniency) is Leniency and type(lmtp) is bool):
+            check_kind("limits", limits, Limits)
+            check_kind("leniency", leniency, Leniency)
+            check_kind("lmtp", lmtp, bool)
+        if tls is not None:
+            check_kind("tls", tls, TLSInfo)
         self._extensions = tuple(extensions)
         self._refused = refused
         self._limits = limits
@@ -254,13 +261,17 @@ class Session:
         )
 
     def _use(self, extensions: tuple[Extension, ...]) -> None:
+        values: dict[str, Any] = {}
+        for extension in extensions:
+            keyword = extension.keyword
+            try:
+                values[keyword] = extension.parse_announcement(self.keywords[keyword])
+            except ValueError:  # as int() has it: a peer's text must not raise it
+                continue
+        if len(values) < len(extensions):
+            extensions = tuple(each for each in extensions if each.keyword in values)
         self._in_force = extensions
-        self.announced = MappingProxyType(
-            {
-                extension.keyword: extension.parse_announcement(self.keywords[extension.keyword])
-                for extension in extensions
-            }
-        )
+        self.announced = MappingProxyType(values)
         facilities: _Facilities = remembered(
             _facilities,
             self._conditions,
@@ -310,7 +321,7 @@ class Session:
             info: what is known of the TLS layer.
 
         Raises:
-            LocalProtocolError: no handshake is due.
+            LocalProtocolError: no handshake is due, or `info` is something else.
         """
         if len(self._buffer) or not (
             self.state is State.TLS or (self.state is State.CONNECTED and self.tls is None)
@@ -320,6 +331,8 @@ class Session:
                 f"not in state {self.state.name}",
                 Violation.LOCAL_STATE,
             )
+        if info is not None:
+            check_kind("info", info, TLSInfo)
         self.tls = info or TLSInfo()
         self.identity = None
         self.is_authenticated = False
@@ -464,7 +477,12 @@ def octets_of(data: Any) -> bytes:
 
 
 def command_line_limit(extensions: tuple[Extension, ...], limits: Limits) -> int:
-    """Return how long a command line may be with its CRLF (RFC 5321 2.2.2, 4.5.3.1.4)."""
+    """Return how long a command line may be with its CRLF (RFC 5321 2.2.2, 4.5.3.1.4).
+
+    Raises:
+        InvalidValueError: `limits` are none.
+    """
+    check_kind("limits", limits, Limits)
     mail = sum(p.length for extension in extensions for p in extension.mail_parameters)
     rcpt = sum(p.length for extension in extensions for p in extension.rcpt_parameters)
     return max(limits.command_line, COMMAND_LINE + max(mail, rcpt))

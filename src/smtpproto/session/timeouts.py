@@ -8,9 +8,11 @@ from typing import Literal
 from ..grammar.auth import EndOfMailData
 from ..grammar.commands import Command
 from ..states import State
+from .kinds import check_word
 
 Role = Literal["client", "server"]
 
+_ROLES: tuple[str, ...] = ("client", "server")
 _USUAL = 300.0
 _DATA_BLOCK = 180.0
 
@@ -22,7 +24,12 @@ def recommended_timeout(role: Role, state: State, command: Command | None = None
         role: whose side we are on.
         state: the state of the connection.
         command: client: the oldest command without a reply; None when none is outstanding.
+
+    Raises:
+        InvalidValueError: neither role.
     """
+    if role not in _ROLES:
+        check_word("role", role, Role)
     if role == "server":
         return _USUAL
     if command is None and state is State.DATA:
