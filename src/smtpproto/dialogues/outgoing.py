@@ -63,6 +63,11 @@ class Outgoing:
     rewind: Callable[[], Any] | None = None
     """Makes `read` begin again; None when the source can be read once only."""
 
+    @property
+    def is_one_piece(self) -> bool:
+        """True when `read` ends at once, and gives all there is the first time."""
+        return not self.blocks and self.size is not None and self.size < PIECE
+
 
 def prepare(
     message: Content,

@@ -23,7 +23,7 @@ from ..session.timeouts import recommended_timeout
 from ..states import State
 from .errors import AllRefused, ConnectionLost, ReplyError, SecurityError
 from .exchange import Answers, Exchange
-from .outgoing import PIECE, Outgoing, header_of
+from .outgoing import Outgoing, header_of
 from .result import SendResult
 from .steps import Dialogue, Handle, Step
 from .transcript import Transcript
@@ -280,10 +280,12 @@ class _Sending(Exchange):
     def _send_data(self, message: Outgoing) -> Generator[Step, Any, Answers]:
         connection = self.connection
         pieces = 0
-        while piece := (yield from self._next_piece(message)):
+        left = True
+        while left and (piece := (yield from self._next_piece(message))):
             self.out.append(connection.send_mail_data(piece))
             self.note(f"-> ({len(piece)} octets of mail data)")
             pieces += 1
+            left = not message.is_one_piece
             if pieces % _LOOK == 0:
                 yield from self.hear(busy=True)
         if pieces > 1:
@@ -342,7 +344,7 @@ class _Sending(Exchange):
         yield from self._ask(message, message.rewind)
 
     def _ask(self, message: Outgoing, call: Any) -> Generator[Step, Any, Any]:
-        if not message.blocks and message.size is not None and message.size < PIECE:
+        if message.is_one_piece:
             return call()  # it ends at once, and all it gives is no more than a write may hold
         timeout = self.timeout or recommended_timeout("client", State.DATA)
         step = Handle(self.flush(), call, (), timeout, blocks=message.blocks)

@@ -61,11 +61,10 @@ class LineEndingWriter:
             data = b"\r" + data
         pending = data.endswith(b"\r") and not last
         whole = data[:-1] if pending else data
-        clean = b"".join(
-            [self._clean(piece) for piece in _slices(whole)]
-            if len(whole) > _SLICE
-            else [self._clean(whole)]
-        )
+        if len(whole) > _SLICE:
+            clean = b"".join([self._clean(piece) for piece in _slices(whole)])
+        else:
+            clean = self._clean(whole)
         self._pending_cr = pending
         return clean
 
@@ -118,7 +117,7 @@ class MailDataWriter:
         Raises:
             InvalidValueError: the content ends with a bare CR under "strict"; nothing has changed.
         """
-        rest = self._stuff(self._lines.write(b"", last=True))
+        rest = self._stuff(self._lines.write(b"", last=True)) if self._lines.holds_cr else b""
         return rest + (b".\r\n" if self._at_line_start else b"\r\n.\r\n")
 
     def _stuff(self, data: bytes) -> bytes:
