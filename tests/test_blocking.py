@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from adapter_drive import SECONDS, Raw
 
+from smtpproto import LocalProtocolError
 from smtpproto.blocking import Client, Collect, ConnectionLost, Message, Peer, Reject, serve
 from smtpproto.blocking import driver as drivers
 from smtpproto.blocking import server as server_module
@@ -62,7 +63,11 @@ def test_nothing_is_awaited(caplog: pytest.LogCaptureFixture) -> None:
         def __await__(self) -> Any:
             yield
 
-    with serve(Handler()) as server, Raw(server.port) as raw:
+    with pytest.raises(LocalProtocolError, match="on_mail: a plain function expected"):
+        serve(Handler())
+    with pytest.raises(LocalProtocolError, match="on_mail: a plain function expected"):
+        serve(Handler, factory=True)
+    with serve(lambda: Handler(), factory=True) as server, Raw(server.port) as raw:
         raw.say(b"EHLO x.example\r\n")
         assert raw.say(b"MAIL FROM:<a@x.org>\r\n") == "451 4.3.0 local error"
     del Handler.on_mail

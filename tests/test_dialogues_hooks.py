@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Misspelt hooks."""
+"""What is no handler: misspelt hooks, functions of another form, other objects."""
 
 from __future__ import annotations
 
+from functools import partialmethod
+from types import ModuleType
 from typing import Any
 from unittest.mock import Mock
 
@@ -10,7 +12,7 @@ import pytest
 
 from smtpproto import LocalProtocolError
 from smtpproto.dialogues import Collect
-from smtpproto.dialogues.hooks import HOOKS, check_class, check_handler
+from smtpproto.dialogues.hooks import HOOKS, check_class, check_handler, check_plain
 
 
 def handler(name: str, hook: Any = lambda *_: None) -> Any:
@@ -64,4 +66,71 @@ def test_a_hook_that_is_no_function(hook: Any) -> None:
 def test_a_hook_switched_off_and_other_objects() -> None:
     check_handler(handler("on_rcpt", None))
     check_handler(Mock())
-    check_handler(object())
+    check_handler(type("Deaf", (), {})())  # it takes no mail
+
+
+@pytest.mark.parametrize("wrong", [None, "x", 5, {}, object(), lambda peer, message: None, print])
+def test_what_is_no_handler(wrong: Any) -> None:
+    with pytest.raises(LocalProtocolError, match="an object with hooks such as on_message"):
+        check_handler(wrong)
+
+
+def test_a_module_is_a_handler() -> None:
+    module = ModuleType("handler")
+    module.on_rcpt = lambda peer, rcpt: None  # type: ignore[attr-defined]
+    check_handler(module)
+
+
+def test_hooks_of_another_kind() -> None:
+    class Other:
+        async def handle_DATA(self, *_: Any) -> str:
+            return "250 OK"
+
+    for given in (Other, Other()):
+        with pytest.raises(LocalProtocolError, match="no hook handle_DATA; on_message takes"):
+            check_handler(given)
+
+
+class Short(Collect):
+    def on_rcpt(self, rcpt: Any) -> None:
+        """Take an argument too few."""
+
+
+class Long(Collect):
+    def on_rcpt(self, server: Any, session: Any, rcpt: Any) -> None:
+        """Take one too many."""
+
+
+@pytest.mark.parametrize("kind", [Short, Long])
+def test_a_hook_that_does_not_take_what_it_gets(kind: Any) -> None:
+    for given in (kind, kind()):
+        with pytest.raises(LocalProtocolError, match="on_rcpt: a function of peer, rcpt expected"):
+            check_handler(given)
+
+
+def test_hooks_that_take_what_they_get() -> None:
+    class Several(Collect):
+        on_ehlo = staticmethod(lambda *_: None)
+        on_mail = partialmethod(lambda self, more, peer, mail: None, 1)
+
+        def on_rcpt(self, peer: Any, rcpt: Any, more: Any = None) -> None:
+            """Take more than it gets."""
+
+        @classmethod
+        def on_help(cls, peer: Any, command: Any) -> None:
+            """Need no object."""
+
+    check_handler(Several)
+    check_handler(Several())
+
+
+def test_hooks_that_would_have_to_be_awaited() -> None:
+    class Waiting(Collect):
+        async def on_rcpt(self, peer: Any, rcpt: Any) -> None:
+            """Wait."""
+
+    check_plain(Collect())
+    check_plain(lambda: Waiting())  # only the first session will tell
+    for given in (Waiting, Waiting()):
+        with pytest.raises(LocalProtocolError, match="on_rcpt: a plain function expected"):
+            check_plain(given)

@@ -94,5 +94,13 @@ def test_lists() -> None:
     assert ("10.1.2.3", 25) in trusted.xclient
 
 
+@pytest.mark.parametrize("handler", [Collect(), None, "x"])
+def test_a_factory_is_called(handler: Any) -> None:
+    with pytest.raises(LocalProtocolError, match="what makes a handler expected with factory=True"):
+        server_settings(
+            handler, own_name="x", has_tls=False, tls_mode="starttls", random=bytes, factory=True
+        )
+
+
 def test_each_option_has_a_kind() -> None:
     assert set(KINDS) == set(ServerOptions.__annotations__)

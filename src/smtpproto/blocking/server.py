@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, Unpack
 
 from ..dialogues import Peer
+from ..dialogues.hooks import check_plain
 from ..dialogues.opening import open_session
 from ..dialogues.records import RefusalRecord
 from ..dialogues.server_settings import (
@@ -265,6 +266,7 @@ def serve(
         random=token_bytes,
         **options,
     )
+    check_plain(handler)
     where = Where(host, port, path, sockets, reuse_port)
     if tls is not None:
         context_of(tls)  # fails now rather than at each handshake

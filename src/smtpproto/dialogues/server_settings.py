@@ -38,7 +38,7 @@ from .authentication_offer import Offer, check_offer, expected, mechanisms_of
 from .deadlines import Times
 from .handlers import Peer
 from .hooks import check_class, check_handler
-from .kinds import KINDS, check, listed, one_of
+from .kinds import KINDS, check, described, listed, one_of
 from .networks import Networks
 from .server import TOO_MANY
 from .transcript import Transcript
@@ -274,6 +274,10 @@ def server_settings(
         raise expected(
             f"handler: an object expected, not the class {handler.__name__}; make one, or pass "
             "factory=True for one a session"
+        )
+    if factory and not callable(handler):
+        raise expected(
+            f"handler: what makes a handler expected with factory=True, not {described(handler)}"
         )
     is_known = isinstance(handler, type) or not factory
     if is_known:
