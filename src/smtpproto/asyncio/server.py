@@ -54,7 +54,8 @@ class Server:
     ) -> None:
         self._settings = settings
         self._where = where
-        self._gate = Gate(settings.connections_per_peer)
+        limit = settings.connections_per_peer
+        self._gate = None if limit is None else Gate(limit)
         self._tls = tls
         self._threads = threads
         self._executor: ThreadPoolExecutor | None = None

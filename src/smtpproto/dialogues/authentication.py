@@ -28,10 +28,11 @@ from ..sasl import (
 from ..sasl.base import BAD_FORMAT, REFUSED
 from ..session.events import AuthResponseReceived
 from ..session.server import ServerConnection
-from .conversation import FAILED, Conversation, Terms, bad_answer
+from .conversation import FAILED, Terms, bad_answer
 from .handlers import Peer, Reject
 from .records import AuthenticationRecord
 from .steps import Dialogue
+from .taking import Taking
 from .transcript import command_line
 
 _ROUNDS = 16
@@ -42,8 +43,10 @@ _FAILED = Reply(454, "temporary authentication failure", "4.7.0")
 _NOT_IMPLEMENTED = Reply(502, "not implemented", "5.5.1")
 
 
-class Authenticating(Conversation):
+class Authenticating(Taking):
     """The part of a session that authenticates."""
+
+    __slots__ = ("_exchange", "_is_told", "_mechanisms", "_on_auth", "_rounds", "_success")
 
     def __init__(
         self, connection: ServerConnection, handler: object, peer: Peer, terms: Terms

@@ -52,6 +52,20 @@ class Terms:
 class Conversation:
     """One session: its two ends, and the way to each."""
 
+    # As in all that build on this: a server may have very many sessions.
+    __slots__ = (
+        "_clock",
+        "_connection",
+        "_deadlines",
+        "_ending",
+        "_handler",
+        "_observe",
+        "_out",
+        "_peer",
+        "_timeout",
+        "_transcript",
+    )
+
     def __init__(
         self,
         connection: ServerConnection,

@@ -72,33 +72,44 @@ def open_session(
         _tell(observe, peer, str(error) or "no PROXY header came")
         yield Close(b"")
         return
-    key = peer_key(peer.address)
+    begin = _secure if settings.is_implicit else _begin
+    key = None if gate is None else peer_key(peer.address)
     if gate is None or key is None:
-        yield from _begin(settings, peer, clock, observe, unread)
+        yield from begin(settings, peer, clock, observe, unread)
     elif not gate.enter(key):
         _tell(observe, peer, "too many connections from there")
         # Without lingering: who has too many must not take the places of others.
         yield Close(b"" if settings.is_implicit else settings.connection().send(_TOO_MANY))
     else:
         try:
-            yield from _begin(settings, peer, clock, observe, unread)
+            yield from begin(settings, peer, clock, observe, unread)
         finally:
             gate.leave(key)
 
 
-def _begin(
+def _secure(
     settings: ServerSettings, peer: Peer, clock: Clock, observe: Observe | None, unread: bytes
 ) -> Dialogue:
-    """Make the handshake, where TLS comes first, and hold the session."""
-    tls: TLSInfo | None = None
-    if settings.is_implicit:
-        try:
-            tls = yield Handshake(b"", min(settings.patience, HANDSHAKE_TIME))
-        except FAILURES as error:
-            _tell(observe, peer, str(error) or "no TLS handshake was made")
-            yield Close(b"")
-            return
-    yield from serve_session(
+    """Make the handshake first, then hold the session."""
+    try:
+        tls = yield Handshake(b"", min(settings.patience, HANDSHAKE_TIME))
+    except FAILURES as error:
+        _tell(observe, peer, str(error) or "no TLS handshake was made")
+        yield Close(b"")
+        return
+    yield from _begin(settings, peer, clock, observe, unread, tls)
+
+
+def _begin(
+    settings: ServerSettings,
+    peer: Peer,
+    clock: Clock,
+    observe: Observe | None,
+    unread: bytes,
+    tls: TLSInfo | None = None,
+) -> Dialogue:
+    """Return the dialogue of the session."""
+    return serve_session(
         settings.connection(tls, peer.address),
         settings.new_handler(),
         peer,

@@ -44,15 +44,12 @@ from ..session.events import (
 )
 from ..session.server import ServerConnection
 from ..states import State
-from .authentication import Authenticating
 from .claims import Claiming
-from .conversation import Terms
+from .conversation import FAILURES, Terms
 from .deadlines import HANDSHAKE_TIME
-from .errors import ConnectionLost, SecurityError
 from .handlers import Peer
 from .records import SessionRecord
 from .steps import Cancelled, Close, Dialogue, Handshake, Read, Step
-from .taking import Taking
 from .transcript import command_line
 
 _NEED_DATA: Final = Signal.NEED_DATA
@@ -110,13 +107,19 @@ def refuse_session(connection: ServerConnection, reply: Reply = TOO_MANY) -> Dia
 
 
 @lru_cache(maxsize=64)
-def _decided(hooked: tuple[type[Command], ...], streams: bool) -> frozenset[type[Command]]:
+def _decided(
+    hooked: tuple[type[Command], ...], streams: bool, takes_mail: bool
+) -> frozenset[type[Command]]:
     """Return the commands that more than the connection has a say in: one set for all sessions."""
-    return frozenset((*hooked, *_ENDING, *_PARTS, *((Data,) if streams else ())))
+    streamed = (Data,) if streams else ()
+    refused = () if takes_mail else (Mail,)
+    return frozenset((*hooked, *_ENDING, *_PARTS, *streamed, *refused))
 
 
-class _Server(Taking, Authenticating, Claiming):
+class _Server(Claiming):
     """One session."""
+
+    __slots__ = ("_commands", "_decided", "_errors", "_hooks", "_on_command", "_takes_mail")
 
     def __init__(
         self,
@@ -132,14 +135,21 @@ class _Server(Taking, Authenticating, Claiming):
             if (hook := getattr(handler, name, None)) is not None
         }
         self._takes_mail = bool(self._open_message or self._on_message)
-        self._decided = _decided(tuple(self._hooks), bool(self._open_message))
+        self._decided = _decided(tuple(self._hooks), bool(self._open_message), self._takes_mail)
         self._on_command = getattr(handler, "on_command", None)
         self._commands = self._errors = 0
 
     def run(self, unread: bytes) -> Dialogue:
         """Hold the session, and clean up however it ended."""
+        lingers = True
         try:
-            lingers = yield from self._hold(unread)
+            try:
+                yield from self._greet()
+                if unread:
+                    self._connection.receive_data(unread)
+                lingers = yield from self._converse()
+            except FAILURES as error:
+                self._break_off(error)
             yield from self._abort()
             on_close = getattr(self._handler, "on_close", None)
             if on_close is not None:
@@ -157,36 +167,31 @@ class _Server(Taking, Authenticating, Claiming):
                     )
                 )
 
-    def _hold(self, unread: bytes) -> Generator[Step, Any, bool]:
-        """Greet and converse; return True if input may still come."""
-        try:
-            yield from self._greet()
-            if unread:
-                self._connection.receive_data(unread)
-            return (yield from self._converse())
-        except TimeoutError:
+    def _break_off(self, error: Exception) -> None:
+        """Take note of what ended the session; say so where it can still be heard."""
+        if isinstance(error, TimeoutError):
             self._say_goodbye(_TIMED_OUT)
             self._ending = "timed out"
-        except Cancelled:
+        elif isinstance(error, Cancelled):
             self._say_goodbye(_SHUTTING_DOWN)
             self._ending = "shut down"
-        except (ConnectionLost, SecurityError):
+        else:
             self._out.clear()
             self._ending = "lost"
-        return True
 
     def _converse(self) -> Generator[Step, Any, bool]:
         """Take events until the session is over; return True if input may still come."""
         connection = self._connection
+        next_event = connection.next_event
         out = self._out
         clock = self._clock
         deadlines = self._deadlines
         command = self._timeout
         goes_on = False
         while True:
-            event = connection.next_event()
+            event = next_event()
             if event is _NEED_DATA:
-                octets = out[0] if len(out) == 1 else b"".join(out)
+                octets = b"".join(out)
                 out.clear()
                 timeout = command if clock.now < deadlines.near else self._time_left()
                 data = yield Read(octets, timeout, goes_on, self._is_taking)
@@ -202,6 +207,7 @@ class _Server(Taking, Authenticating, Claiming):
                 todo = act(self, event)
                 if todo is not None:
                     yield from todo
+                    del todo  # or it would be kept until the next command
             elif isinstance(event, ConnectionClosed):
                 if self._ending is None:
                     self._ending = "left" if event.clean else "lost"
@@ -227,9 +233,6 @@ class _Server(Taking, Authenticating, Claiming):
             self._transcript(command_line(command, event.line))
         if kind in self._decided:
             return self._decide(event, kind)
-        if kind is Mail and not self._takes_mail:
-            self._send(_NO_MAIL)
-            return None
         reply = event.default_reply or _ACCEPTED.get(kind)
         if reply is None or (self._on_command is not None and kind not in _KNOWN):
             return self._take_other(event)

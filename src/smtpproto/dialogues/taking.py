@@ -27,6 +27,16 @@ _EACH = Reply(353, "a reply for each recipient, and one for all")
 class Taking(Conversation):
     """The part of a session that takes messages."""
 
+    __slots__ = (
+        "_content",
+        "_is_taking",
+        "_messages",
+        "_on_message",
+        "_open_message",
+        "_sink",
+        "_verdict",
+    )
+
     def __init__(
         self,
         connection: ServerConnection,
