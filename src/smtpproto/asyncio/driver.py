@@ -86,9 +86,10 @@ class Driver(Channel):
         if self._wait is _INPUT:
             self._wait = _NOTHING
             step = self._sent(bytes(self._view[:nbytes]))
-            if type(step) is Read:  # as _perform() does, in one call less: this is where time goes
+            if type(step) is Read:  # as _perform() does, in fewer calls: this is where time goes
                 step = self._read(step)
-            self._perform(step)
+            if step is not None:
+                self._perform(step)
         elif self._wait is not Wait.LINGER:
             self._early.append(bytes(self._view[:nbytes]))
             self._pause()

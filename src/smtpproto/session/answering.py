@@ -98,9 +98,10 @@ class Answering(Admission):
             return self._send_refusal(reply, due, step)
         if self._refusal or step is None:
             raise forbidden("4yz or 5yz to what was refused", reply)
-        target = step.success if code < 300 else step.intermediate
-        if code >= 300 and step.parameter:
-            target = self._intermediate(step, due)
+        if code < 300:
+            target = step.success
+        else:
+            target = self._intermediate(step, due) if step.parameter else step.intermediate
         exact = step.exact
         if target is None or (exact is not None and code != exact and code // 100 == exact // 100):
             raise forbidden(_allowed(step, self._intermediate(step, due)), reply)

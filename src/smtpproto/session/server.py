@@ -349,7 +349,10 @@ class ServerConnection(Answering):
             self.state = state
             self._row = self._table[state]
         reader = _READERS.get(state)
-        self._read = self._read_command if reader is None else reader.__get__(self)
+        if reader is None:
+            self._read = self._read_command
+            return
+        self._read = reader.__get__(self)
         if state is State.DATA:
             self._check = self._new_check()
             self._mail_data = MailDataReader(self._check)
