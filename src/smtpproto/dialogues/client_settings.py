@@ -159,8 +159,9 @@ class ClientSettings:
             if not isinstance(getattr(self, name) or "", str | bytes):
                 kind = type(getattr(self, name)).__name__  # never the value
                 raise _local(f"{name}: text or octets expected, not {kind}")
-        if not (callable(self.token) or isinstance(self.token or "", str | bytes)):
-            kind = type(self.token).__name__
+        token: Any = self.token
+        if not (callable(token) or isinstance(token or "", str | bytes)):
+            kind = type(token).__name__
             raise _local(f"token: text, octets or a function that gets it expected, not {kind}")
         if not self.mechanisms:
             raise _local("auth: at least one mechanism expected")
