@@ -67,7 +67,7 @@ Rebuilding = tuple[
 
 
 def rebuilt(kind: type[E], args: tuple[Any, ...], attributes: dict[str, Any]) -> E:
-    """Make an error that was pickled, as a worker process does it: ``__init__`` takes other args."""
+    """Make an error that a worker process pickled: its ``__init__`` takes other arguments."""
     error = kind.__new__(kind, *args)
     error.args = args
     error.__dict__.update(attributes)
