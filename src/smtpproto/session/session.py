@@ -457,10 +457,13 @@ def remembered(function: Any, *args: Any) -> Any:
     Such as an extension of one's own that is a dataclass.
     """
     try:
-        hash(args)
+        return function(*args)
     except TypeError:
-        return function.__wrapped__(*args)
-    return function(*args)
+        try:  # only now: to hash them twice would cost every session
+            hash(args)
+        except TypeError:
+            return function.__wrapped__(*args)
+        raise
 
 
 def octets_of(data: Any) -> bytes:
