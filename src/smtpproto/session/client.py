@@ -409,9 +409,10 @@ class ClientConnection(Grouping):
             # The last of several replies for the mail data ends the transaction.
             more = outstanding and isinstance(outstanding[0], EndOfMailData)
             if not (more and isinstance(command, EndOfMailData)):
+                # Looked up first: to enter GREETED is to forget what was in force.
+                note = self._notes.get(kind) if reply.code < 400 else None
                 if target is not self.state:
                     self._enter(target)
-                note = self._notes.get(kind) if reply.code < 400 else None
                 if note is not None:
                     note(self, command, reply)
         if self.state in _SENDS_NOTHING and self._is_unread:
