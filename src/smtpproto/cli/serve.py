@@ -111,7 +111,7 @@ def _serve_with_workers(args: argparse.Namespace) -> None:
         from .workers import Workers
     except ImportError:  # Windows has no fcntl
         raise status.CommandError("--workers: a POSIX system expected") from None
-    _server(args, _taker(args), [])  # fails now rather than in each worker
+    _server(args, _taker(args), None)  # fails now rather than in each worker
     try:
         listeners = listen([args.host] * args.workers, args.port, reuse_port=True)
     except OSError as error:
