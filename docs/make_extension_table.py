@@ -27,11 +27,14 @@ and what a server offers when it is given an instance.
   the octets each adds to the longest command line, with the space before it: 0 for the one of two
   that exclude each other.
 - *Offered*: when a server announces it. *Needs*: what must be announced, too.
+- *Tests*: `tests/test_extensions_….py`. In `registry` each one runs through a server and a client
+  joined in memory, and one without a sample there fails; the other has what is its own, in both
+  roles.
 
 TURN, SEND, SOML and SAML (RFC 821) are no extensions of this package: the verbs are answered 502.
 
-| Keyword | Class | What it is | EHLO | Verbs | MAIL | RCPT | Offered | Needs |
-|---|---|---|---|---|---|---|---|---|
+| Keyword | Class | What it is | EHLO | Verbs | MAIL | RCPT | Offered | Needs | Tests |
+|---|---|---|---|---|---|---|---|---|---|
 """
 
 
@@ -81,6 +84,7 @@ def row(extension: Extension) -> str:
         ", ".join(parameters(extension.rcpt_parameters)),
         offered(extension),
         ", ".join(extension.requires),
+        f"registry, {type(extension).__module__.rpartition('.')[2]}",
     ]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 

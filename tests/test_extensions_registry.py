@@ -437,3 +437,14 @@ def test_the_page_is_up_to_date() -> None:
     assert written == made, "run docs/make_extension_table.py"
     for extension in KNOWN:
         assert written.count(f"\n| {extension.keyword} | `{type(extension).__name__}` |") == 1
+
+
+def test_the_page_names_tests_that_there_are() -> None:
+    rows = (DOCS / "extension-table.md").read_text("utf-8").splitlines()
+    cells = [row.strip("| ").rpartition("| ")[2] for row in rows if "| registry, " in row]
+    named = [cell.split(", ") for cell in cells]
+    assert len(named) == len(KNOWN)
+    for names, extension in zip(named, KNOWN, strict=True):
+        files = [DOCS.parent / "tests" / f"test_extensions_{name}.py" for name in names]
+        # The commonest are named by what they do, in the registry's samples.
+        assert any(type(extension).__name__ in file.read_text("utf-8") for file in files)
