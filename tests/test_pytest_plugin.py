@@ -4,17 +4,19 @@
 from __future__ import annotations
 
 import smtplib
-import tomllib
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cli_drive import environment
 
 from smtpproto import LocalProtocolError, Reply
 from smtpproto.blocking import AllRefused, Client, ReplyError, send_mail
 from smtpproto.pytest_plugin import CapturingServer, smtp_server
 
-__all__ = ["smtp_server"]  # the fixture, also where the package is not installed
+__all__ = ["smtp_server"]  # the fixture
 TEXT = b"Subject: x\r\n\r\ntext\r\n"
 BUSY = Reply(450, "come back later", "4.2.0")
 
@@ -24,10 +26,14 @@ def send(server: CapturingServer) -> None:
     send_mail(TEXT, server.host, server.port, **options)
 
 
-def test_pytest_finds_it() -> None:
-    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))
-    plugins = project["project"]["entry-points"]["pytest11"]
-    assert plugins == {"smtpproto": smtp_server.__module__}
+def test_a_conftest_asks_for_it(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["smtpproto.pytest_plugin"]\n')
+    (tmp_path / "test_it.py").write_text("def test_it(smtp_server):\n    assert smtp_server.port\n")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    done = subprocess.run(
+        command, env=environment(), cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_what_comes_is_kept(smtp_server: CapturingServer) -> None:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A fixture for tests of programs that send mail: ``smtp_server``, a server that keeps what comes.
 
-Decides nothing of SMTP. pytest finds it by itself where the package is installed.
+Decides nothing of SMTP. A ``conftest.py`` asks for it by
+``pytest_plugins = ["smtpproto.pytest_plugin"]``.
 """
 
 from __future__ import annotations
