@@ -31,7 +31,7 @@ and what a server offers when it is given an instance.
   joined in memory, and one without a sample there fails; the other has what is its own, in both
   roles.
 
-TURN, SEND, SOML and SAML (RFC 821) are no extensions of this package: the verbs are answered 502.
+SEND, SOML and SAML (RFC 821) are no extensions of this package: the verbs are answered 502.
 
 | Keyword | Class | What it is | EHLO | Verbs | MAIL | RCPT | Offered | Needs | Tests |
 |---|---|---|---|---|---|---|---|---|---|

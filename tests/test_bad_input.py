@@ -241,6 +241,7 @@ VERBS = {
     "EXPN": Verb("RCPT", "EXPN everyone", ("EXPN", "EXPN \x01"), READS),
     "ETRN": Verb("READY", "ETRN a.example", ("ETRN", "ETRN @", "ETRN a b", "ETRN a\x01")),
     "ATRN": Verb("READY", "ATRN a.example", ("ATRN a", "ATRN a.example,", "ATRN a.b\x01")),
+    "TURN": Verb("READY", "TURN", ("TURN x",)),
     "BURL": Verb(
         "RCPT", "BURL imap://a/b", ("BURL", "BURL LAST", "BURL a:b c", "BURL a:\x01"), "RCPT BDAT"
     ),

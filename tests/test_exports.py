@@ -26,7 +26,7 @@ TOP_LEVEL = """
     EndOfMailData Etrn Expn Greeting Helo Help InvalidValueError Leniency Lhlo Limits LineEndings
     LocalProtocolError Mail MailDataEnded MailDataReceived Mailbox Noop Onex Parameter Parameters
     Path ProtocolError Quit Rcpt ReceivedPolicy RemoteProtocolError Reply ReplyReceived Rset
-    ServerConnection ServerEvent Signal StartTLS State TLSInfo Verb Violation Vocabulary Vrfy
+    ServerConnection ServerEvent Signal StartTLS State TLSInfo Turn Verb Violation Vocabulary Vrfy
     WellKnown XClient XForward decode_xtext encode_xtext recommended_timeout
 """.split()
 DECLARING = "KNOWN Extension Move Row SessionFacts Transaction".split()

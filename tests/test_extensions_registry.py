@@ -40,7 +40,7 @@ from smtpproto.extensions import KNOWN, Extension
 from smtpproto.grammar.attributes import XClient, XForward
 from smtpproto.grammar.command import Command
 from smtpproto.grammar.parameters import Parameter
-from smtpproto.grammar.verbs import Atrn, Burl, BurlLast, Etrn, Onex, Verb, WellKnown
+from smtpproto.grammar.verbs import Atrn, Burl, BurlLast, Etrn, Onex, Turn, Verb, WellKnown
 from smtpproto.testing import ConnectionPair, accept
 
 END = datetime(2026, 12, 1, 8, tzinfo=UTC)
@@ -136,6 +136,7 @@ SAMPLES = [
         commands=((Atrn(["a.example"]), b"ATRN a.example\r\n"),),
         authenticated=True,
     ),
+    Sample(extensions.Turn(), commands=((Turn(), b"TURN\r\n"),), authenticated=True),
     Sample(
         extensions.XClient("ADDR", "PORT"),
         "ADDR PORT",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""ETRN and ATRN in both roles."""
+"""ETRN, ATRN and TURN in both roles."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ from smtpproto.exceptions import (
     RemoteProtocolError,
     Violation,
 )
-from smtpproto.extensions import Atrn, Auth, Etrn, Size
+from smtpproto.extensions import Atrn, Auth, Etrn, Size, Turn
 from smtpproto.grammar.verbs import Atrn as AtrnCommand
 from smtpproto.grammar.verbs import Etrn as EtrnCommand
+from smtpproto.grammar.verbs import Turn as TurnCommand
 from smtpproto.testing import ConnectionPair
 
 ARGUMENT = (Violation.ARGUMENT_SYNTAX, 501, "5.5.4")
@@ -220,8 +221,8 @@ def test_the_end_instead_of_the_turn() -> None:
     assert provider.next_event() == customer.next_event() == ConnectionClosed(False)
 
 
-def authenticated_client(**settings: Any) -> Any:
-    client = drive.client("ATRN", "AUTH PLAIN", **settings)
+def authenticated_client(keyword: str = "ATRN", **settings: Any) -> Any:
+    client = drive.client(keyword, "AUTH PLAIN", **settings)
     client.send(drive.client_drive.Auth("PLAIN", b"\0a\0b"))
     client_drive.answered(client, b"235 ok\r\n")
     return client
@@ -253,9 +254,30 @@ def test_atrn_needs_authentication() -> None:
     assert drive.local_refusal(drive.client("ATRN", "AUTH PLAIN"), AtrnCommand()) == NO_AUTH
 
 
-def test_turn_is_refused() -> None:
+def test_turn_is_refused_where_it_is_not_offered() -> None:
     connection = drive.server(Atrn(), authenticated=True)
     assert drive.rejected(connection, "TURN") == (Violation.NOT_OFFERED, 502, "5.5.1")
+
+
+def test_turn() -> None:
+    """RFC 821 3.8, for a client that is known (RFC 5321 F.1)."""
+    provider = drive.server(Turn(), authenticated=True)
+    assert drive.received(provider, "turn") == TurnCommand()
+    customer = authenticated_client(keyword="TURN")
+    assert customer.send(TurnCommand()) == b"TURN\r\n"
+    client_drive.answered(customer, provider.send(Reply(250, "reversing")))
+    sender, taker = provider.reverse(), customer.reverse("example.org")
+    pair = ConnectionPair(taker, sender)
+    pair.run()
+    pair.write(sender.send(Ehlo("example.net")))
+    pair.run()
+    assert sender.state.name == taker.state.name == "READY"
+
+
+def test_turn_needs_authentication() -> None:
+    connection = drive.server(Turn(), Auth("PLAIN", cleartext=True))
+    assert drive.rejected(connection, "TURN") == NO_AUTH
+    assert drive.local_refusal(drive.client("TURN", "AUTH PLAIN"), TurnCommand()) == NO_AUTH
 
 
 @pytest.mark.parametrize("code", [220, 251])

@@ -195,7 +195,8 @@ def test_an_unknown_command_is_500_and_the_session_goes_on(line: bytes, place: s
 
 @pytest.mark.parametrize("verb", [b"SEND", b"SOML", b"SAML", b"TURN", b"send", b"Turn"])
 def test_verbs_of_old_are_502(verb: bytes) -> None:
-    event = drive.rejection(drive.ready(), verb + b" FROM:<a@b.example>\r\n")
+    path = b"" if verb.upper() == b"TURN" else b" FROM:<a@b.example>"
+    event = drive.rejection(drive.ready(), verb + path + b"\r\n")
     assert event.violation is Violation.NOT_OFFERED
     assert event.default_reply.text == f"{verb.upper().decode()} is not implemented"
     assert (event.default_reply.code, event.default_reply.enhanced) == (502, "5.5.1")

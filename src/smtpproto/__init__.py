@@ -37,7 +37,7 @@ from .grammar.encodings import decode_xtext, encode_xtext
 from .grammar.leniency import Leniency
 from .grammar.parameters import Parameter, Parameters
 from .grammar.replies import Reply
-from .grammar.verbs import Atrn, Burl, BurlLast, Etrn, Onex, Verb, WellKnown
+from .grammar.verbs import Atrn, Burl, BurlLast, Etrn, Onex, Turn, Verb, WellKnown
 from .limits import Limits
 from .session.client import ClientConnection, ClientEvent
 from .session.events import (
@@ -113,6 +113,7 @@ __all__ = [
     "StartTLS",
     "State",
     "TLSInfo",
+    "Turn",
     "Verb",
     "Violation",
     "Vocabulary",

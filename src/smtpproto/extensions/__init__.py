@@ -44,7 +44,7 @@ from .legacy import (
 from .limits import AnnouncedLimits, ServerLimits, limits_left
 from .postfix import XClient, XForward, XVerp
 from .relaying import is_report_due, relayed_mail_parameters, relayed_rcpt_parameters
-from .remote import Atrn, Etrn
+from .remote import Atrn, Etrn, Turn
 
 KNOWN: tuple[Extension, ...] = (
     Size(),
@@ -69,6 +69,7 @@ KNOWN: tuple[Extension, ...] = (
     Burl(),
     Etrn(),
     Atrn(),
+    Turn(),
     XClient(),
     XForward(),
     XVerp(),
@@ -126,6 +127,7 @@ __all__ = [
     "SmtpUtf8",
     "StartTLS",
     "Submitter",
+    "Turn",
     "Utf8Smtp",
     "Verb",
     "Vrfy",

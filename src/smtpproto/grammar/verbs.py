@@ -93,6 +93,14 @@ class Atrn(Command):
 
 
 @value
+class Turn(Command):
+    """TURN: asks the server to turn the roles (RFC 821 3.8)."""
+
+    verb: ClassVar[str] = "TURN"
+    reply_timeout: ClassVar[float] = 600.0  # as ATRN: the server looks for mail first
+
+
+@value
 class Burl(Command):
     """BURL: the server fetches a part of the mail data from a URL (RFC 4468 3.2).
 
