@@ -15,6 +15,9 @@ settings.register_profile("dev", deadline=None)
 settings.register_profile(
     "ci", deadline=None, derandomize=True, max_examples=100, print_blob=True, database=None
 )
+settings.register_profile(
+    "quick", deadline=None, derandomize=True, max_examples=25, print_blob=True, database=None
+)
 settings.register_profile("deep", deadline=None, max_examples=10_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
