@@ -20,7 +20,7 @@ from cli_drive import Telnet, certificates, messages, serve_for, wait_for
 
 from smtpproto.__main__ import main
 from smtpproto.cli import taking
-from smtpproto.handlers import Print
+from smtpproto.handlers import Maildir, Print
 from smtpproto.sasl import format_credentials, make_scram_credentials
 
 TEXT = b"Subject: x\r\n\r\ntext\r\n"
@@ -496,3 +496,22 @@ def test_the_envelope_is_kept_where_the_server_has_a_name(tmp_path: Path) -> Non
         b"\tby", b" by"
     )
     assert content.endswith(TEXT)
+
+
+def test_a_folder_that_takes_nothing(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def client(port: int) -> int:
+        with smtplib.SMTP("127.0.0.1", port) as session:
+            with pytest.raises(smtplib.SMTPDataError) as refused:
+                session.sendmail("a@example.org", ["b@example.org"], TEXT)
+            return refused.value.smtp_code
+
+    monkeypatch.setattr(Maildir, "open_message", full)
+    assert serve_for(client, "--maildir", str(tmp_path), "--quiet") == 452
+    monkeypatch.setattr(Print, "write", full)
+    assert serve_for(client) == 452
+    assert capsys.readouterr().err.count("not written: [Errno 28]") == 2

@@ -211,3 +211,11 @@ def test_no_number_of_workers(text: str, capsys: Capture) -> None:
     with pytest.raises(SystemExit):
         main(["serve", f"--workers={text}"])
     assert "a number from 1 to 1000 expected" in capsys.readouterr().err
+
+
+def test_the_end_is_heard_while_a_successor_waits() -> None:
+    waiting = Workers([], [], 0)
+    waiting._over.put(0)
+    waiting._over.put(None)
+    assert waiting._is_told_within(30)
+    waiting._end()

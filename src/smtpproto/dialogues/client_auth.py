@@ -29,7 +29,7 @@ from ..sasl import (
     make_client,
 )
 from ..session.client import ClientConnection
-from ..session.events import ConnectionClosed, ReplyReceived
+from ..session.events import ReplyReceived
 from ..session.session import COMMAND_LINE
 from ..session.timeouts import recommended_timeout
 from ..states import State
@@ -232,8 +232,7 @@ class _Authentication(Exchange):
         """Have the connection send nothing more."""
         self.connection.receive_eof()
         with suppress(ProtocolError):
-            while not isinstance(self.connection.next_event(), ConnectionClosed):
-                pass
+            self.connection.next_event()
 
 
 def _itself(mechanism: ClientMechanism) -> ClientMechanism:

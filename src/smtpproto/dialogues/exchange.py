@@ -187,8 +187,7 @@ class Exchange:
                 answer = yield from self.next_reply()
                 if not answer.reply.is_positive:  # as for a chunk, with more of them on their way
                     raise ReplyError(answer.reply, _stage(answer.command)) from None
-            yield from self.next_reply()
-            raise lost from None
+            yield from self.next_reply()  # which raises: no more is to come
         except TimeoutError:
             what = "makes no handshake" if isinstance(step, Handshake) else "takes nothing more"
             raise TimedOut(f"the server {what} within {step.timeout} s") from None

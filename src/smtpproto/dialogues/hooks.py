@@ -9,6 +9,7 @@ what it gets would fail for everybody.
 from __future__ import annotations
 
 from collections.abc import Hashable
+from contextlib import suppress
 from difflib import get_close_matches
 from functools import lru_cache
 from inspect import getattr_static, iscoroutinefunction, isfunction, signature
@@ -76,12 +77,11 @@ def _check_hook(handler: Any, name: str) -> None:
         if not isfunction(getattr_static(handler, name)):
             return  # what it will take is not known before there is an object
         takes = ("self", *takes)
-    try:
-        signature(hook).bind(*takes)
-    except TypeError:
-        raise _wrong(f"{name}: a function of {', '.join(_ARGUMENTS[name])} expected") from None
-    except ValueError:  # one of C's that does not say
-        pass
+    with suppress(ValueError):  # one of C's that does not say
+        try:
+            signature(hook).bind(*takes)
+        except TypeError:
+            raise _wrong(f"{name}: a function of {', '.join(_ARGUMENTS[name])} expected") from None
 
 
 @lru_cache(maxsize=256)

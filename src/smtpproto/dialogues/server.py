@@ -269,11 +269,10 @@ class _Server(Claiming):
 
     def _take_other(self, event: CommandReceived) -> Dialogue:
         """Answer a command of an extension that nothing here knows."""
-        reply = event.default_reply or _NOT_IMPLEMENTED
-        if self._on_command is not None:
-            answer = yield from self._ask(self._on_command, self._peer, event.command)
-            reply = answer or event.default_reply or _DONE
-        yield from self._reply(reply)
+        hook = self._on_command
+        answer = (yield from self._ask(hook, self._peer, event.command)) if hook else None
+        otherwise = _NOT_IMPLEMENTED if hook is None else _DONE
+        yield from self._reply(answer or event.default_reply or otherwise)
 
     def _take_rejection(self, event: CommandRejected) -> None:
         self._errors += 1

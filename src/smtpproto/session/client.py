@@ -338,8 +338,8 @@ class ClientConnection(Grouping):
         return not waiting and self.state in (State.GREETED, State.READY)
 
     def _raise_error(self) -> None:
-        if self._error is not None:
-            raise self._error.with_traceback(None)
+        assert self._error is not None
+        raise self._error.with_traceback(None)
 
     def _fail(self, error: RemoteProtocolError) -> None:
         self._error = error

@@ -134,19 +134,22 @@ def _is_verb(got: Any) -> bool:
 
 
 def _is_word(got: object) -> bool:
-    if not isinstance(got, str) or not (got.isascii() and got.isprintable()):
-        return False
-    return " " not in got and got == got.upper()
+    return (
+        isinstance(got, str)
+        and got.isascii()
+        and got.isprintable()
+        and " " not in got
+        and got == got.upper()
+    )
 
 
 def _is_row(got: object) -> bool:
-    if not isinstance(got, Row) or not _is_command(got.command):
-        return False
-    states = got.states
     return (
-        isinstance(states, Collection)
-        and len(states) > 0
-        and all(isinstance(state, State) for state in states)
+        isinstance(got, Row)
+        and _is_command(got.command)
+        and isinstance(got.states, Collection)
+        and len(got.states) > 0
+        and all(isinstance(state, State) for state in got.states)
         and all(
             isinstance(move, State | Move) for move in (got.success, got.intermediate, got.failure)
         )

@@ -459,11 +459,7 @@ def remembered(function: Any, *args: Any) -> Any:
     try:
         return function(*args)
     except TypeError:
-        try:  # only now: to hash them twice would cost every session
-            hash(args)
-        except TypeError:
-            return function.__wrapped__(*args)
-        raise
+        return function.__wrapped__(*args)  # which raises it again, if it was its own
 
 
 def octets_of(data: Any) -> bytes:
