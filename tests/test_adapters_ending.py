@@ -101,6 +101,8 @@ def wait_until_nobody_listens(port: int) -> None:
         try:
             with socket.create_connection(("127.0.0.1", port), SECONDS):
                 time.sleep(0.01)
+        except ConnectionResetError:  # it was waiting to be accepted when the listener closed
+            continue
         except ConnectionRefusedError:
             return
     pytest.fail("somebody listens")
