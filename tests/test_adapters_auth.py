@@ -204,3 +204,17 @@ def test_messages_behind_one_another(world: World) -> None:
         raw.sock.sendall(b"MAIL FROM:<a@x.org>\r\nQUIT\r\n")
         replies = [raw.reply() for _ in range(5)]
     assert [reply[:3] for reply in replies] == ["250", "334", "235", "250", "221"]
+
+
+def test_too_many_that_have_not_authenticated(world: World) -> None:
+    box = Box(Users({"joe": "joe's"}))
+    options: Any = {"auth_cleartext": True, "connections_unauthenticated": 1}
+    with world.serve(box, **options) as server, Raw(server.port) as first:
+        with Raw(server.port, greeting=False) as second:
+            assert second.reply() == "421 too many connections that have not authenticated"
+            assert second.rest() == b""
+        first.say(b"EHLO client.example\r\n")
+        assert first.say(plain("joe", "joe's")).startswith("235")
+        with Raw(server.port, greeting=False) as third:
+            assert third.reply().startswith("220")
+        assert server.counters.turned_away == 1

@@ -19,6 +19,7 @@ from smtpproto.dialogues import (
 )
 from smtpproto.dialogues.deadlines import StoppedClock
 from smtpproto.dialogues.opening import open_session
+from smtpproto.dialogues.places import Gates
 from smtpproto.dialogues.records import RefusalRecord
 from smtpproto.dialogues.server_settings import ServerSettings, server_settings
 from smtpproto.gate import Gate
@@ -158,7 +159,7 @@ def test_it_is_told_why_there_is_no_session(inputs: Any, more: Any, reason: str)
 def test_too_many_of_one_peer() -> None:
     told: list[Any] = []
     given = settings(Recorder())
-    gate = Gate(1)
+    gate = Gates(Gate(1))
     first = open_session(given, ADDRESS, 1, StoppedClock(), told.append, gate)
     next(first)
     run = drive(open_session(given, ADDRESS, 2, StoppedClock(), told.append, gate))
@@ -171,7 +172,7 @@ def test_too_many_of_one_peer() -> None:
 def test_a_peer_of_another_kind_of_socket() -> None:
     told: list[Any] = []
     dialogue = open_session(
-        settings(Recorder()), (2, 1234), 1, StoppedClock(), told.append, Gate(1)
+        settings(Recorder()), (2, 1234), 1, StoppedClock(), told.append, Gates(Gate(1))
     )
     assert drive(dialogue, [b"QUIT\r\n"]).codes == [220, 221]
     assert str(told[0].peer) == "2:1234"

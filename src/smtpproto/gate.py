@@ -9,34 +9,42 @@ from __future__ import annotations
 import threading
 from collections import Counter
 
+from .dialogues.places import Gates
+from .dialogues.server_settings import ServerSettings
+
 
 class Gate:
     """Counts connections; any thread may call it.
 
     Args:
-        per_peer: how many each peer may have at once; None for no limit.
+        limit: how many each peer may have at once.
     """
 
-    def __init__(self, per_peer: int | None) -> None:
-        self._per_peer = per_peer
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
         self._counts: Counter[object] = Counter()
         self._lock = threading.Lock()
 
     def enter(self, peer: object) -> bool:
         """Count a connection of `peer`; return False, and do not, when it has enough."""
-        if self._per_peer is None:
-            return True
         with self._lock:
-            if self._counts[peer] >= self._per_peer:
+            if self._counts[peer] >= self._limit:
                 return False
             self._counts[peer] += 1
             return True
 
     def leave(self, peer: object) -> None:
         """Count no longer one that had entered."""
-        if self._per_peer is None:
-            return
         with self._lock:
             self._counts[peer] -= 1
             if not self._counts[peer]:
                 del self._counts[peer]
+
+
+def gates_of(settings: ServerSettings) -> Gates:
+    """Return what the sessions of a new server are counted by."""
+    return Gates(_gate(settings.connections_per_peer), _gate(settings.connections_unauthenticated))
+
+
+def _gate(limit: int | None) -> Gate | None:
+    return None if limit is None else Gate(limit)

@@ -25,7 +25,7 @@ from ..dialogues.server_settings import (
     TLSMode,
     server_settings,
 )
-from ..gate import Gate
+from ..gate import gates_of
 from ..listening import BACKLOG, Hosts, Where, entered_before, not_entered
 from ..observing import Counters, Observer
 from ..tlstools import TLS, context_of
@@ -54,8 +54,7 @@ class Server:
     ) -> None:
         self._settings = settings
         self._where = where
-        limit = settings.connections_per_peer
-        self._gate = None if limit is None else Gate(limit)
+        self._gates = gates_of(settings)
         self._tls = tls
         self._threads = threads
         self._executor: ThreadPoolExecutor | None = None
@@ -189,7 +188,7 @@ class Server:
             len(self._drivers),
             self._clock,
             self._observer,
-            self._gate,
+            self._gates,
         )
         driver.start(session, driver.ended)
         if self._closed.is_set():  # it was accepted before

@@ -28,7 +28,7 @@ from ..dialogues.server_settings import (
     TLSMode,
     server_settings,
 )
-from ..gate import Gate
+from ..gate import gates_of
 from ..listening import Hosts, Where, entered_before, not_entered
 from ..observing import Counters, Observer
 from ..tlstools import TLS, context_of
@@ -52,7 +52,7 @@ class Server:
     ) -> None:
         self._settings = settings
         self._where = where
-        self._gate = Gate(settings.connections_per_peer)
+        self._gates = gates_of(settings)
         self._tls = tls
         self._listeners: list[socket.socket] = []
         self._wake: tuple[socket.socket, socket.socket] | None = None
@@ -215,7 +215,7 @@ class Server:
             if sock.family != getattr(socket, "AF_UNIX", None):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             driver.run(
-                open_session(self._settings, address, 1, Clock(), self._observer, self._gate)
+                open_session(self._settings, address, 1, Clock(), self._observer, self._gates)
             )
         except OSError as error:
             logger.debug("no session: %s", error)

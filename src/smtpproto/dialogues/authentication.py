@@ -42,17 +42,28 @@ _FAILED = Reply(454, "temporary authentication failure", "4.7.0")
 """Says nothing about the password: the client may try again later (RFC 4954 6)."""
 _NOT_IMPLEMENTED = Reply(502, "not implemented", "5.5.1")
 
+NO_PLACE = Reply(421, "too many connections that have not authenticated", "4.7.0")
+
 
 class Authenticating(Taking):
     """The part of a session that authenticates."""
 
-    __slots__ = ("_exchange", "_is_told", "_mechanisms", "_on_auth", "_rounds", "_success")
+    __slots__ = (
+        "_exchange",
+        "_is_told",
+        "_mechanisms",
+        "_on_auth",
+        "_place",
+        "_rounds",
+        "_success",
+    )
 
     def __init__(
         self, connection: ServerConnection, handler: object, peer: Peer, terms: Terms
     ) -> None:
         super().__init__(connection, handler, peer, terms)
         self._mechanisms = terms.mechanisms
+        self._place = terms.place
         hook = getattr(handler, "on_auth", None)
         self._on_auth = None if hook is None else _discreet(hook)
         # The exchange that is under way, its outcome where only the client's last line is missing,
@@ -130,6 +141,20 @@ class Authenticating(Taking):
         self._send(_SUCCEEDED)
         self._connection.identity = success.authzid
         self._tell_authentication(_SUCCEEDED, success.authzid)
+        self._keep_place()
+
+    def _keep_place(self) -> None:
+        """Count the client among those that have not authenticated, or not, as it is now.
+
+        STARTTLS and XCLIENT make a client that had authenticated one of them again.
+        """
+        if self._place is None:
+            return
+        if self._connection.identity is not None:
+            self._place.release()
+        elif not self._place.hold():
+            self._send(NO_PLACE)
+            self._ending = "turned away"
 
     def _fail(self, outcome: object) -> Dialogue:
         """Refuse by what a mechanism or the application gave instead of a success."""

@@ -48,6 +48,7 @@ class Claiming(Authenticating):
             peer.claim(None)
         if self._connection.state is not State.GREETED:
             peer.address, peer.mechanism = before
+        self._keep_place()
 
     def _take_forwarded(self, command: XForward) -> Dialogue:
         """Remember what is only to be told, until the transaction ends (XFORWARD_README)."""

@@ -20,6 +20,7 @@ from ..values import value
 from .deadlines import Clock, Deadlines, StoppedClock, Times
 from .errors import ConnectionLost, SecurityError
 from .handlers import Peer, Reject
+from .places import Place
 from .records import Ending, Observe
 from .steps import Cancelled, Dialogue, Handle, Step
 from .transcript import Transcript, reply_lines
@@ -47,6 +48,8 @@ class Terms:
     """Gets a record of each message, and one of the session."""
     mechanisms: ServerMechanisms | None = None
     """What AUTH may be made of, where the connection offers it."""
+    place: Place | None = None
+    """Where the session is counted while the client has not authenticated."""
 
 
 class Conversation:

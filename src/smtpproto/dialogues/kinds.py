@@ -118,6 +118,7 @@ KINDS: Mapping[str, Kind] = {
     "grace": ("0 seconds or more", lambda got: _is_number(got) and got >= 0),
     "connections": _COUNT,
     "connections_per_peer": _COUNT,
+    "connections_unauthenticated": _COUNT,
     "transcript": _FUNCTION,
     "transcript_for": _FUNCTION,
 }

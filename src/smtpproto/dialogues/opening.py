@@ -7,17 +7,19 @@ Decides who gets a session at all, in what order that is found out, and that who
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 from ..exceptions import RemoteProtocolError
 from ..grammar.replies import Reply
 from ..proxy import Address, InetAddress, ProxyHeaderParser
 from ..tlsinfo import TLSInfo
+from .authentication import NO_PLACE
 from .conversation import FAILURES, Terms
 from .deadlines import HANDSHAKE_TIME, Clock
 from .errors import ConnectionLost, SecurityError
 from .handlers import Peer
 from .networks import peer_key
+from .places import Gates, Place
 from .records import Observe, RefusalRecord
 from .server import serve_session
 from .server_settings import ServerSettings
@@ -28,16 +30,7 @@ _HEADER_TIME = 5.0
 
 
 _TOO_MANY = Reply(421, "too many connections from you", "4.7.0")
-
-
-class Gate(Protocol):
-    """What counts the connections of each peer."""
-
-    def enter(self, peer: object, /) -> bool:
-        """Count one more; return False, and do not, when it has enough."""
-
-    def leave(self, peer: object, /) -> None:
-        """Count one less."""
+_NO_GATES = Gates()
 
 
 def open_session(
@@ -46,7 +39,7 @@ def open_session(
     count: int,
     clock: Clock,
     observe: Observe | None = None,
-    gate: Gate | None = None,
+    gates: Gates = _NO_GATES,
 ) -> Dialogue:
     """Take a new connection, and hold its session if it is to have one.
 
@@ -56,7 +49,7 @@ def open_session(
         count: how many connections there are, this one included.
         clock: what the time is taken from.
         observe: gets the records of the session.
-        gate: counts the connections of each peer; None where there is no limit.
+        gates: count the sessions that a limit is for.
     """
     peer = Peer(address)
     refusal = settings.refusal(count)
@@ -72,23 +65,55 @@ def open_session(
         _tell(observe, peer, str(error) or "no PROXY header came")
         yield Close(b"")
         return
-    begin = _secure if settings.is_implicit else _begin
-    key = None if gate is None else peer_key(peer.address)
-    if gate is None or key is None:
-        yield from begin(settings, peer, clock, observe, unread)
-    elif not gate.enter(key):
+    key = None if gates.peers is None else peer_key(peer.address)
+    if gates.peers is None or key is None:
+        yield from _admit(settings, peer, clock, observe, gates, unread)
+    elif not gates.peers.enter(key):
         _tell(observe, peer, "too many connections from there")
-        # Without lingering: who has too many must not take the places of others.
-        yield Close(b"" if settings.is_implicit else settings.connection().send(_TOO_MANY))
+        yield _turn_away(settings, _TOO_MANY)
     else:
         try:
-            yield from begin(settings, peer, clock, observe, unread)
+            yield from _admit(settings, peer, clock, observe, gates, unread)
         finally:
-            gate.leave(key)
+            gates.peers.leave(key)
+
+
+def _admit(
+    settings: ServerSettings,
+    peer: Peer,
+    clock: Clock,
+    observe: Observe | None,
+    gates: Gates,
+    unread: bytes,
+) -> Dialogue:
+    """Give a peer its place among those that have not authenticated, and hold its session."""
+    begin = _secure if settings.is_implicit else _begin
+    if gates.unauthenticated is None:
+        yield from begin(settings, peer, clock, observe, unread)
+        return
+    place = Place(gates.unauthenticated)
+    if not place.hold():
+        _tell(observe, peer, "too many connections that have not authenticated")
+        yield _turn_away(settings, NO_PLACE)
+        return
+    try:
+        yield from begin(settings, peer, clock, observe, unread, place)
+    finally:
+        place.release()
+
+
+def _turn_away(settings: ServerSettings, reply: Reply) -> Close:
+    """Refuse a session, without lingering: who has too many must not take the places of others."""
+    return Close(b"" if settings.is_implicit else settings.connection().send(reply))
 
 
 def _secure(
-    settings: ServerSettings, peer: Peer, clock: Clock, observe: Observe | None, unread: bytes
+    settings: ServerSettings,
+    peer: Peer,
+    clock: Clock,
+    observe: Observe | None,
+    unread: bytes,
+    place: Place | None = None,
 ) -> Dialogue:
     """Make the handshake first, then hold the session."""
     try:
@@ -97,7 +122,7 @@ def _secure(
         _tell(observe, peer, str(error) or "no TLS handshake was made")
         yield Close(b"")
         return
-    yield from _begin(settings, peer, clock, observe, unread, tls)
+    yield from _begin(settings, peer, clock, observe, unread, place, tls)
 
 
 def _begin(
@@ -106,6 +131,7 @@ def _begin(
     clock: Clock,
     observe: Observe | None,
     unread: bytes,
+    place: Place | None = None,
     tls: TLSInfo | None = None,
 ) -> Dialogue:
     """Return the dialogue of the session."""
@@ -120,6 +146,7 @@ def _begin(
             settings.transcript_of(peer),
             observe,
             settings.auth,
+            place,
         ),
         unread=unread,
     )

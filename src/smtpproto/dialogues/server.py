@@ -219,6 +219,7 @@ class _Server(Claiming):
                 info = yield Handshake(self._flush(), timeout)
                 connection.tls_established(info)
                 self._peer.mechanism = None
+                self._keep_place()
 
     def _time_left(self) -> float:
         return self._deadlines.left(self._connection.identity is not None)

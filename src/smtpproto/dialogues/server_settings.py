@@ -109,6 +109,8 @@ class ServerOptions(TypedDict, total=False):
     connections_per_peer: int | None
     """More than these at once from one IP address, or IPv6 network of 64 bits, get 421. The proxy's
     word counts. None is no limit."""
+    connections_unauthenticated: int | None
+    """More than these at once that have not authenticated get 421. None is no limit."""
     transcript: Transcript | None
     """Gets the lines of each session."""
     transcript_for: Callable[[Peer], Transcript | None] | None
@@ -157,6 +159,7 @@ class ServerSettings:
     factory: bool = False
     connections: int | None = DEFAULT_CONNECTIONS
     connections_per_peer: int | None = None
+    connections_unauthenticated: int | None = None
     transcript: Transcript | None = None
     transcript_for: Callable[[Peer], Transcript | None] | None = None
     xclient: Networks | None = None
@@ -297,6 +300,11 @@ def server_settings(
     )
     offer = None if mechanisms is None else Offer(mechanisms, told.get("auth_cleartext", False))
     check_offer(offer, has_tls=has_tls, require_auth=told.get("require_auth", False))
+    if offer is None and told.get("xclient") is None and told.get("connections_unauthenticated"):
+        raise expected(
+            "connections_unauthenticated: a handler with on_auth, or auth, expected too: "
+            "nobody could authenticate"
+        )
     if offer is not None:
         offered.append(offer)
     if told.get("transcript") is not None and told.get("transcript_for") is not None:
