@@ -340,10 +340,11 @@ def _offered(told: Mapping[str, Any]) -> list[Extension]:
                 f"extensions: {one.keyword} expected only with a connection of one's own"
             )
     keywords = {one.keyword for one in offered}
-    if "XCLIENT" in keywords:  # everybody could be anybody
-        raise expected("extensions: no XCLIENT expected: xclient says who may speak for others")
-    if told.get("xclient") is not None and "XFORWARD" in keywords:
-        raise expected("xclient: extensions without XFORWARD expected beside it")
+    for claim in _CLAIMS:  # everybody could be anybody, or be noted as anybody
+        if claim.keyword in keywords:
+            raise expected(
+                f"extensions: no {claim.keyword} expected: xclient says who may speak for others"
+            )
     if told.get("lmtp") and not keywords.issuperset(_IN_LMTP):
         raise expected(f"lmtp: {' and '.join(sorted(_IN_LMTP))} expected among the extensions")
     return offered
