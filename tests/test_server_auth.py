@@ -265,6 +265,30 @@ def test_failures() -> None:
     assert server.state is State.CLOSED
 
 
+@pytest.mark.parametrize("line", [b"AUTH GSSAPI\r\n", drive.PLAIN])
+def test_what_tries_no_credentials_is_no_failure(line: bytes) -> None:
+    """A client that asks for one mechanism after another has its tries left (RFC 4954 9)."""
+    auth = extensions.Auth("CRAM-MD5", "PLAIN")  # PLAIN needs TLS
+    server = drive.ready(extensions=[auth, extensions.StartTLS()])
+    expected = 504 if line != drive.PLAIN else 530
+    assert drive.talk(server, line * 19).codes == [expected] * 19
+    bad = drive.refuse(535)
+    assert drive.talk(server, CRAM * 5, application=bad).codes == [535] * 5
+    assert drive.talk(server, CRAM).codes == [421]
+    server = drive.ready(extensions=[auth])
+    outcome = drive.talk(server, line * 21)
+    assert outcome.codes[-1] == 421  # as an error, it counts
+    assert outcome.violations[-1] is Violation.TOO_MANY_ERRORS
+
+
+def test_a_code_of_the_exchange_is_a_failure_whatever_it_is() -> None:
+    server = drive.ready()
+    for _ in range(5):
+        server.receive_data(CRAM + b"YQ==\r\n")
+        exchange(server, Reply(334), Reply(504, "no"))
+    assert drive.talk(server, CRAM).codes == [421]
+
+
 def test_failures_within_the_exchange_are_counted() -> None:
     server = drive.ready(limits=drive.SMALL)
     for line in (b"YQ==", b"?", b"YQ=="):

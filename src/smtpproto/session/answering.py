@@ -27,6 +27,8 @@ _SAYS_NOTHING = frozenset((State.TLS, State.REVERSED, State.CLOSED))
 _READS_NO_COMMANDS = _SAYS_NOTHING | {State.DATA, State.AUTH}
 # To enter these, or to leave those above, takes more than a new row.
 _SETTLED = NO_TRANSACTION | _READS_NO_COMMANDS
+# To AUTH: no credentials were tried, for want of the mechanism, of TLS, or of the right moment.
+_NOT_TRIED = frozenset((502, 503, 504, 530))
 
 
 class Answering(Admission):
@@ -148,7 +150,9 @@ class Answering(Admission):
         closes = self._closes
         self._due = None
         self._refusal = self._closes = self._turns = False
-        self._failed_auth += type(due) is Auth or before is State.AUTH
+        self._failed_auth += before is State.AUTH or (
+            type(due) is Auth and reply.code not in _NOT_TRIED
+        )
         if closes:
             self._close(clean=False)
         elif step is not None and step.failure is not before:
