@@ -13,7 +13,9 @@ from invariants import EVERYTHING, check_command, check_written
 from strategies import addresses, domains, grammar_octets, line_text, literals, parameters
 
 from smtpproto.exceptions import InvalidValueError, LocalProtocolError, Violation
+from smtpproto.extensions.dsn import EnvelopeId, OriginalRecipient
 from smtpproto.grammar.addresses import NULL_PATH, Mailbox, Path
+from smtpproto.grammar.attributes import XClient, XForward
 from smtpproto.grammar.auth import Auth, AuthResponse, EndOfMailData, Greeting
 from smtpproto.grammar.commands import (
     BASE_VERBS,
@@ -37,6 +39,7 @@ from smtpproto.grammar.commands import (
 )
 from smtpproto.grammar.parameters import Parameters
 from smtpproto.grammar.replies import DEFAULT_STATUS, Reply
+from smtpproto.grammar.verbs import Atrn, Burl, BurlLast, Etrn, WellKnown
 
 BOTH_WAYS = [
     (b"EHLO client.example", Ehlo("client.example")),
@@ -282,6 +285,71 @@ def test_nothing_can_be_injected(number: int, bad: str) -> None:
     assert isinstance(caught.value, ValueError)
     assert isinstance(caught.value, LocalProtocolError)
     assert str(caught.value).isprintable()
+
+
+NO_TEXT: list[Any] = [b"a@b.example", bytearray(b"a"), b"", None, 3, 2.5, ("a",), [b"a"], object]
+TAKES_TEXT: list[Callable[[Any], Any]] = [
+    *(Ehlo, Helo, Lhlo, Mail, Rcpt, Path, Noop, Help, Vrfy, Expn, Auth),
+    *(Etrn, Burl, BurlLast, WellKnown, EnvelopeId),
+    lambda wrong: Ehlo(wrong, True),
+    lambda wrong: Vrfy(wrong, True),
+    lambda wrong: Etrn(wrong, "#"),
+    lambda wrong: Atrn([wrong]),
+    lambda wrong: Path("a@b.example", (wrong,)),
+    lambda wrong: Mailbox(wrong, "b.example"),
+    lambda wrong: Mailbox("a", wrong),
+    lambda wrong: Reply(250, [wrong]),
+    lambda wrong: Reply(250, ["a", wrong]),
+    lambda wrong: OriginalRecipient(wrong, "a@b.example"),
+    lambda wrong: OriginalRecipient("rfc822", wrong),
+]
+
+
+@pytest.mark.parametrize("wrong", NO_TEXT, ids=repr)
+@pytest.mark.parametrize("number", range(len(TAKES_TEXT)))
+def test_what_is_no_text(number: int, wrong: Any) -> None:
+    """Octets for text, most of all: told when the value is made, by an error of the package."""
+    with pytest.raises(InvalidValueError) as caught:
+        TAKES_TEXT[number](wrong)
+    told = str(caught.value)
+    assert "expected, not" in told
+    if isinstance(wrong, bytes | bytearray):
+        assert type(wrong).__name__ in told
+        assert told.endswith("decode it first")
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: Reply(250, b"ok"), "a line of a reply, or a list of lines, as text .* not bytes"),  # type: ignore[arg-type]
+        (lambda: Reply(250, ["a", 5]), "lines, as text expected, not int"),  # type: ignore[list-item]
+        (lambda: Reply(250, 5), "lines, as text expected, not int"),  # type: ignore[arg-type]
+        (lambda: Reply([250]), "a reply code from 200 to 599 expected, not .250"),  # type: ignore[arg-type]
+        (lambda: Reply("250"), "a reply code from 200 to 599 expected, not '250'"),  # type: ignore[arg-type]
+        (lambda: Reply(250, "a", b"2.0.0"), "an enhanced status code as text .* decode"),  # type: ignore[arg-type]
+        (lambda: Reply(250, "a", ["2"]), "an enhanced status code as text .* list"),  # type: ignore[arg-type]
+        (lambda: Mail("", "SIZE"), "parameters: a mapping such as .* expected, not str"),  # type: ignore[arg-type]
+        (lambda: Rcpt("a@b", None), "parameters: a mapping such as .* expected, not None"),  # type: ignore[arg-type]
+        (lambda: Mail("", {b"SIZE": 1}), "a parameter keyword as text expected, not bytes"),  # type: ignore[dict-item]
+        (lambda: Auth("PLAIN", "secret"), "as bytes, or None, expected, not str$"),  # type: ignore[arg-type]
+        (lambda: AuthResponse("secret"), "as bytes, or None, expected, not str$"),  # type: ignore[arg-type]
+        (lambda: Path("a@b.example", 3), "an address as text expected, not int"),  # type: ignore[arg-type]
+        (lambda: Atrn("example.org"), "ATRN: a list of domains expected, not str"),
+        (lambda: Atrn(None), "ATRN: a list of domains expected, not None"),  # type: ignore[arg-type]
+        (lambda: XClient("ADDR"), "XCLIENT: a mapping such as .* expected, not str"),  # type: ignore[arg-type]
+        (lambda: XForward({b"ADDR": "1.2.3.4"}), "XFORWARD: the name of an attribute as text"),  # type: ignore[dict-item]
+    ],
+)
+def test_what_is_of_another_type(make: Callable[[], Any], told: str) -> None:
+    with pytest.raises(InvalidValueError, match=told):
+        make()
+
+
+@pytest.mark.parametrize("make", [Ehlo, Helo, Lhlo, Vrfy, Expn, XClient, XForward])
+def test_what_is_missing_is_not_told_of_a_private_class(make: Any) -> None:
+    with pytest.raises(TypeError) as caught:
+        make()
+    assert not str(caught.value).startswith("_")
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,12 @@ class InvalidValueError(LocalProtocolError, ValueError):
         self.enhanced = enhanced
 
 
+def not_text(wanted: str, got: object) -> InvalidValueError:
+    """Make the error for what should have been a ``str``; `got` is not shown."""
+    advice = "; decode it first" if isinstance(got, bytes | bytearray | memoryview) else ""
+    return InvalidValueError(f"{wanted} as text expected, not {type(got).__name__}{advice}")
+
+
 def shown(text: str | bytes) -> str:
     """Return `text` for an error message: quoted, control characters escaped, at most 80 long."""
     quoted = ascii(text if len(text) <= 80 else text[:80])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from ..exceptions import InvalidValueError, Violation, shown
+from ..exceptions import InvalidValueError, Violation, not_text, shown
 from ..grammar import abnf
 from ..grammar.encodings import decode_xtext, encode_xtext
 from ..grammar.parameters import Parameter
@@ -45,6 +45,8 @@ class EnvelopeId:
     """Decoded."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.text, str):
+            raise not_text("ENVID", self.text)
         if not _PRINTABLE.fullmatch(self.text):
             raise _bad("printable ASCII", self.text)
         if len(encode_envelope_id(self)) > ENVELOPE_ID_LENGTH:
@@ -100,6 +102,9 @@ class OriginalRecipient:
     """Decoded; in the syntax of its type, which is not looked at."""
 
     def __post_init__(self) -> None:
+        for part in (self.address_type, self.address):
+            if not isinstance(part, str):
+                raise not_text("a part of ORCPT", part)
         if not _ADDRESS_TYPE.fullmatch(self.address_type):
             raise _bad("an address type such as rfc822", self.address_type)
         unprintable = abnf.CONTROLS.search(self.address) or abnf.SURROGATES.search(self.address)

@@ -13,7 +13,7 @@ import unicodedata
 from functools import lru_cache
 from typing import Final
 
-from ..exceptions import InvalidValueError, Violation, shown
+from ..exceptions import InvalidValueError, Violation, not_text, shown
 from ..limits import DEFAULT_LIMITS, Limits
 from ..values import value, value_with_init
 from . import abnf
@@ -52,6 +52,8 @@ class Mailbox:
 
     def __post_init__(self) -> None:
         for part in (self.local_part, self.domain):
+            if not isinstance(part, str):
+                raise not_text("a part of a mailbox", part)
             if abnf.CONTROLS.search(part):
                 raise _bad("a mailbox without control characters", part)
 
@@ -75,7 +77,9 @@ class Mailbox:
 
 def _is_plain(address: str) -> bool:
     """Tell of most addresses, and of "", that there is nothing wrong with them."""
-    return not address or (len(address) <= _LABEL and _matches_plain(address))
+    if not address:
+        return address == ""
+    return len(address) <= _LABEL and _matches_plain(address)
 
 
 @lru_cache(maxsize=256)
@@ -95,7 +99,7 @@ class Path:
         checked: True only when the text is known to match the grammar.
 
     Raises:
-        InvalidValueError: `address` is no mailbox.
+        InvalidValueError: `address` is no mailbox, or no text.
     """
 
     address: Final[str]
@@ -106,11 +110,12 @@ class Path:
     def __init__(
         self, address: str, source_route: tuple[str, ...] = (), checked: bool = False
     ) -> None:
-        if not checked and (source_route or not _is_plain(address)):
-            parsed = _parse_address(
-                _route_text(source_route) + address, DEFAULT_LENIENCY, _UNCAPPED
-            )
-            address, source_route = parsed
+        try:
+            if not checked and (source_route or not _is_plain(address)):
+                text = _route_text(source_route) + address
+                address, source_route = _parse_address(text, DEFAULT_LENIENCY, _UNCAPPED)
+        except TypeError:
+            raise _not_texts(address, source_route) from None
         self.address = address
         self.source_route = source_route
 
@@ -292,6 +297,12 @@ def _split(address: str) -> tuple[str, str, str]:
 
 def _route_text(route: tuple[str, ...]) -> str:
     return ",".join("@" + hop for hop in route) + ":" if route else ""
+
+
+def _not_texts(address: object, route: object) -> InvalidValueError:
+    """Make the error for a path of which something is no text."""
+    parts = [address, *route] if isinstance(route, tuple | list) else [address, route]
+    return not_text("an address", next(part for part in parts if not isinstance(part, str)))
 
 
 def _bad(

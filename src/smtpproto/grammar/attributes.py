@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, ClassVar, Final, Self
 
-from ..exceptions import InvalidValueError, Violation, shown
+from ..exceptions import InvalidValueError, Violation, not_text, shown
 from ..values import value_with_init
 from . import abnf
 from .command import Command, Vocabulary
@@ -69,7 +69,7 @@ _HOST_NAMES = frozenset(("NAME", "REVERSE_NAME"))
 
 
 @value_with_init
-class _Attributes(Command):
+class Attributes(Command):
     """What both commands have in common.
 
     Args:
@@ -91,6 +91,11 @@ class _Attributes(Command):
 
     def __init__(self, attributes: Mapping[str, Any], checked: bool = False) -> None:
         if not checked:
+            if not isinstance(attributes, Mapping):
+                raise InvalidValueError(
+                    f"{self.verb}: a mapping such as {{'ADDR': '192.0.2.1'}} expected, "
+                    f"not {type(attributes).__name__}"
+                )
             attributes = self._read((name, _text(given)) for name, given in attributes.items())
         assert isinstance(attributes, Parameters)
         self.attributes = attributes
@@ -114,6 +119,8 @@ class _Attributes(Command):
         values: dict[str, Any] = {}
         wire: dict[str, str | None] = {}
         for name, text in pairs:
+            if not isinstance(name, str):
+                raise not_text(f"{cls.verb}: the name of an attribute", name)
             keyword = name.upper()
             if not _NAME.fullmatch(name) or keyword in values:
                 raise cls._bad("each attribute once", name)
@@ -159,7 +166,7 @@ def _text(given: Any) -> str:
         raise InvalidValueError(f"text in UTF-8 expected, not {shown(text)}") from None
 
 
-class XClient(_Attributes):
+class XClient(Attributes):
     """XCLIENT: the server is to take the client for another; a new greeting answers it.
 
     What does not fit in a line goes before it, in commands of its own; ADDR comes last, since it
@@ -180,7 +187,7 @@ class XClient(_Attributes):
         return self.attributes
 
 
-class XForward(_Attributes):
+class XForward(Attributes):
     """XFORWARD: what the server is to log of the client before; ends with the transaction."""
 
     __slots__ = ()

@@ -12,7 +12,7 @@ import re
 from dataclasses import field
 from typing import ClassVar, Self
 
-from ..exceptions import InvalidValueError, Violation, shown
+from ..exceptions import InvalidValueError, Violation, not_text, shown
 from ..values import value
 from .commands import Command, Vocabulary
 from .encodings import decode_base64, encode_base64
@@ -30,7 +30,7 @@ class Auth(Command):
             the same as an empty one.
 
     Raises:
-        InvalidValueError: not a mechanism name.
+        InvalidValueError: not a mechanism name, or a response that is not ``bytes``.
     """
 
     verb: ClassVar[str] = "AUTH"
@@ -40,6 +40,9 @@ class Auth(Command):
     initial_response: bytes | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.mechanism, str):
+            raise not_text("AUTH: the name of a SASL mechanism", self.mechanism)
+        _check_response(self.initial_response)
         if not _MECHANISM.fullmatch(self.mechanism):
             raise InvalidValueError(
                 f"the name of a SASL mechanism expected behind AUTH, not {shown(self.mechanism)}",
@@ -71,12 +74,19 @@ class Auth(Command):
 
 @value
 class AuthResponse(Command):
-    """A line of the client within an exchange: a response, or the wish to cancel."""
+    """A line of the client within an exchange: a response, or the wish to cancel.
+
+    Raises:
+        InvalidValueError: a response that is not ``bytes``.
+    """
 
     data: bytes | None = field(repr=False)
     """The response; None for ``*``, which cancels the exchange."""
 
     long_line: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _check_response(self.data)
 
     @classmethod
     def parse_line(cls, line: bytes) -> Self:
@@ -90,6 +100,13 @@ class AuthResponse(Command):
     def encode(self, vocabulary: Vocabulary | None = None) -> bytes:
         """Return the line with its CRLF."""
         return (b"*" if self.data is None else encode_base64(self.data)) + b"\r\n"
+
+
+def _check_response(response: object) -> None:
+    if not isinstance(response, bytes | None):  # not shown: it is a secret
+        raise InvalidValueError(
+            f"a response to AUTH as bytes, or None, expected, not {type(response).__name__}"
+        )
 
 
 @value

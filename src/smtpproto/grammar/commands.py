@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import ClassVar, Final, Self
 
-from ..exceptions import InvalidValueError, Violation, shown
+from ..exceptions import InvalidValueError, Violation, not_text, shown
 from ..values import value, value_with_init
 from . import abnf
 from .addresses import is_address_literal, is_domain
@@ -42,7 +42,7 @@ __all__ = [
 
 
 @value_with_init
-class _Hello(Command):
+class Hello(Command):
     """What EHLO, HELO and LHLO have in common.
 
     Args:
@@ -59,7 +59,11 @@ class _Hello(Command):
 
     def __init__(self, domain: str, checked: bool = False) -> None:
         self.domain = domain
-        if not (domain and domain.isprintable() if checked else self.is_valid):
+        try:
+            fits = domain.isprintable() and domain if checked else self.is_valid
+        except (TypeError, AttributeError):
+            raise not_text(f"{self.verb}: a domain or an address literal", domain) from None
+        if not fits:
             raise InvalidValueError(
                 f"{self.verb} with a domain or an address literal expected (RFC 5321 4.1.1.1), "
                 f"not {shown(domain)}",
@@ -79,21 +83,21 @@ class _Hello(Command):
         return self.domain
 
 
-class Ehlo(_Hello):
+class Ehlo(Hello):
     """EHLO: the client names itself and asks for the extensions (RFC 5321 4.1.1.1)."""
 
     __slots__ = ()
     verb = "EHLO"
 
 
-class Helo(_Hello):
+class Helo(Hello):
     """HELO: the client names itself (RFC 5321 4.1.1.1)."""
 
     __slots__ = ()
     verb = "HELO"
 
 
-class Lhlo(_Hello):
+class Lhlo(Hello):
     """LHLO: the EHLO of LMTP (RFC 2033 4.1)."""
 
     __slots__ = ()
@@ -126,7 +130,7 @@ class Quit(Command):
 
 
 @value_with_init
-class _WithText(Command):
+class WithText(Command):
     """What commands with free text have in common.
 
     Args:
@@ -140,12 +144,16 @@ class _WithText(Command):
     """The argument as it was written, without white space at its end."""
 
     def __init__(self, text: str = "") -> None:
-        if "\r" in text or "\n" in text or "\0" in text:
-            raise InvalidValueError(
-                f"{self.verb} with an argument without CR, LF and NUL expected, not {shown(text)}",
-                Violation.CONTROL_CHARACTER,
-            )
-        self.text = text.rstrip(" \t")
+        try:
+            if "\r" in text or "\n" in text or "\0" in text:
+                raise InvalidValueError(
+                    f"{self.verb} with an argument without CR, LF and NUL expected, "
+                    f"not {shown(text)}",
+                    Violation.CONTROL_CHARACTER,
+                )
+            self.text = text.rstrip(" \t")
+        except (TypeError, AttributeError):
+            raise not_text(f"{self.verb}: an argument", text) from None
 
     @classmethod
     def parse(cls, argument: str, vocabulary: Vocabulary) -> Self:
@@ -155,7 +163,7 @@ class _WithText(Command):
         return self.text
 
 
-class Noop(_WithText):
+class Noop(WithText):
     """NOOP: does nothing, whatever its argument (RFC 5321 4.1.1.9)."""
 
     __slots__ = ()
@@ -164,7 +172,7 @@ class Noop(_WithText):
     default_reply = Reply(250, "ok", "2.0.0")
 
 
-class Help(_WithText):
+class Help(WithText):
     """HELP: asks for help (RFC 5321 4.1.1.8)."""
 
     __slots__ = ()
@@ -175,7 +183,7 @@ _STRING = re.compile(r"[^\x00-\x20\x7f][^\x00-\x1f\x7f]*+")
 
 
 @value_with_init
-class _Query(Command):
+class Query(Command):
     """What VRFY and EXPN have in common (RFC 5321 3.5, RFC 6531 3.7.4.2).
 
     Args:
@@ -193,7 +201,11 @@ class _Query(Command):
     """True when the reply may hold UTF-8."""
 
     def __init__(self, text: str, smtputf8: bool = False) -> None:
-        if not _STRING.fullmatch(text) or abnf.SURROGATES.search(text):
+        try:
+            fits = _STRING.fullmatch(text) and not abnf.SURROGATES.search(text)
+        except TypeError:
+            raise not_text(f"{self.verb}: a name or address", text) from None
+        if not fits:
             raise InvalidValueError(
                 f"{self.verb} with a name or address expected, not {shown(text)}",
                 Violation.ARGUMENT_SYNTAX,
@@ -224,7 +236,7 @@ class _Query(Command):
         return f"{self.text} SMTPUTF8" if self.smtputf8 else self.text
 
 
-class Vrfy(_Query):
+class Vrfy(Query):
     """VRFY: asks whether a user or mailbox is known (RFC 5321 4.1.1.6)."""
 
     __slots__ = ()
@@ -232,7 +244,7 @@ class Vrfy(_Query):
     default_reply = Reply(252, "cannot verify, but will try to deliver", "2.5.0")
 
 
-class Expn(_Query):
+class Expn(Query):
     """EXPN: asks for the members of a list (RFC 5321 4.1.1.7)."""
 
     __slots__ = ()

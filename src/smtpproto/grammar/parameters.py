@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, ItemsView, Iterator, Mapping
 from typing import Any
 
-from ..exceptions import InvalidValueError, Violation, shown
+from ..exceptions import InvalidValueError, Violation, not_text, shown
 from ..values import value
 from . import abnf
 
@@ -79,7 +79,13 @@ class Parameters(Mapping[str, Any]):
         self.wire: Mapping[str, str | None] = {} if wire is None else wire
         """The text of each value as it was received, None where there was none."""
         if wire is None:
-            checked = {_checked_keyword(keyword): values[keyword] for keyword in values}
+            try:
+                checked = {_checked_keyword(keyword): values[keyword] for keyword in values}
+            except TypeError:
+                raise InvalidValueError(
+                    "parameters: a mapping such as {'SIZE': 1000} expected, "
+                    f"not {type(values).__name__}"
+                ) from None
             if len(checked) < len(values):
                 raise _repeated(f"each of {', '.join(checked)}")
             for keyword, given in checked.items():
@@ -253,6 +259,8 @@ def _repeated(what: str) -> InvalidValueError:
 
 
 def _checked_keyword(keyword: str) -> str:
+    if not isinstance(keyword, str):
+        raise not_text("a parameter keyword", keyword)
     if not _KEYWORD.fullmatch(keyword):
         raise InvalidValueError(
             f"a parameter keyword of letters, digits and hyphens expected, not {shown(keyword)}",

@@ -14,7 +14,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
-from ..exceptions import InvalidValueError, RemoteProtocolError, Violation, shown
+from ..exceptions import InvalidValueError, RemoteProtocolError, Violation, not_text, shown
 from ..limits import Limits
 from ..values import value_with_init
 from . import abnf
@@ -100,17 +100,20 @@ class Reply:
         enhanced: str | None = None,
         checked: bool = False,
     ) -> None:
-        lines = (text,) if isinstance(text, str) else tuple(text) or ("",)
-        self.code = code
-        self.lines = lines
-        self.enhanced = enhanced
-        if checked:
-            self.plain = None
-            return
-        # Checks, once for equal short replies: long ones may be a peer's, to fill the memory.
-        is_short = len(text) <= _LINE and isinstance(text, str)
-        check = _plain_octets if is_short else _plain_octets.__wrapped__
-        self.plain = check(code, lines, enhanced)
+        try:
+            lines = (text,) if isinstance(text, str) else tuple(text) or ("",)
+            self.code = code
+            self.lines = lines
+            self.enhanced = enhanced
+            if checked:
+                self.plain = None
+                return
+            # Checks, once for equal short replies: long ones may be a peer's, to fill the memory.
+            is_short = len(text) <= _LINE and isinstance(text, str)
+            check = _plain_octets if is_short else _plain_octets.__wrapped__
+            self.plain = check(code, lines, enhanced)
+        except TypeError:
+            raise _not_a_reply(code, text, enhanced) from None
 
     def __repr__(self) -> str:
         return f"Reply(code={self.code}, lines={self.lines!r}, enhanced={self.enhanced!r})"
@@ -184,7 +187,7 @@ def encode_reply(
         InvalidValueError: as for `Reply`.
     """
     if type(code) is not int or not 200 <= code <= 599:
-        raise InvalidValueError(f"a reply code from 200 to 599 expected, not {code!r}")
+        raise _not_a_code(code)
     if enhanced is not None:
         fits = abnf.STATUS_CODE.fullmatch(enhanced)
         if not fits or enhanced[0] != str(code)[0]:
@@ -209,6 +212,23 @@ def encode_reply(
         + b"\r\n"
         for number, piece in enumerate(pieces)
     )
+
+
+def _not_a_code(code: object) -> InvalidValueError:
+    return InvalidValueError(
+        f"a reply code from 200 to 599 expected, not {shown(repr(code))[1:-1]}"
+    )
+
+
+def _not_a_reply(code: object, text: object, enhanced: object) -> InvalidValueError:
+    """Make the error for parts of which one is of another type."""
+    if type(code) is not int:
+        return _not_a_code(code)
+    if not isinstance(enhanced, str | None):
+        return not_text("an enhanced status code", enhanced)
+    if isinstance(text, list | tuple):
+        text = next(line for line in text if not isinstance(line, str))
+    return not_text("a line of a reply, or a list of lines,", text)
 
 
 def _cut(line: str, most: int) -> list[str]:

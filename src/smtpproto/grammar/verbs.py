@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import ClassVar, Final, Literal, Self
 
-from ..exceptions import InvalidValueError, Violation, shown
+from ..exceptions import InvalidValueError, Violation, not_text, shown
 from ..values import value, value_with_init
 from . import abnf
 from .addresses import is_domain
@@ -29,6 +29,11 @@ def _bad(command: type[Command], expected: str, text: str) -> InvalidValueError:
     )
 
 
+def _check_text(command: type[Command], got: object) -> None:
+    if not isinstance(got, str):
+        raise not_text(f"{command.verb}: an argument", got)
+
+
 @value
 class Etrn(Command):
     """ETRN: asks the server to start a queue (RFC 1985 5).
@@ -45,6 +50,7 @@ class Etrn(Command):
     verb: ClassVar[str] = "ETRN"
 
     def __post_init__(self) -> None:
+        _check_text(type(self), self.node)
         is_node = _QUEUE.fullmatch(self.node) if self.option == "#" else is_domain(self.node)
         if self.option not in ("", "@", "#") or not is_node:
             raise _bad(type(self), "domain, @domain or #queue", f"{self.option}{self.node}")
@@ -77,8 +83,14 @@ class Atrn(Command):
     domains: Final[tuple[str, ...]]
 
     def __init__(self, domains: Iterable[str] = ()) -> None:
+        # One domain as text would be taken for domains of a letter each.
+        if isinstance(domains, str) or not isinstance(domains, Iterable):
+            raise InvalidValueError(
+                f"ATRN: a list of domains expected, not {type(domains).__name__}"
+            )
         self.domains = tuple(domains)
         for domain in self.domains:
+            _check_text(type(self), domain)
             if "." not in domain or not is_domain(domain):
                 raise _bad(type(self), "domain.example,domain.example", domain)
 
@@ -119,6 +131,7 @@ class Burl(Command):
     """True for the command that ends the mail data."""
 
     def __post_init__(self) -> None:
+        _check_text(type(self), self.url)
         if not _URI.fullmatch(self.url):
             raise _bad(type(self), "absolute-URI [LAST]", self.url)
 
@@ -161,6 +174,7 @@ class WellKnown(Command):
     verb: ClassVar[str] = "WELLKNOWN"
 
     def __post_init__(self) -> None:
+        _check_text(type(self), self.name)
         unwritable = abnf.CONTROLS.search(self.name) or abnf.SURROGATES.search(self.name)
         if not self.name or unwritable:
             raise _bad(type(self), "name in xtext", self.name)
