@@ -132,6 +132,43 @@ def test_a_later_ehlo_replaces_what_an_earlier_one_put_in_force() -> None:
     assert "SIZE" in server.announced
 
 
+class Nonces(extensions.Extension):
+    """Announces another text each time; its value is a new object whenever it is parsed."""
+
+    keyword = "X-NONCE"
+
+    def __init__(self) -> None:
+        self.given = 0
+
+    def parameters_text(self, facts: extensions.SessionFacts) -> str:
+        self.given += 1
+        return str(self.given)
+
+    def parse_announcement(self, texts: tuple[str, ...]) -> Any:
+        return [int(text) for text in texts]
+
+
+def test_an_extension_is_asked_at_each_ehlo_what_it_announces() -> None:
+    offered = [Nonces()]
+    one, other = drive.greeted(extensions=offered), drive.greeted(extensions=offered)
+    for server, said in ((one, 1), (other, 2), (one, 3)):
+        assert announced(server) == [f"X-NONCE {said}"]
+        assert server.keywords == {"X-NONCE": (str(said),)}
+        assert server.announced == {"X-NONCE": [said]}
+
+
+def test_a_long_announcement_counts_too() -> None:
+    class Long(extensions.Extension):
+        keyword = "X-LONG"
+
+        def parameters_text(self, facts: extensions.SessionFacts) -> str:
+            return "word " * 600
+
+    server = drive.greeted(extensions=[Long(), *drive.EVERYTHING])
+    assert announced(server)[0] == "X-LONG" + " word" * 600
+    assert set(server.announced) > {"X-LONG", "SIZE", "AUTH"}
+
+
 def test_an_extension_may_end_with_authentication() -> None:
     class Before(extensions.Extension):
         keyword = "X-BEFORE"

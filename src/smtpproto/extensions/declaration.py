@@ -163,7 +163,8 @@ class Extension:
             texts: one text for each time the keyword was announced; never empty.
 
         Returns:
-            Anything; the default is the last text. What does not parse is best taken for "".
+            Anything; the default is the last text. What does not parse is best taken for "". It is
+            not to be changed later: other connections may be given the same object.
 
         Raises:
             ValueError: the extension is not put in force.

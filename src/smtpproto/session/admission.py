@@ -7,12 +7,12 @@ and by the counters. Neither reads nor replies.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Mapping
 
 from ..exceptions import InvalidValueError, LocalProtocolError, Violation, shown
 from ..extensions import KNOWN
 from ..extensions.declaration import Extension
+from ..framing import ReceivedPolicy
 from ..grammar.auth import Auth, EndOfMailData
 from ..grammar.commands import (
     BASE_VERBS,
@@ -33,6 +33,8 @@ from ..grammar.leniency import Leniency
 from ..limits import Limits
 from ..states import State
 from ..tlsinfo import TLSInfo
+from .arrangement import Arrangement, Side, in_order
+from .kinds import check_hostname
 from .refusals import (
     AUTH_REQUIRED,
     CHUNK_FAILED,
@@ -44,7 +46,7 @@ from .refusals import (
     TOO_MANY_COMMANDS,
     error_of,
 )
-from .session import Session, command_line_limit, in_order, remembered
+from .session import COMMAND_LINE, NOTES, RESET, Session
 from .table import Step
 
 HELLOS = (Ehlo, Helo, Lhlo)
@@ -57,97 +59,123 @@ _BEFORE_TLS: frozenset[type[Command]] = frozenset((Noop, Ehlo, Lhlo, StartTLS, Q
 _BEFORE_AUTH: frozenset[type[Command]] = frozenset((Noop, Rset, *HELLOS, StartTLS, Auth, Quit))
 
 
-@lru_cache(maxsize=64)
-def _arranged(
-    extensions: tuple[Extension, ...], disabled: frozenset[str], limits: Limits
-) -> tuple[tuple[Extension, ...], frozenset[type[Command]], int]:
-    """Work out what all sessions of a server have in common.
+class ServerArrangement(Arrangement):
+    """What a server was told when the first of its connections was made.
 
-    Returns:
-        The extensions in order, the verbs that are refused, and the limit of command lines.
+    Args:
+        hostname: as for `ServerConnection`, like the others.
+        extensions: what to offer.
+        limits: the caps.
+        leniency: where to take more than the grammar allows.
+        lmtp: True in LMTP mode.
+        require_tls: 530 in the clear.
+        require_auth: 530 before authentication.
+        disabled: verbs answered 502.
+        received: what becomes of bare CR, bare LF and NUL in mail data.
 
     Raises:
+        InvalidValueError: as `Arrangement`, or a hostname that the default replies cannot hold.
         LocalProtocolError: as `in_order`, or `disabled` has what cannot be.
     """
-    offered = in_order(extensions)
+
+    __slots__ = (
+        "command_line",
+        "enhanced",
+        "has_policy",
+        "hostname",
+        "offered",
+        "received",
+        "require_auth",
+        "require_tls",
+    )
+
+    def __init__(
+        self,
+        hostname: str,
+        extensions: tuple[Extension, ...],
+        limits: Limits,
+        leniency: Leniency,
+        lmtp: bool,
+        require_tls: bool,
+        require_auth: bool,
+        disabled: frozenset[str],
+        received: ReceivedPolicy,
+    ) -> None:
+        check_hostname(hostname)
+        extensions = in_order(extensions)
+        refused = _refused(extensions, disabled)
+        super().__init__(_SIDE, extensions, limits, leniency, lmtp, refused)
+        told = (extension.mail_data_limit for extension in extensions)
+        self.mail_data_limit = next((n for n in told if n is not None), limits.mail_data)
+        self.hostname = hostname
+        self.require_tls = require_tls
+        self.require_auth = require_auth
+        self.received = received
+        self.has_policy = require_tls or require_auth or limits.commands is not None
+        """Whether more than the table and the extensions decides what is admitted."""
+        self.offered = tuple(extension for extension in extensions if extension.in_lmtp or not lmtp)
+        """What may be offered at all."""
+        self.enhanced = any(extension.enhanced_status for extension in extensions)
+        mail = sum(p.length for extension in extensions for p in extension.mail_parameters)
+        rcpt = sum(p.length for extension in extensions for p in extension.rcpt_parameters)
+        self.command_line = max(limits.command_line, COMMAND_LINE + max(mail, rcpt))
+        """Octets of a command line with its CRLF (RFC 5321 2.2.2, 4.5.3.1.4)."""
+
+
+def _refused(
+    extensions: tuple[Extension, ...], disabled: frozenset[str]
+) -> frozenset[type[Command]]:
+    """Return the commands that are known, and never in force.
+
+    Those answered 502 instead of 500, and octets that they announce are still read.
+    """
     switched_off = {verb.upper() for verb in disabled}
-    # Known, and never offered here: 502 instead of 500, and announced octets are still read.
-    verbs = {verb.verb for extension in offered for verb in extension.verbs}
-    refused = {v for extension in KNOWN for v in extension.verbs if v.verb not in verbs}
-    refused.update(verb for verb in BASE_VERBS if verb.verb in switched_off)
     unknown = switched_off - {verb.verb for verb in BASE_VERBS}
     if unknown:
         raise LocalProtocolError(
             f"disabled: verbs of RFC 5321 expected, not {shown(' '.join(sorted(unknown)))}",
             Violation.LOCAL_VALUE,
         )
-    return offered, frozenset(refused), command_line_limit(offered, limits)
+    verbs = {verb.verb for extension in extensions for verb in extension.verbs}
+    refused = {v for extension in KNOWN for v in extension.verbs if v.verb not in verbs}
+    refused.update(verb for verb in BASE_VERBS if verb.verb in switched_off)
+    return frozenset(refused)
 
 
 class Admission(Session):
     """What the server's side adds to a session before a command counts as received."""
 
     __slots__ = (
-        "_command_line",
         "_commands",
         "_failed_auth",
         "_has_policy",
         "_idle",
         "_longest",
-        "_require_auth",
-        "_require_tls",
         "_turns",
     )
 
-    def __init__(
-        self,
-        extensions: Iterable[Extension],
-        limits: Limits,
-        leniency: Leniency,
-        lmtp: bool,
-        tls: TLSInfo | None,
-        require_tls: bool,
-        require_auth: bool,
-        disabled: Collection[str],
-    ) -> None:
-        offered, refused, command_line = remembered(
-            _arranged, tuple(extensions), frozenset(disabled), limits
-        )
-        super().__init__(offered, limits, leniency, lmtp, tls, refused)
-        told = (extension.mail_data_limit for extension in offered)
-        self.mail_data_limit = next((n for n in told if n is not None), limits.mail_data)
-        self._require_tls = require_tls
-        self._require_auth = require_auth
-        self._has_policy = require_tls or require_auth or limits.commands is not None
-        self._command_line = command_line
-        self._longest = command_line - 2
+    _arrangement: ServerArrangement
+
+    def __init__(self, arrangement: ServerArrangement, tls: TLSInfo | None) -> None:
+        super().__init__(arrangement, tls)
+        self._has_policy = arrangement.has_policy
+        self._longest = arrangement.command_line - 2
         # What follows is not for this connection, if the command that is due succeeds.
         self._turns = False
         self._idle = self._commands = self._failed_auth = 0
 
     def offers(self) -> dict[str, str]:
         """Return what may be offered now: keyword to EHLO parameters."""
-        wanted = {
-            extension.keyword: text
-            for extension in self._extensions
-            if (extension.in_lmtp or not self.lmtp)
-            and (text := extension.announcement(self)) is not None
-        }
-        return {
-            extension.keyword: wanted[extension.keyword]
-            for extension in self._extensions
-            if extension.keyword in wanted
-            and all(needed in wanted for needed in extension.requires)
-        }
+        offered = self._arrangement.offered
+        return offers(offered, tuple([extension.announcement(self) for extension in offered]))
 
     def _is_offered(self, extension: Extension) -> bool:
         return extension.announcement(self) is not None
 
     def usable_verbs(self) -> list[str]:
         """Return the verbs that are not switched off and, if an extension's, in force."""
-        return sorted(
-            name for name, verb in self._vocabulary.names.items() if verb not in self._not_in_force
-        )
+        withheld = self._facilities.not_in_force
+        return sorted(name for name, verb in self._vocabulary.names.items() if verb not in withheld)
 
     def _admit(self, command: Command, kind: type[Command]) -> Step:
         """Return the step that `command` takes in the table.
@@ -179,17 +207,21 @@ class Admission(Session):
             raise error_of(TOO_MANY_COMMANDS)
         if self.state is State.REFUSED:  # 503 to all but QUIT (RFC 5321 3.1)
             return
-        if self._require_tls and self.tls is None:
+        if self._arrangement.require_tls and self.tls is None:
             if kind not in _BEFORE_TLS:
                 raise error_of(TLS_REQUIRED)
-        elif self._require_auth and not self.is_authenticated and kind not in _BEFORE_AUTH:
-            if self._notes.get(kind) is Session._note_reset:  # it may say who was authenticated
+        elif (
+            self._arrangement.require_auth
+            and not self.is_authenticated
+            and kind not in _BEFORE_AUTH
+        ):
+            if self._notes.get(kind) is RESET:  # it may say who was authenticated
                 return
             raise error_of(AUTH_REQUIRED)
 
     def _inadmissible(self, kind: type[Command]) -> InvalidValueError:
         """Make the error for a command that is not offered, or out of order."""
-        if kind in self._refused:
+        if kind in self._arrangement.refused:
             return InvalidValueError(
                 f"{kind.verb} is not implemented", Violation.NOT_OFFERED, 502, "5.5.1"
             )
@@ -214,6 +246,20 @@ class Admission(Session):
         kind = self._vocabulary.verbs.get(line.partition(b" ")[0].upper())
         if kind is None or not kind.long_line:
             raise error_of(LINE_TOO_LONG)
+
+
+def offers(extensions: tuple[Extension, ...], texts: tuple[str | None, ...]) -> dict[str, str]:
+    """Return the offers out of `texts`, None for no offer, that have all that they require."""
+    wanted = {
+        extension.keyword: text
+        for extension, text in zip(extensions, texts, strict=True)
+        if text is not None
+    }
+    return {
+        extension.keyword: wanted[extension.keyword]
+        for extension in extensions
+        if extension.keyword in wanted and all(needed in wanted for needed in extension.requires)
+    }
 
 
 def exceeds(count: int, most: int | None) -> bool:
@@ -257,12 +303,16 @@ def _at_idle(_command: Command, session: Admission) -> None:
         raise error_of(TOO_MANY_COMMANDS)
 
 
-Admission._conditions = (
-    (Rcpt, _at_rcpt),
-    (Auth, _at_auth),
-    *((command, _at_idle) for command in _IDLE),
-)
-Admission._conditions_of_states = (
-    (State.TLS, _at_starttls),
-    (State.REVERSED, _at_reversal),
+_SIDE = Side(
+    conditions=(
+        (Rcpt, _at_rcpt),
+        (Auth, _at_auth),
+        *((command, _at_idle) for command in _IDLE),
+    ),
+    conditions_of_states=(
+        (State.TLS, _at_starttls),
+        (State.REVERSED, _at_reversal),
+    ),
+    notes=NOTES,
+    reset=RESET,
 )

@@ -6,23 +6,19 @@ Decides what is due, and where each reply leads. Reads nothing: what was read sa
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-
 from ..exceptions import LocalProtocolError, Violation
-from ..extensions.declaration import Extension
 from ..grammar.auth import Auth, Greeting
 from ..grammar.commands import Command, Expn, Rcpt, Vrfy
-from ..grammar.leniency import Leniency
 from ..grammar.replies import DEFAULT_STATUS, Reply
-from ..limits import Limits
 from ..states import State
 from ..tlsinfo import TLSInfo
-from .admission import HELLOS, Admission
+from .admission import HELLOS, Admission, ServerArrangement
 from .events import ConnectionClosed
 from .refusals import forbidden, reply_octets
 from .session import END, NO_TRANSACTION
 from .table import Step
 
+GREETING = Greeting()
 _SAYS_NOTHING = frozenset((State.TLS, State.REVERSED, State.CLOSED))
 _READS_NO_COMMANDS = _SAYS_NOTHING | {State.DATA, State.AUTH}
 # To enter these, or to leave those above, takes more than a new row.
@@ -39,31 +35,17 @@ class Answering(Admission):
         "_closes",
         "_due",
         "_due_after",
-        "_enhanced",
         "_is_deaf",
         "_refusal",
         "_step",
     )
 
-    def __init__(
-        self,
-        extensions: Iterable[Extension],
-        limits: Limits,
-        leniency: Leniency,
-        lmtp: bool,
-        tls: TLSInfo | None,
-        require_tls: bool,
-        require_auth: bool,
-        disabled: Collection[str],
-    ) -> None:
-        super().__init__(
-            extensions, limits, leniency, lmtp, tls, require_tls, require_auth, disabled
-        )
-        self._enhanced = any(extension.enhanced_status for extension in self._extensions)
+    def __init__(self, arrangement: ServerArrangement, tls: TLSInfo | None) -> None:
+        super().__init__(arrangement, tls)
         # What a reply is due to, the rest of what is due for the same mail data, and whether that
         # reply must be a refusal, and ends the session.
-        self._due: Command | None = Greeting()
-        self._due_after: list[Command] = []
+        self._due: Command | None = GREETING
+        self._due_after: list[Command] | None = None
         self._step: Step | None = self._row[Greeting]
         self._refusal = False
         self._closes = False
@@ -174,7 +156,7 @@ class Answering(Admission):
         # RFC 2034 4: none in the greeting, nor in any reply to a session command
         if hello or not has_status:
             enhanced = None
-        elif enhanced is None and self._enhanced and not 300 <= code < 400:
+        elif enhanced is None and self._arrangement.enhanced and not 300 <= code < 400:
             enhanced = DEFAULT_STATUS.get(code) or f"{code // 100}.0.0"
         whole_lines = hello or code == 334  # a challenge is one line, however long (RFC 4954 4)
         return reply_octets(code, reply.lines, enhanced, self._may_be_utf8(due), whole_lines)

@@ -8,7 +8,7 @@ nothing again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 
 from ..exceptions import (
@@ -37,10 +37,11 @@ from ..grammar.replies import Reply, ReplyParser
 from ..limits import DEFAULT_LIMITS, Limits
 from ..states import State
 from ..tlsinfo import TLSInfo
+from .arrangement import Arrangement, Side, in_order, listed, remembered
 from .events import ConnectionClosed, ReplyReceived, Signal
 from .grouping import Grouping, local_error
 from .kinds import check_word
-from .session import COMMAND_LINE, check_utf8, in_order, octets_of
+from .session import COMMAND_LINE, NOTES, RESET, check_utf8, octets_of
 from .table import Step
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class ClientConnection(Grouping):
         tls: TLSInfo | None = None,
         line_endings: LineEndings = "normalise",
     ) -> None:
-        super().__init__(in_order(extensions), limits, DEFAULT_LENIENCY, lmtp, tls)
+        super().__init__(remembered(_arranged, listed(extensions), limits, lmtp), tls)
         check_word("line_endings", line_endings, LineEndings)
         self._line_endings = line_endings
         self._lines = LineReader(limits.reply_line, limits.reply_line)
@@ -111,7 +112,7 @@ class ClientConnection(Grouping):
         if self._outstanding or self.state is not State.READY:
             raise local_error(f"to discard {keyword} between transactions")
         rest = {name: texts for name, texts in self.keywords.items() if name != keyword.upper()}
-        self._announce(MappingProxyType(rest))
+        self._announce(rest)
 
     def send(self, command: Command, octets: bytes = b"") -> bytes:
         """Return the octets of a command, to be written in the order of the calls.
@@ -485,6 +486,13 @@ _SENDS_NOTHING: Mapping[State, Violation] = {
     State.TLS: Violation.INPUT_BEHIND_STARTTLS,
     State.REVERSED: Violation.INPUT_BEHIND_REVERSAL,
 }
+
+_SIDE = Side(conditions=(), conditions_of_states=(), notes=NOTES, reset=RESET)
+
+
+@lru_cache(maxsize=64, typed=True)
+def _arranged(extensions: tuple[Extension, ...], limits: Limits, lmtp: bool) -> Arrangement:
+    return Arrangement(_SIDE, in_order(extensions), limits, DEFAULT_LENIENCY, lmtp)
 
 
 def _challenge(reply: Reply) -> bytes | None:

@@ -8,22 +8,21 @@ announced. Neither writes nor reads.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
 from ..exceptions import LocalProtocolError, Violation
-from ..extensions.declaration import Extension, Transaction
+from ..extensions.declaration import Transaction
 from ..framing import LineEndingWriter
 from ..grammar.auth import Auth, Greeting
 from ..grammar.command import Command
 from ..grammar.commands import Data, Mail, Rcpt
-from ..grammar.leniency import Leniency
 from ..grammar.parameters import NO_PARAMETERS, Parameter
-from ..limits import Limits
 from ..states import State
 from ..tlsinfo import TLSInfo
 from ..values import value
+from .arrangement import Arrangement, InForce
 from .session import COMMAND_LINE, Session
 from .table import Step
 
@@ -53,15 +52,8 @@ class Grouping(Session):
         "may_group",
     )
 
-    def __init__(
-        self,
-        extensions: Iterable[Extension],
-        limits: Limits,
-        leniency: Leniency,
-        lmtp: bool,
-        tls: TLSInfo | None,
-    ) -> None:
-        super().__init__(extensions, limits, leniency, lmtp, tls)
+    def __init__(self, arrangement: Arrangement, tls: TLSInfo | None) -> None:
+        super().__init__(arrangement, tls)
         self._outstanding: deque[Command] = deque((Greeting(),))
         # Where the session stands, and in which transaction, if all that is outstanding succeeds.
         self._projected = self.state
@@ -79,9 +71,9 @@ class Grouping(Session):
         """What the next reply answers: the first of `outstanding`, None when nothing is."""
         return self._outstanding[0] if self._outstanding else None
 
-    def _use(self, extensions: tuple[Extension, ...]) -> None:
-        super()._use(extensions)
-        self.may_group = any(extension.allows_groups for extension in extensions)
+    def _use(self, in_force: InForce) -> None:
+        super()._use(in_force)
+        self.may_group = in_force.facilities.allows_groups
         """True when the server announced that commands may come in groups (RFC 2920)."""
 
     def _refuse_beside_chunks(self, command: Command, chunks: LineEndingWriter) -> None:
@@ -103,7 +95,7 @@ class Grouping(Session):
             self._project_anew()
         state = self._projected
         step = self._table[state].get(kind)
-        if kind in self._not_in_force and self.hello is not None:
+        if kind in self._facilities.not_in_force and self.hello is not None:
             raise LocalProtocolError(
                 f"{kind.__name__} needs an extension that the server has not announced",
                 Violation.NOT_OFFERED,

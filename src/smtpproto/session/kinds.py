@@ -39,3 +39,17 @@ def check_word(name: str, got: object, words: Any) -> None:
         raise InvalidValueError(
             f"{name}: {' or '.join(allowed)} expected, not {shown(repr(got))[1:-1]}"
         )
+
+
+def check_hostname(hostname: str) -> None:
+    """Look at a name that the default replies of a server have to hold.
+
+    Raises:
+        InvalidValueError: no text, empty, not printable ASCII, or with a space.
+    """
+    if not isinstance(hostname, str):
+        raise InvalidValueError(f"hostname: text expected, not {type(hostname).__name__}")
+    if not (hostname.isascii() and hostname.isprintable() and hostname and " " not in hostname):
+        raise InvalidValueError(
+            f"hostname: a domain or an address literal expected, not {shown(hostname)}"
+        )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import Final, Literal
 
 from ..exceptions import InvalidValueError, LocalProtocolError, Violation
@@ -25,7 +26,7 @@ from ..framing import (
     MailDataReader,
     ReceivedPolicy,
 )
-from ..grammar.auth import AuthResponse, EndOfMailData, Greeting
+from ..grammar.auth import AuthResponse, EndOfMailData
 from ..grammar.commands import TLS_RECORD, Bdat, Command, parse_command
 from ..grammar.leniency import DEFAULT_LENIENCY, Leniency
 from ..grammar.replies import Reply
@@ -33,10 +34,11 @@ from ..limits import DEFAULT_LIMITS, Limits
 from ..states import State
 from ..tlsinfo import TLSInfo
 from ..values import value
-from .admission import HELLOS, exceeds
-from .answering import Answering
+from .admission import HELLOS, ServerArrangement, exceeds
+from .answering import GREETING, Answering
+from .arrangement import listed, remembered
 from .client import ClientConnection
-from .defaults import DEFAULTS, check_hostname
+from .defaults import DEFAULTS
 from .events import (
     AuthResponseReceived,
     ChunkEnded,
@@ -138,8 +140,6 @@ class ServerConnection(Answering):
         "_lost_at",
         "_mail_data",
         "_read",
-        "_received",
-        "hostname",
     )
 
     def __init__(
@@ -156,21 +156,41 @@ class ServerConnection(Answering):
         disabled: Collection[str] = (),
         received: ReceivedPolicy = "reject",
     ) -> None:
-        super().__init__(
-            extensions, limits, leniency, lmtp, tls, require_tls, require_auth, disabled
+        self._begin(
+            remembered(
+                _arranged,
+                hostname,
+                listed(extensions),
+                limits,
+                leniency,
+                lmtp,
+                require_tls,
+                require_auth,
+                frozenset(disabled),
+                received,
+            ),
+            tls,
         )
-        check_hostname(hostname)
-        self.hostname = hostname
-        self._received = received
+
+    def _begin(self, arrangement: ServerArrangement, tls: TLSInfo | None) -> None:
+        super().__init__(arrangement, tls)
+        limits = arrangement.limits
         # Beyond this size the rest of a message is not even passed over.
-        most = sys.maxsize if self.mail_data_limit is None else self.mail_data_limit
-        self._lost_at = most + limits.discarded_mail_data
-        self._lines = LineReader(max(self._command_line, limits.auth_line), limits.discarded_line)
+        most = arrangement.mail_data_limit
+        self._lost_at = (sys.maxsize if most is None else most) + limits.discarded_mail_data
+        self._lines = LineReader(
+            max(arrangement.command_line, limits.auth_line), limits.discarded_line
+        )
         self._errors = 0
         self._check: ContentCheck | None = None
         self._mail_data: MailDataReader | None = None
         self._chunk: _Chunk | None = None
         self._read: Callable[[], ServerEvent] = self._read_command
+
+    @property
+    def hostname(self) -> str:
+        """How the server names itself."""
+        return self._arrangement.hostname
 
     # --- input -----------------------------------------------------------------------------
 
@@ -258,7 +278,7 @@ class ServerConnection(Answering):
                 self._step = self._row[EndOfMailData]
         default = command.default_reply
         if default is None and kind in DEFAULTS:
-            default = DEFAULTS[kind](self, command, self.hostname)
+            default = DEFAULTS[kind](self, self._arrangement)
         return CommandReceived(command, line, default)
 
     def _read_auth_response(self) -> ServerEvent:
@@ -361,7 +381,7 @@ class ServerConnection(Answering):
         elif state is State.CLOSED:
             self._closed = self._closed or ConnectionClosed(clean=True)
             self._due = self._chunk = self._check = self._mail_data = None
-            self._due_after = []
+            self._due_after = None
             self._is_deaf = True
             self._buffer.take_all()
 
@@ -384,8 +404,9 @@ class ServerConnection(Answering):
         return self._read_chunk()
 
     def _new_check(self) -> ContentCheck:
+        arrangement = self._arrangement
         binary = self.transaction is not None and self.transaction.is_binary
-        return ContentCheck(self.mail_data_limit, self._received, binary)
+        return ContentCheck(arrangement.mail_data_limit, arrangement.received, binary)
 
     def _end_mail_data(self, check: ContentCheck, lost: bool = False) -> MailDataEnded:
         recipients = tuple(self.transaction.recipients) if self.transaction is not None else ()
@@ -408,7 +429,7 @@ class ServerConnection(Answering):
         """Return where the refusal of `command` leads, as its client reads it from the table."""
         kind = type(command)
         step = self._row.get(kind)
-        if step is None and kind.carries_mail_data and kind not in self._not_in_force:
+        if step is None and kind.carries_mail_data and kind not in self._facilities.not_in_force:
             # Mail data is lost: what comes later must not pass for the whole (RFC 3030 2).
             return _PART_LOST if self.transaction is not None else None
         return step
@@ -459,7 +480,7 @@ class ServerConnection(Answering):
             refusal = ONLY_QUIT
         rejected = self._reject(None, line, refusal, closes=self._is_chunk_line(line))
         if self._vocabulary.verbs.get(line.partition(b" ")[0].rstrip(b"\t").upper()) in HELLOS:
-            self._due = Greeting()  # as there, no reply has a status (RFC 2034 4)
+            self._due = GREETING  # as there, no reply has a status (RFC 2034 4)
         return rejected
 
     def _is_chunk_line(self, line: bytes) -> bool:
@@ -502,6 +523,9 @@ class ServerConnection(Answering):
         client.identity = self.identity
         self._enter(State.CLOSED)
         return client
+
+
+_arranged = lru_cache(maxsize=64, typed=True)(ServerArrangement)
 
 
 # Where no commands are read.

@@ -7,84 +7,42 @@ and writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any
 
-from ..exceptions import InvalidValueError, LocalProtocolError, Violation, shown
+from ..exceptions import InvalidValueError, LocalProtocolError, Violation
 from ..extensions.declaration import Extension, Transaction
 from ..framing import ReceiveBuffer
 from ..grammar.auth import Auth, AuthResponse, EndOfMailData
-from ..grammar.commands import (
-    BASE_VERBS,
-    Command,
-    Ehlo,
-    Helo,
-    Lhlo,
-    Mail,
-    Rcpt,
-    Vocabulary,
-)
-from ..grammar.ehlo import NOTHING, parse_keywords
-from ..grammar.leniency import Leniency
-from ..grammar.parameters import Parameter
+from ..grammar.commands import Command, Ehlo, Helo, Lhlo, Mail, Rcpt, Vocabulary
 from ..grammar.replies import Reply
-from ..limits import Limits
 from ..states import State
 from ..tlsinfo import TLSInfo
-from ..values import value
-from .declared import check_declarations
+from .arrangement import Arrangement, InForce, Note
 from .kinds import check_kind
-from .table import Step, Table, build_table
+from .table import Step
 
-_NO_FACTS: Mapping[str, Any] = MappingProxyType({})
+_NO_CLAIMS: Mapping[str, Any] = MappingProxyType({})
 COMMAND_LINE = 512
 """RFC 5321 4.5.3.1.4; extensions add to it."""
-
-
-Check = Callable[[Any, Any], None]
-"""Refuses a command, its first argument, by what it finds in the session, its second."""
-Note = Callable[["Session", Any, Reply], None]
-"""Takes down what a 2yz or 3yz reply to a command changes beside the state."""
-
-
-@value
-class _Facilities:
-    """What a set of extensions in force brings with it: made once for all connections."""
-
-    vocabulary: Vocabulary
-    table: Table
-    checks: Mapping[type[Command], tuple[Check, ...]]
-    notes: Mapping[type[Command], Note]
-    not_in_force: frozenset[type[Command]]
-    counts: Mapping[type[Command], tuple[Check, ...]]
-    parts: frozenset[type[Command]]
-    """Those that more than a line belongs to: announced octets, or the rest of a message."""
 
 
 class Session:
     """The base of both connections."""
 
-    # What a side holds against commands beside the table and the extensions' checks.
-    _conditions: ClassVar[tuple[tuple[type[Command], Check], ...]] = ()
-    # The same for commands of which the success leads to a state.
-    _conditions_of_states: ClassVar[tuple[tuple[State, Check], ...]] = ()
-
     __slots__ = (
+        "_arrangement",
         "_buffer",
         "_checks",
         "_counts",
         "_eof",
-        "_extensions",
+        "_facilities",
         "_forgotten",
-        "_in_force",
-        "_leniency",
         "_limits",
-        "_not_in_force",
+        "_memory",
         "_notes",
         "_parts",
-        "_refused",
         "_row",
         "_table",
         "_vocabulary",
@@ -95,35 +53,19 @@ class Session:
         "is_authenticated",
         "keywords",
         "lmtp",
-        "mail_data_limit",
-        "memory",
         "state",
         "tls",
         "transaction",
     )
 
-    def __init__(
-        self,
-        extensions: Iterable[Extension],
-        limits: Limits,
-        leniency: Leniency,
-        lmtp: bool,
-        tls: TLSInfo | None,
-        refused: frozenset[type[Command]] = frozenset(),
-    ) -> None:
-        if not (type(limits) is Limits and type(leniency) is Leniency and type(lmtp) is bool):
-            check_kind("limits", limits, Limits)
-            check_kind("leniency", leniency, Leniency)
-            check_kind("lmtp", lmtp, bool)
+    def __init__(self, arrangement: Arrangement, tls: TLSInfo | None) -> None:
         if tls is not None:
             check_kind("tls", tls, TLSInfo)
-        self._extensions = tuple(extensions)
-        self._refused = refused
-        self._limits = limits
-        self._leniency = leniency
+        self._arrangement = arrangement
+        self._limits = arrangement.limits
         self._buffer = ReceiveBuffer()
         self._eof = False
-        self.lmtp = lmtp
+        self.lmtp = arrangement.lmtp
         """True in LMTP mode (RFC 2033)."""
         self.tls = tls
         """The TLS layer, None in the clear."""
@@ -136,19 +78,24 @@ class Session:
         sets it, to its LOGIN or to None."""
         self.is_authenticated = False
         """True after a 2yz reply that ended AUTH, or to an XCLIENT with LOGIN."""
-        self.claimed: Mapping[str, Any] = _NO_FACTS
+        self.claimed = _NO_CLAIMS
         """What XCLIENT has said of the client: attribute to value, until the end of the session."""
-        self.keywords: Mapping[str, tuple[str, ...]] = NOTHING
-        """What the last EHLO reply announced, unknown keywords too: keyword to its texts."""
-        self.announced: Mapping[str, Any] = _NO_FACTS
-        """The known extensions in force: keyword to the typed value of its EHLO parameters."""
-        self.memory: dict[str, Any] = {}
-        """What extensions remember of the session, by keyword (`Extension.count`)."""
-        self.mail_data_limit: int | None = None
-        """Server: the most octets of a message; None for no limit. Not to be set."""
+        self._memory: dict[str, Any] | None = None
         self.state = State.CONNECTED
         """Where the session stands. Not to be set."""
-        self._use(())
+        self._use(arrangement.nothing)
+
+    @property
+    def memory(self) -> dict[str, Any]:
+        """What extensions remember of the session, by keyword (`Extension.count`)."""
+        if self._memory is None:
+            self._memory = {}
+        return self._memory
+
+    @property
+    def mail_data_limit(self) -> int | None:
+        """Server: the most octets of a message; None for no limit."""
+        return self._arrangement.mail_data_limit
 
     @property
     def buffered(self) -> int:
@@ -162,7 +109,7 @@ class Session:
     def _enter(self, state: State) -> None:
         before = self.state
         self.state = state
-        self._row: Mapping[type[Command], Step] = self._table[state]
+        self._row = self._table[state]
         if state in NO_TRANSACTION:
             self.transaction = None
         if state is State.GREETED and before is not State.CONNECTED:  # TLS, or XCLIENT
@@ -216,7 +163,10 @@ class Session:
     def _note_hello(self, command: Any, reply: Reply) -> None:
         self.hello = command
         self.transaction = None
-        self._announce(NOTHING if isinstance(command, Helo) else parse_keywords(reply))
+        arrangement = self._arrangement
+        self._use(
+            arrangement.nothing if isinstance(command, Helo) else arrangement.announced_by(reply)
+        )
 
     def _note_reset(self, command: Any, _reply: Reply) -> None:
         """The session begins anew: with another client, if the command claims so."""
@@ -230,7 +180,7 @@ class Session:
         # several.
         kept = {
             extension.keyword: self._forgotten[extension.keyword]
-            for extension in self._extensions
+            for extension in self._arrangement.extensions
             if any(
                 row.command is type(command) and State.GREETED in row.states
                 for row in extension.rows
@@ -238,7 +188,7 @@ class Session:
             and extension.keyword in self._forgotten
             and self._is_offered(extension)
         }
-        self._announce(MappingProxyType(kept))
+        self._announce(kept)
 
     def _is_offered(self, extension: Extension) -> bool:
         """Tell whether an extension that was in force is so yet."""
@@ -249,46 +199,20 @@ class Session:
 
     def _announce(self, keywords: Mapping[str, tuple[str, ...]]) -> None:
         """Put the extensions in force that are known and announced."""
-        self.keywords = keywords
-        self._use(
-            tuple(
-                extension
-                for extension in self._extensions
-                if extension.keyword in keywords
-                and (extension.in_lmtp or not self.lmtp)
-                and all(needed in keywords for needed in extension.requires)
-            )
-        )
+        self._use(self._arrangement.announced(keywords))
 
-    def _use(self, extensions: tuple[Extension, ...]) -> None:
-        values: dict[str, Any] = {}
-        for extension in extensions:
-            keyword = extension.keyword
-            try:
-                values[keyword] = extension.parse_announcement(self.keywords[keyword])
-            except ValueError:  # as int() has it: a peer's text must not raise it
-                continue
-        if len(values) < len(extensions):
-            extensions = tuple(each for each in extensions if each.keyword in values)
-        self._in_force = extensions
-        self.announced = MappingProxyType(values)
-        facilities: _Facilities = remembered(
-            _facilities,
-            self._conditions,
-            self._conditions_of_states,
-            self._extensions,
-            extensions,
-            self._refused,
-            self.lmtp,
-            self._leniency,
-            self._limits,
-        )
+    def _use(self, in_force: InForce) -> None:
+        self.keywords = in_force.keywords
+        """What the last EHLO reply announced, unknown keywords too: keyword to its texts."""
+        self.announced = in_force.announced
+        """The known extensions in force: keyword to the typed value of its EHLO parameters."""
+        facilities = in_force.facilities
+        self._facilities = facilities
         self._vocabulary = facilities.vocabulary
         self._checks = facilities.checks
         self._counts = facilities.counts
         self._notes = facilities.notes
         self._parts = facilities.parts
-        self._not_in_force = facilities.not_in_force
         self._table = facilities.table
         self._row = self._table[self.state]
 
@@ -297,8 +221,7 @@ class Session:
         self.hello = None
         self.transaction = None
         self._forgotten = self.keywords
-        self.keywords = NOTHING
-        self._use(())
+        self._use(self._arrangement.nothing)
 
     def _check_reversed(self) -> None:
         """Refuse to give the connection of the other role.
@@ -340,68 +263,18 @@ class Session:
             self._enter(State.GREETED)
 
 
-@lru_cache(maxsize=128)
-def _facilities(
-    conditions: tuple[tuple[type[Command], Check], ...],
-    conditions_of_states: tuple[tuple[State, Check], ...],
-    known: tuple[Extension, ...],
-    in_force: tuple[Extension, ...],
-    refused: frozenset[type[Command]],
-    lmtp: bool,
-    leniency: Leniency,
-    limits: Limits,
-) -> _Facilities:
-    """Put together what connections of one kind need while `in_force` are in force.
-
-    Args:
-        conditions: what a side holds against commands of its own accord.
-        conditions_of_states: the same against commands that lead to these states.
-        known: all its extensions: their verbs are parsed whether in force or not.
-        in_force: those that were announced.
-        refused: verbs that are never in force.
-        lmtp: True in LMTP mode.
-        leniency: as for the connection.
-        limits: as for the connection.
-    """
-    rows = tuple(row for extension in in_force for row in extension.rows)
-    mail: dict[str, Parameter] = {}
-    rcpt: dict[str, Parameter] = {}
-    checks: dict[type[Command], tuple[Check, ...]] = {
-        command: (condition,) for command, condition in conditions
-    }
-    counts: dict[type[Command], tuple[Check, ...]] = {}
-    for state, condition in conditions_of_states:
-        checks.update((row.command, (condition,)) for row in rows if row.success is state)
-    for extension in in_force:
-        mail.update((parameter.keyword, parameter) for parameter in extension.mail_parameters)
-        rcpt.update((parameter.keyword, parameter) for parameter in extension.rcpt_parameters)
-        for command in extension.checks:
-            checks[command] = (extension.check, *checks.get(command, ()))
-        for command in extension.counts:
-            counts[command] = (*counts.get(command, ()), extension.count)
-    verbs = tuple(verb for extension in known for verb in extension.verbs)
-    hellos = (Lhlo,) if lmtp else (Ehlo, Helo)
-    vocabulary = Vocabulary((*BASE_VERBS, *hellos, *verbs, *refused), mail, rcpt, leniency, limits)
-    usable = {verb for extension in in_force for verb in extension.verbs}
-    table = build_table(rows, lmtp, refused)
-    resets = {row.command: Session._note_reset for row in rows if row.success is State.GREETED}
-    not_in_force = (frozenset(verbs) - usable) | refused
-    parts = frozenset(verb for verb in verbs if verb.announces_octets or verb.carries_mail_data)
-    notes = {**resets, **_NOTES}
-    return _Facilities(vocabulary, table, checks, notes, not_in_force, counts, parts)
-
-
 END = EndOfMailData()
 NO_TRANSACTION = frozenset((State.GREETED, State.READY, State.CLOSED, State.ERROR))
-_NOTES: Mapping[type[Command], Note] = {
-    Mail: Session._note_mail,
-    Rcpt: Session._note_rcpt,
-    Ehlo: Session._note_hello,
-    Helo: Session._note_hello,
-    Lhlo: Session._note_hello,
-    Auth: Session._note_auth,
-    AuthResponse: Session._note_auth,
-}
+NOTES: tuple[tuple[type[Command], Note], ...] = (
+    (Mail, Session._note_mail),
+    (Rcpt, Session._note_rcpt),
+    (Ehlo, Session._note_hello),
+    (Helo, Session._note_hello),
+    (Lhlo, Session._note_hello),
+    (Auth, Session._note_auth),
+    (AuthResponse, Session._note_auth),
+)
+RESET: Note = Session._note_reset
 
 
 def check_utf8(command: Command, vocabulary: Vocabulary, transaction: Transaction | None) -> None:
@@ -428,40 +301,6 @@ def check_utf8(command: Command, vocabulary: Vocabulary, transaction: Transactio
     )
 
 
-def in_order(extensions: Iterable[Extension]) -> tuple[Extension, ...]:
-    """Put those with prerequisites last: their parameters refine those of the others.
-
-    Raises:
-        LocalProtocolError: a declaration that cannot work, one twice, or one without its
-            prerequisite.
-    """
-    try:
-        given = tuple(extensions)
-    except TypeError:
-        raise InvalidValueError(
-            f"extensions: a list such as [Size()] expected, not {shown(repr(extensions))[1:-1]}"
-        ) from None
-    ordered: tuple[Extension, ...] = remembered(_in_order, given)
-    return ordered
-
-
-@lru_cache(maxsize=128)
-def _in_order(given: tuple[Extension, ...]) -> tuple[Extension, ...]:
-    check_declarations(given)
-    return tuple(sorted(given, key=lambda extension: len(extension.requires)))
-
-
-def remembered(function: Any, *args: Any) -> Any:
-    """Call what has an `lru_cache`, past it where an argument has no hash.
-
-    Such as an extension of one's own that is a dataclass.
-    """
-    try:
-        return function(*args)
-    except TypeError:
-        return function.__wrapped__(*args)  # which raises it again, if it was its own
-
-
 def octets_of(data: Any) -> bytes:
     """Return `data` as bytes.
 
@@ -473,15 +312,3 @@ def octets_of(data: Any) -> bytes:
     raise LocalProtocolError(
         f"octets as bytes expected, not {type(data).__name__}", Violation.LOCAL_VALUE
     )
-
-
-def command_line_limit(extensions: tuple[Extension, ...], limits: Limits) -> int:
-    """Return how long a command line may be with its CRLF (RFC 5321 2.2.2, 4.5.3.1.4).
-
-    Raises:
-        InvalidValueError: `limits` are none.
-    """
-    check_kind("limits", limits, Limits)
-    mail = sum(p.length for extension in extensions for p in extension.mail_parameters)
-    rcpt = sum(p.length for extension in extensions for p in extension.rcpt_parameters)
-    return max(limits.command_line, COMMAND_LINE + max(mail, rcpt))

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: MIT
+"""What connections that are made alike have in common: looked at and worked out once for all.
+
+Decides which extensions are in force by what was announced, and what a set of them brings with it.
+Holds nothing of any one connection, and knows neither role: a role gives its `Side`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from ..exceptions import InvalidValueError, shown
+from ..extensions.declaration import Extension
+from ..grammar.commands import BASE_VERBS, Command, Ehlo, Helo, Lhlo, Vocabulary
+from ..grammar.ehlo import parse_keywords
+from ..grammar.leniency import Leniency
+from ..grammar.parameters import Parameter
+from ..grammar.replies import Reply
+from ..limits import Limits
+from ..states import State
+from ..values import value
+from .declared import check_declarations
+from .kinds import check_kind
+from .table import Table, build_table
+
+if TYPE_CHECKING:
+    from .session import Session
+
+_SHORT = 2048
+"""Characters up to which the reply to EHLO is remembered, with what it announces: a long one may be
+a peer's, to fill the memory."""
+
+Check = Callable[[Any, Any], None]
+"""Refuses a command, its first argument, by what it finds in the session, its second."""
+Note = Callable[["Session", Any, Reply], None]
+"""Takes down what a 2yz or 3yz reply to a command changes beside the state."""
+
+
+@value
+class Side:
+    """What a role holds against commands beside the table, and what it notes of replies."""
+
+    conditions: tuple[tuple[type[Command], Check], ...]
+    """Beside the extensions' checks."""
+    conditions_of_states: tuple[tuple[State, Check], ...]
+    """The same for commands of which the success leads to a state."""
+    notes: tuple[tuple[type[Command], Note], ...]
+    reset: Note
+    """For commands of which the success leads to the state GREETED."""
+
+
+@value
+class Facilities:
+    """What a set of extensions in force brings with it."""
+
+    vocabulary: Vocabulary
+    table: Table
+    checks: Mapping[type[Command], tuple[Check, ...]]
+    notes: Mapping[type[Command], Note]
+    not_in_force: frozenset[type[Command]]
+    counts: Mapping[type[Command], tuple[Check, ...]]
+    parts: frozenset[type[Command]]
+    """Those that more than a line belongs to: announced octets, or the rest of a message."""
+    allows_groups: bool
+
+
+@value
+class InForce:
+    """What was announced, and what follows from it."""
+
+    keywords: Mapping[str, tuple[str, ...]]
+    """Unknown ones too: keyword to its texts."""
+    announced: Mapping[str, Any]
+    """The known extensions in force: keyword to the typed value of its EHLO parameters."""
+    facilities: Facilities
+
+
+class Arrangement:
+    """What one connection was told when it was made, and others with it.
+
+    Args:
+        side: what the role brings.
+        extensions: what may be in force, as `in_order` returns them.
+        limits: the caps.
+        leniency: where to take more than the grammar allows.
+        lmtp: True in LMTP mode (RFC 2033).
+        refused: verbs that are never in force.
+
+    Raises:
+        InvalidValueError: one of these is of another kind.
+    """
+
+    __slots__ = (
+        "extensions",
+        "leniency",
+        "limits",
+        "lmtp",
+        "mail_data_limit",
+        "nothing",
+        "refused",
+        "side",
+    )
+
+    def __init__(
+        self,
+        side: Side,
+        extensions: tuple[Extension, ...],
+        limits: Limits,
+        leniency: Leniency,
+        lmtp: bool,
+        refused: frozenset[type[Command]] = frozenset(),
+    ) -> None:
+        check_kind("limits", limits, Limits)
+        check_kind("leniency", leniency, Leniency)
+        check_kind("lmtp", lmtp, bool)
+        self.side = side
+        self.extensions = extensions
+        self.limits = limits
+        self.leniency = leniency
+        self.lmtp = lmtp
+        self.refused = refused
+        self.mail_data_limit: int | None = None
+        """Server: the most octets of a message; None for no limit."""
+        self.nothing = self.announced({})
+        """What is in force before anything was announced."""
+
+    def announced_by(self, reply: Reply) -> InForce:
+        """Put the extensions in force that a 2yz reply to EHLO or LHLO announces."""
+        lines = reply.lines
+        is_short = sum(map(len, lines)) <= _SHORT
+        return (_announced_by if is_short else _announced_by.__wrapped__)(self, lines)
+
+    def announced(self, keywords: Mapping[str, tuple[str, ...]]) -> InForce:
+        """Put the extensions in force that are known, and announced by their keywords."""
+        values: dict[str, Any] = {}
+        in_force = []
+        for extension in self.extensions:
+            keyword = extension.keyword
+            if (
+                keyword in keywords
+                and (extension.in_lmtp or not self.lmtp)
+                and all(needed in keywords for needed in extension.requires)
+            ):
+                try:
+                    values[keyword] = extension.parse_announcement(keywords[keyword])
+                except ValueError:  # as int() has it: a peer's text must not raise it
+                    continue
+                in_force.append(extension)
+        return InForce(
+            MappingProxyType(keywords),
+            MappingProxyType(values),
+            remembered(_facilities, self, tuple(in_force)),
+        )
+
+
+@lru_cache(maxsize=128)
+def _announced_by(arrangement: Arrangement, lines: tuple[str, ...]) -> InForce:
+    return arrangement.announced(parse_keywords(lines))
+
+
+@lru_cache(maxsize=128)
+def _facilities(arrangement: Arrangement, in_force: tuple[Extension, ...]) -> Facilities:
+    """Put together what connections that were made alike need while `in_force` are in force.
+
+    The verbs of all their extensions are parsed whether in force or not.
+    """
+    rows = tuple(row for extension in in_force for row in extension.rows)
+    mail: dict[str, Parameter] = {}
+    rcpt: dict[str, Parameter] = {}
+    side = arrangement.side
+    checks: dict[type[Command], tuple[Check, ...]] = {
+        command: (condition,) for command, condition in side.conditions
+    }
+    counts: dict[type[Command], tuple[Check, ...]] = {}
+    for state, condition in side.conditions_of_states:
+        checks.update((row.command, (condition,)) for row in rows if row.success is state)
+    for extension in in_force:
+        mail.update((parameter.keyword, parameter) for parameter in extension.mail_parameters)
+        rcpt.update((parameter.keyword, parameter) for parameter in extension.rcpt_parameters)
+        for command in extension.checks:
+            checks[command] = (extension.check, *checks.get(command, ()))
+        for command in extension.counts:
+            counts[command] = (*counts.get(command, ()), extension.count)
+    verbs = tuple(verb for extension in arrangement.extensions for verb in extension.verbs)
+    usable = {verb for extension in in_force for verb in extension.verbs}
+    hellos = (Lhlo,) if arrangement.lmtp else (Ehlo, Helo)
+    refused = arrangement.refused
+    return Facilities(
+        vocabulary=Vocabulary(
+            (*BASE_VERBS, *hellos, *verbs, *refused),
+            mail,
+            rcpt,
+            arrangement.leniency,
+            arrangement.limits,
+        ),
+        table=build_table(rows, arrangement.lmtp, refused),
+        checks=checks,
+        notes={
+            **{row.command: side.reset for row in rows if row.success is State.GREETED},
+            **dict(side.notes),
+        },
+        not_in_force=(frozenset(verbs) - usable) | refused,
+        counts=counts,
+        parts=frozenset(verb for verb in verbs if verb.announces_octets or verb.carries_mail_data),
+        allows_groups=any(extension.allows_groups for extension in in_force),
+    )
+
+
+def listed(extensions: Iterable[Extension]) -> tuple[Extension, ...]:
+    """Return extensions as a tuple.
+
+    Raises:
+        InvalidValueError: it is no list of anything.
+    """
+    try:
+        return tuple(extensions)
+    except TypeError:
+        raise InvalidValueError(
+            f"extensions: a list such as [Size()] expected, not {shown(repr(extensions))[1:-1]}"
+        ) from None
+
+
+def in_order(extensions: tuple[Extension, ...]) -> tuple[Extension, ...]:
+    """Put those with prerequisites last: their parameters refine those of the others.
+
+    Raises:
+        LocalProtocolError: a declaration that cannot work, one twice, or one without its
+            prerequisite.
+    """
+    check_declarations(extensions)
+    return tuple(sorted(extensions, key=lambda extension: len(extension.requires)))
+
+
+def remembered(function: Any, *args: Any) -> Any:
+    """Call what has an `lru_cache`, past it where an argument has no hash.
+
+    Such as an extension of one's own that is a dataclass.
+    """
+    try:
+        return function(*args)
+    except TypeError:
+        return function.__wrapped__(*args)  # which raises it again, if it was its own
