@@ -257,7 +257,7 @@ def test_reading_stops_while_a_hook_runs() -> None:
             client.writer.write(flood * 4000)
             await asyncio.sleep(0.1)
             [driver] = server._drivers
-            assert sum(map(len, driver._early)) <= channel.BUFFER
+            assert sum(map(len, driver._early or ())) <= channel.BUFFER
             assert driver._paused
             go_on.set()
             assert (await client.reply()).startswith("250 2.1.0")
@@ -519,11 +519,9 @@ def test_dialogues_of_ones_own() -> None:
     async def test() -> None:
         async with serve(Collect()) as server:
             loop = asyncio.get_running_loop()
-            clock = Clock(loop, None)
+            means = channel.Means(Clock(loop, None), tls=context, is_server=False)
             _, driver = await loop.create_connection(
-                lambda: drivers.Driver(clock, tls=context, is_server=False),
-                "127.0.0.1",
-                server.port,
+                lambda: drivers.Driver(means), "127.0.0.1", server.port
             )
 
             def one() -> Any:
@@ -539,7 +537,7 @@ def test_dialogues_of_ones_own() -> None:
                 yield Close(b"QUIT\r\n")
 
             assert await driver.run(two()) is None
-            await driver.closed
+            await driver.wait_gone()
             driver.abort()
 
     run(test)

@@ -95,3 +95,14 @@ def test_many_may_wait(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_misunderstood_is_refused(name: str, got: Any, told: str) -> None:
     with pytest.raises(LocalProtocolError, match=f"^{name}: .*{told}"):
         Where(**{"host": "127.0.0.1", "port": 0, name: got})
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_small_writes_do_not_wait_for_acknowledgements(given: bool) -> None:
+    where = Where("127.0.0.1", 0)
+    if given:
+        where = Where("127.0.0.1", 0, sockets=[socket.create_server(("127.0.0.1", 0))])
+    [listener] = where.listen()
+    with listener, socket.create_connection(listener.getsockname()):
+        with listener.accept()[0] as accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -71,8 +71,14 @@ class Where:
             OSError: an address cannot be had.
         """
         if self.sockets is not None:
-            return list(self.sockets)
-        return listen(self.host, self.port, self.path, reuse_port=self.reuse_port)
+            listening = list(self.sockets)
+        else:
+            listening = listen(self.host, self.port, self.path, reuse_port=self.reuse_port)
+        for sock in listening:
+            if sock.family in (socket.AF_INET, socket.AF_INET6):
+                # The connections that it accepts inherit it.
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listening
 
     def forget(self) -> None:
         """Remove what is left of the sockets when they are closed."""

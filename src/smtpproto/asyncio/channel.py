@@ -12,10 +12,12 @@ import asyncio
 import enum
 import os
 import weakref
+from concurrent.futures import Executor
 from contextlib import suppress
 from typing import Any
 
 from ..dialogues import Close, ConnectionLost
+from ..tlstools import TLS
 from .clock import Clock
 
 BUFFER = 65536
@@ -44,33 +46,75 @@ class Wait(enum.Enum):
     CLOSED = "the transport to close"
 
 
+class Means:
+    """What a client's connection, or all those of a server, work with. Made in the loop.
+
+    Args:
+        clock: watches over each from `connection_made` to the end of both connection and dialogue.
+        tls: the context for handshakes, or what returns it; None when there is none.
+        is_server: which side of the handshake is ours.
+        server_hostname: for a client, the name that the certificate must have.
+        executor: runs hooks that may block; None to run them in the loop.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        tls: TLS | None,
+        is_server: bool,
+        server_hostname: str | None = None,
+        executor: Executor | None = None,
+    ) -> None:
+        self.loop = loop = asyncio.get_running_loop()
+        self.clock = clock
+        self.tls = tls
+        self.is_server = is_server
+        self.server_hostname = server_hostname
+        self.executor = executor
+        view = _buffers.get(loop)
+        if view is None:
+            view = _buffers[loop] = memoryview(bytearray(BUFFER))
+        self.buffer = view
+
+
 class Channel(asyncio.BufferedProtocol):
     """One connection.
 
     Args:
-        clock: watches over it from `connection_made` on.
+        means: what it works with.
     """
 
-    def __init__(self, clock: Clock) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._clock = clock
-        view = _buffers.get(self._loop)
-        if view is None:
-            view = _buffers[self._loop] = memoryview(bytearray(BUFFER))
-        self._whole = self._view = view
+    # A server may have very many of them: what is seldom there is None.
+    __slots__ = (
+        "_choked",
+        "_clock",
+        "_cut",
+        "_early",
+        "_eof",
+        "_held",
+        "_lost",
+        "_means",
+        "_paused",
+        "_stopping",
+        "_view",
+        "_wait",
+        "_whole",
+        "deadline",
+        "transport",
+    )
+
+    def __init__(self, means: Means) -> None:
+        self._means = means
+        self._clock = means.clock
+        self._whole = self._view = means.buffer
         self.deadline = NEVER
         self.transport: Any = None
-        self.closed: asyncio.Future[None] = self._loop.create_future()
-        """Done when the connection is gone."""
         self._wait = Wait.NOTHING
-        self._held: list[bytes] = []
-        self._early: list[bytes] = []
-        self._paused = False
-        self._choked = False
-        self._eof = False
-        self._lost = False
-        self._stopping = False
-        self._cut = False
+        # What waits for the next write, and what came before it was asked for.
+        self._held: list[bytes] | None = None
+        self._early: list[bytes] | None = None
+        self._paused = self._choked = self._eof = self._lost = self._stopping = self._cut = False
 
     def connection_made(self, transport: Any) -> None:
         """Take the transport."""
@@ -88,9 +132,10 @@ class Channel(asyncio.BufferedProtocol):
 
     def _taken(self) -> bytes:
         """Return what came before it was asked for."""
-        data = self._early[0] if len(self._early) == 1 else b"".join(self._early)
-        self._early.clear()
-        return data
+        early, self._early = self._early, None
+        if not early:
+            return b""
+        return early[0] if len(early) == 1 else b"".join(early)
 
     def _loss(self, exc: Exception | None) -> ConnectionLost:
         if exc is None:
@@ -107,7 +152,7 @@ class Channel(asyncio.BufferedProtocol):
     def _write(self, octets: bytes) -> None:
         if self._held:
             octets = b"".join((*self._held, octets))
-            self._held.clear()
+            self._held = None
         if octets and not self._lost:
             self.transport.write(octets)
 

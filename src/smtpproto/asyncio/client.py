@@ -34,6 +34,7 @@ from ..grammar.commands import Command, Noop
 from ..grammar.replies import Reply
 from ..session.client import ClientConnection
 from ..tlstools import checked_context, client_context, handshake_failure, tls_info
+from .channel import Means
 from .clock import Clock
 from .driver import Driver
 
@@ -231,13 +232,14 @@ class Client:
         name = settings.host
 
         def protocol() -> Driver:
-            return Driver(
+            means = Means(
                 Clock(loop, settings.timeout),
                 tls=self._context,
                 is_server=False,
                 server_hostname=name,
                 executor=self._executor,
             )
+            return Driver(means)
 
         secured: dict[str, Any] = {}
         if settings.is_implicit:
@@ -261,7 +263,7 @@ class Client:
         finally:
             if driver is not None:
                 driver.abort()
-                await driver.closed
+                await driver.wait_gone()
             if executor is not None:
                 executor.shutdown(wait=False, cancel_futures=True)
 

@@ -13,8 +13,6 @@ import contextvars
 import inspect
 import logging
 import ssl
-from collections.abc import Callable
-from concurrent.futures import Executor
 from functools import partial
 from types import CoroutineType
 from typing import Any, Final
@@ -29,10 +27,9 @@ from ..dialogues import (
     Step,
     call_failure,
 )
-from ..tlstools import TLS, handshake_failure, tls_info
+from ..tlstools import handshake_failure, tls_info
 from .calls import begin, is_async
-from .channel import NEVER, Channel, Wait
-from .clock import Clock
+from .channel import NEVER, Channel, Means, Wait
 
 logger = logging.getLogger("smtpproto")
 
@@ -44,37 +41,22 @@ _NEED_PEER = frozenset((Wait.INPUT, Wait.LOOK, Wait.WRITABLE))
 _INPUT: Final = Wait.INPUT
 _NOTHING: Final = Wait.NOTHING
 
-Done = Callable[[Any, BaseException | None], None]
-"""Gets the result of a dialogue, or its exception."""
-
 
 class Driver(Channel):
     """Runs dialogues over one connection, one after the other.
 
     Args:
-        clock: watches over it from `connection_made` to the end of both connection and dialogue.
-        tls: the context for handshakes, or what returns it; None when there is none.
-        server_hostname: for a client, the name that the certificate must have.
-        is_server: which side of the handshake is ours.
-        executor: runs hooks that may block; None to run them here.
+        means: what it works with.
     """
 
-    def __init__(
-        self,
-        clock: Clock,
-        *,
-        tls: TLS | None,
-        is_server: bool,
-        server_hostname: str | None = None,
-        executor: Executor | None = None,
-    ) -> None:
-        super().__init__(clock)
-        self._tls = tls
-        self._is_server = is_server
-        self._server_hostname = server_hostname
-        self._executor = executor
+    __slots__ = ("_call", "_dialogue", "_gone", "_result", "_step")
+
+    def __init__(self, means: Means) -> None:
+        super().__init__(means)
         self._dialogue: Dialogue | None = None
-        self._done: Done = _ignore
+        # Who waits for the end of the dialogue, and of the connection.
+        self._result: asyncio.Future[Any] | None = None
+        self._gone: asyncio.Future[None] | None = None
         self._call: asyncio.Future[Any] | None = None
         # What is waited for, or was.
         self._step: Read | Handle | None = None
@@ -91,6 +73,7 @@ class Driver(Channel):
             if step is not None:
                 self._perform(step)
         elif self._wait is not Wait.LINGER:
+            self._early = self._early or []
             self._early.append(bytes(self._view[:nbytes]))
             self._pause()
 
@@ -114,8 +97,8 @@ class Driver(Channel):
         if self._wait in _NEED_PEER:
             self._fail(self._loss(exc))
         self._forget_time()
-        if not self.closed.done():
-            self.closed.set_result(None)
+        if self._gone is not None and not self._gone.done():
+            self._gone.set_result(None)
 
     def pause_writing(self) -> None:
         """Note that the peer does not read: nothing more is read or asked for either."""
@@ -133,29 +116,35 @@ class Driver(Channel):
 
     # --- what a server or a client calls ---------------------------------------------------------
 
-    def start(self, dialogue: Dialogue, done: Done) -> None:
-        """Begin a dialogue; `done` gets its result, or its exception."""
+    def start(self, dialogue: Dialogue) -> None:
+        """Begin a dialogue; `ended` gets its result, or its exception."""
         self._dialogue = dialogue
-        self._done = done
         self._go_on(None)
+
+    def ended(self, result: Any, error: BaseException | None) -> None:
+        """Take the end of a dialogue."""
+        future, self._result = self._result, None
+        if future is None or future.done():
+            return
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
 
     async def run(self, dialogue: Dialogue) -> Any:
         """Run a dialogue and return its result; a cancelled one leaves the connection as it is."""
-        future: asyncio.Future[Any] = self._loop.create_future()
-
-        def done(result: Any, error: BaseException | None) -> None:
-            if future.done():
-                return
-            if error is None:
-                future.set_result(result)
-            else:
-                future.set_exception(error)
-
-        self.start(dialogue, done)
+        future = self._result = self._means.loop.create_future()
+        self.start(dialogue)
         try:
             return await future
         finally:
             self._abandon()
+
+    async def wait_gone(self) -> None:
+        """Wait until the connection is gone."""
+        if not self._lost:
+            self._gone = self._means.loop.create_future()
+            await self._gone
 
     def expire(self) -> None:
         """Let the deadline be over."""
@@ -236,7 +225,7 @@ class Driver(Channel):
                 self._pause()  # what comes now is for the TLS layer
                 self._wait = Wait.HANDSHAKE
                 self.deadline = NEVER  # the loop itself watches over the handshake
-                self._call = self._loop.create_task(self._shake_hands(step.timeout))
+                self._call = self._means.loop.create_task(self._shake_hands(step.timeout))
                 return
 
     def _finish(self, end: BaseException) -> None:
@@ -245,9 +234,9 @@ class Driver(Channel):
         self._forget_time()
         self.deadline = self.deadline if self._wait is not Wait.NOTHING else NEVER
         if isinstance(end, StopIteration):
-            self._done(end.value, None)
+            self.ended(end.value, None)
         else:
-            self._done(None, end)
+            self.ended(None, end)
 
     def _abandon(self) -> None:
         """Forget the dialogue, and the hook that may be running for it."""
@@ -297,7 +286,7 @@ class Driver(Channel):
             return self._sent(None)
         self._wait = Wait.LOOK
         # Two turns of the loop: it looks at its connections between them, and tells us later.
-        self._loop.call_soon(self._loop.call_soon, self._looked)
+        self._means.loop.call_soon(self._means.loop.call_soon, self._looked)
         return None
 
     def _looked(self) -> None:
@@ -305,15 +294,16 @@ class Driver(Channel):
             self._go_on(self._taken() or (b"" if self._eof else None))
 
     async def _shake_hands(self, timeout: float) -> None:
-        assert self._tls is not None
+        tls = self._means.tls
+        assert tls is not None
         try:
             async with asyncio.timeout(timeout):
-                self.transport = await self._loop.start_tls(
+                self.transport = await self._means.loop.start_tls(
                     self.transport,
                     self,
-                    self._tls if isinstance(self._tls, ssl.SSLContext) else self._tls(),
-                    server_side=self._is_server,
-                    server_hostname=self._server_hostname,
+                    tls if isinstance(tls, ssl.SSLContext) else tls(),
+                    server_side=self._means.is_server,
+                    server_hostname=self._means.server_hostname,
                     ssl_handshake_timeout=2 * timeout,  # ours ends first
                 )
         except BaseException as error:
@@ -332,6 +322,7 @@ class Driver(Channel):
 
     def _handle(self, step: Handle) -> Step | None:
         if step.out:
+            self._held = self._held or []
             self._held.append(step.out)
             if len(step.out) > _HELD:
                 self._write(b"")
@@ -346,9 +337,9 @@ class Driver(Channel):
         """Run a hook; return the next step, or None when that has to wait."""
         call = step.call
         try:
-            if step.blocks and self._executor is not None and not is_async(call):
+            if step.blocks and self._means.executor is not None and not is_async(call):
                 work = partial(contextvars.copy_context().run, call, *step.args)
-                self._await(self._loop.run_in_executor(self._executor, work), step)
+                self._await(self._means.loop.run_in_executor(self._means.executor, work), step)
                 return None
             result = call(*step.args)
         except Exception as error:
@@ -359,7 +350,7 @@ class Driver(Channel):
         """Give the dialogue what a hook returned, or what comes of it."""
         if result is None or not (type(result) is CoroutineType or inspect.isawaitable(result)):
             return self._sent(result)
-        task = begin(result, self._loop)
+        task = begin(result, self._means.loop)
         if task.done():
             return self._outcome(task, step)
         self._await(task, step)
@@ -392,7 +383,7 @@ class Driver(Channel):
         return self._hook_failed(error)
 
     def _hook_failed(self, error: BaseException) -> Step | None:
-        if self._is_server and not isinstance(error, Reject):
+        if self._means.is_server and not isinstance(error, Reject):
             logger.error("a hook failed", exc_info=error)
         return self._thrown(call_failure(error))
 
@@ -406,7 +397,3 @@ def _no_handshake(error: BaseException) -> BaseException:
     if not isinstance(error, OSError):
         logger.error("no handshake", exc_info=error)
     return handshake_failure(error) if isinstance(error, Exception) else error
-
-
-def _ignore(result: Any, error: BaseException | None) -> None:
-    """Take the end of a dialogue that nobody waits for."""

@@ -29,6 +29,7 @@ from ..gate import gates_of
 from ..listening import BACKLOG, Hosts, Where, entered_before, not_entered
 from ..observing import Counters, Observer
 from ..tlstools import TLS, context_of
+from .channel import Means
 from .clock import Clock
 from .driver import Driver, logger
 
@@ -58,7 +59,7 @@ class Server:
         self._tls = tls
         self._threads = threads
         self._executor: ThreadPoolExecutor | None = None
-        self._clock: Clock | None = None
+        self._means: Means | None = None
         self._listeners: list[asyncio.Server] = []
         self._drivers: set[_ServerDriver] = set()
         self._closed = asyncio.Event()
@@ -95,13 +96,14 @@ class Server:
             OSError: the address cannot be had.
             LocalProtocolError: it was entered before.
         """
-        if self._clock is not None or self._closed.is_set():
+        if self._means is not None or self._closed.is_set():
             raise entered_before()
         loop = asyncio.get_running_loop()
         listening = await asyncio.to_thread(self._where.listen)
-        self._clock = Clock(loop, self._settings.shortest)
         if self._threads:
             self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="smtpproto")
+        clock = Clock(loop, self._settings.shortest)
+        self._means = Means(clock, tls=self._tls, is_server=True, executor=self._executor)
         for sock in listening:
             self._listeners.append(
                 await loop.create_server(self._protocol, sock=sock, backlog=BACKLOG)
@@ -170,27 +172,27 @@ class Server:
         Raises:
             LocalProtocolError: it was not entered, and would never end.
         """
-        if self._clock is None and not self._closed.is_set():
+        if self._means is None and not self._closed.is_set():
             raise not_entered()
         await self._closed.wait()
 
     def _protocol(self) -> Driver:
-        assert self._clock is not None
-        return _ServerDriver(self, self._clock, self._tls, self._executor)
+        assert self._means is not None
+        return _ServerDriver(self._means, self)
 
     def begin(self, driver: _ServerDriver) -> None:
         """Begin the session of a new connection."""
         self._drivers.add(driver)
-        assert self._clock is not None
+        assert self._means is not None
         session = open_session(
             self._settings,
             driver.transport.get_extra_info("peername"),
             len(self._drivers),
-            self._clock,
+            self._means.clock,
             self._observer,
             self._gates,
         )
-        driver.start(session, driver.ended)
+        driver.start(session)
         if self._closed.is_set():  # it was accepted before
             driver.stop(now=self._grace <= 0)
 
@@ -216,23 +218,14 @@ def _retire(listener: asyncio.Server) -> None:
 class _ServerDriver(Driver):
     """A connection of a server."""
 
-    def __init__(
-        self,
-        server: Server,
-        clock: Clock,
-        tls: TLS | None,
-        executor: ThreadPoolExecutor | None,
-    ) -> None:
-        super().__init__(clock, tls=tls, is_server=True, executor=executor)
+    __slots__ = ("_server",)
+
+    def __init__(self, means: Means, server: Server) -> None:
+        super().__init__(means)
         self._server = server
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        sock = transport.get_extra_info("socket")
-        if sock.family != getattr(socket, "AF_UNIX", None):
-            with suppress(OSError):  # it may be gone already
-                # asyncio does so only for sockets that were made with a protocol number.
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._server.begin(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -211,9 +211,6 @@ class Server:
     def _serve(self, driver: Driver, address: Any) -> None:
         """Hold a session, in its own thread."""
         try:
-            sock = driver.sock
-            if sock.family != getattr(socket, "AF_UNIX", None):
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             driver.run(
                 open_session(self._settings, address, 1, Clock(), self._observer, self._gates)
             )
