@@ -12,6 +12,7 @@ import pytest
 
 from smtpproto import (
     Announcing,
+    Bdat,
     ChunkReceived,
     ClientConnection,
     Command,
@@ -32,12 +33,13 @@ from smtpproto import (
     Rset,
     ServerConnection,
     ServerEvent,
+    Signal,
     State,
     TLSInfo,
     Violation,
     Vocabulary,
 )
-from smtpproto.extensions import KNOWN, Extension, Move, Pipelining, Row, SessionFacts
+from smtpproto.extensions import KNOWN, Chunking, Extension, Move, Pipelining, Row, SessionFacts
 from smtpproto.grammar.commands import parse_command
 from smtpproto.testing import ConnectionPair, Segment, accept
 
@@ -342,6 +344,41 @@ def test_a_refusal_of_the_check_leads_where_the_row_says() -> None:
     pair.write(client.send(Ping()))
     assert codes(pair) == [452]
     assert client.state is server.state is State.GREETED
+
+
+class Careless(Extension):
+    """Has what int() and the like raise escape from one of its methods."""
+
+    keyword = "XPING"
+    verbs = (Ping,)
+    rows = (Row((State.READY,), Ping),)
+    checks = counts = (Ping, Bdat)
+
+    def __init__(self, method: str) -> None:
+        self._method = method
+
+    def check(self, command: Command, facts: SessionFacts) -> None:
+        if self._method == "check":
+            int("secret")
+
+    def count(self, command: Command, facts: SessionFacts) -> None:
+        if self._method == "count":
+            int("secret")
+
+
+@pytest.mark.parametrize("method", ["check", "count"])
+def test_what_its_check_raises_does_not_escape(method: str) -> None:
+    server = ServerConnection("mx.example.org", extensions=[Careless(method), Chunking()])
+    server.send(Reply(220))
+    received = b"EHLO x.example\r\nXPING\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.example>\r\n"
+    server.receive_data(received + b"BDAT 6\r\nQUIT\r\nNOOP\r\n")
+    replies = []
+    while (event := server.next_event()) is not Signal.NEED_DATA:
+        assert isinstance(event, CommandReceived | CommandRejected)
+        replies.append(event.default_reply or Reply(250, "ok"))
+        server.send(replies[-1])
+    assert [reply.code for reply in replies] == [250, 501, 250, 250, 501, 250]
+    assert not any("secret" in str(reply) for reply in replies)
 
 
 class Note(Announcing):

@@ -175,13 +175,15 @@ class Extension:
         """Refuse what the grammar allows and the announcement does not; in both roles.
 
         Raises:
-            InvalidValueError: its code and status are a server's reply.
+            InvalidValueError: its code and status are a server's reply. Any other ``ValueError``
+                is 501.
         """
 
     def count(self, command: Command, facts: SessionFacts) -> None:
         """Take note, in `facts.memory`, of a command that was sent, or received and admitted.
 
-        Whatever its reply will be. What is remembered stays to the end of the session.
+        Whatever its reply will be. What is remembered stays to the end of the session. It may
+        raise as `check` does.
         """
 
     def __repr__(self) -> str:

@@ -25,8 +25,10 @@ class Refusal:
     reply: Reply
 
 
-def refusal_of(error: InvalidValueError) -> Refusal:
-    """Return the refusal that an error of the grammar asks for."""
+def refusal_of(error: ValueError) -> Refusal:
+    """Return the refusal that an error of the grammar, or of an extension's check, asks for."""
+    if not isinstance(error, InvalidValueError):  # as int() has it: its text is not for the peer
+        return ANOTHER_ARGUMENT
     return Refusal(error.violation, Reply(error.code, str(error), error.enhanced))
 
 
@@ -36,6 +38,9 @@ def error_of(refusal: Refusal) -> InvalidValueError:
     return InvalidValueError(reply.text, refusal.violation, reply.code, reply.enhanced or "")
 
 
+ANOTHER_ARGUMENT = Refusal(
+    Violation.ARGUMENT_SYNTAX, Reply(501, "another argument expected", "5.5.4")
+)
 WRONG_PROTOCOL = Refusal(Violation.WRONG_PROTOCOL, Reply(421, "this is an SMTP port", "4.7.0"))
 LINE_LOST = Refusal(Violation.LINE_TOO_LONG, Reply(421, "line too long to pass over", "4.7.0"))
 MAIL_DATA_LOST = Refusal(

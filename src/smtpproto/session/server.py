@@ -262,7 +262,7 @@ class ServerConnection(Answering):
             step = self._admit(command, kind)
             if not line.isascii():
                 check_utf8(command, self._vocabulary, self.transaction)
-        except InvalidValueError as error:
+        except ValueError as error:  # a check of an extension's may raise any
             if command is None:
                 return self._reject_unparsed(line, refusal_of(error))
             if command.announces_octets:
