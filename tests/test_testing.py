@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -226,3 +227,10 @@ def test_random_segments_repeat_with_their_seed() -> None:
 def test_an_application_that_accepts_gives_the_default_where_there_is_one() -> None:
     default = Reply(250, "fine")
     assert accept(CommandReceived(Noop(), b"NOOP", default)) == default
+
+
+@pytest.mark.parametrize("wrong", ["bytes", "", 0, -1, True, 1.5, None, b"whole", ["whole"]])
+def test_a_wire_that_cannot_be_cut_so(wrong: Any) -> None:
+    """A misspelt word would have meant "whole"."""
+    with pytest.raises(LocalProtocolError, match="one of whole, bytewise expected, not"):
+        ConnectionPair(server(), segment=wrong)

@@ -30,6 +30,7 @@ from . import (
     TLSInfo,
     Violation,
 )
+from .exceptions import shown
 from .values import value
 
 __all__ = ["GREETING", "Application", "ConnectionPair", "Message", "Segment", "Wire", "accept"]
@@ -43,6 +44,7 @@ Segment = int | Random | Literal["whole", "bytewise"]
 in pieces of random sizes."""
 
 
+_WORDS = ("whole", "bytewise")
 GREETING = Reply(220, "mx.example.org ready")
 
 
@@ -77,9 +79,12 @@ class Wire:
     """
 
     def __init__(self, segment: Segment = "whole") -> None:
-        if isinstance(segment, int) and segment < 1:
+        is_size = type(segment) is int and segment > 0
+        if not (is_size or isinstance(segment, Random) or segment in _WORDS):
             raise LocalProtocolError(
-                f"segments of at least 1 octet expected, not {segment}", Violation.LOCAL_VALUE
+                "segment: a number of octets from 1, a Random, or one of whole, bytewise expected, "
+                f"not {shown(repr(segment))[1:-1]}",
+                Violation.LOCAL_VALUE,
             )
         self._segment = 1 if segment == "bytewise" else segment
         self._octets = bytearray()
