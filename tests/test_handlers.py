@@ -7,6 +7,7 @@ import base64
 import io
 import json
 import os
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,13 @@ from typing import Any
 import pytest
 from dialogue_drive import serve
 
-from smtpproto import Ehlo, Mail, Parameters, Rcpt, ServerConnection, TLSInfo
+from smtpproto import Ehlo, LocalProtocolError, Mail, Parameters, Rcpt, ServerConnection, TLSInfo
 from smtpproto.dialogues import Message, Peer, received
 from smtpproto.extensions import MtPriority, Transaction
 from smtpproto.grammar.trace import parse_received
 from smtpproto.handlers import JsonLines, Maildir, Print
 from smtpproto.handlers.json_lines import as_json
+from smtpproto.handlers.writing import Writing
 
 START = b"EHLO client.example\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n"
 TEXT = b"Subject: x\r\n\r\ntext\r\n.\r\n"
@@ -390,3 +392,47 @@ def test_a_stream_that_takes_nothing() -> None:
     stream = io.TextIOWrapper(io.BufferedWriter(Busy()), encoding="ascii")
     with pytest.raises(OSError, match="takes nothing more"):
         JsonLines(stream).on_message(PEER, message(b""))
+
+
+class Shout(Writing):
+    """What another form of a record takes."""
+
+    def record(self, peer: Peer, message: Message) -> str:
+        return f"{message.sender.upper()}\n"
+
+
+def test_another_record_on_a_stream() -> None:
+    stream = io.StringIO()
+    Shout(stream).on_message(PEER, message(b""))
+    assert stream.getvalue() == "A@EXAMPLE.ORG\n"
+
+
+@pytest.mark.parametrize("kind", [Print, JsonLines])
+@pytest.mark.parametrize("wrong", ["out.txt", 5, io.BytesIO(), object(), Path("out.txt")])
+def test_what_is_no_stream_is_told_at_once(kind: Any, wrong: Any) -> None:
+    """And not by the first message, whose client would hear 451."""
+    with pytest.raises(LocalProtocolError, match=r"stream: .* such as sys\.stdout, expected, not"):
+        kind(wrong)
+
+
+@pytest.mark.parametrize("kind", [Print, JsonLines])
+@pytest.mark.parametrize("wrong", ["lock", 5, threading.Lock])
+def test_what_is_no_lock_is_told_at_once(kind: Any, wrong: Any) -> None:
+    with pytest.raises(LocalProtocolError, match="lock: what a with statement takes expected, not"):
+        kind(io.StringIO(), wrong)
+
+
+def test_a_stream_of_octets_that_was_opened(tmp_path: Path) -> None:
+    with (tmp_path / "out").open("wb") as file, pytest.raises(LocalProtocolError, match="text"):
+        JsonLines(file)  # type: ignore[arg-type]
+
+
+def test_what_is_no_maildir_is_told_at_once(tmp_path: Path) -> None:
+    for wrong in (5, None, b"mail"):
+        with pytest.raises(LocalProtocolError, match="folder: a path expected, not"):
+            Maildir(wrong)  # type: ignore[arg-type]
+    for name in ("", "not a name", b"mx.example.org", 5):
+        with pytest.raises(LocalProtocolError, match=r"hostname: a domain or an address literal"):
+            Maildir(tmp_path / "mail", name)  # type: ignore[arg-type]
+    assert not (tmp_path / "mail").exists()
+    Maildir(tmp_path / "mail", "[192.0.2.1]")

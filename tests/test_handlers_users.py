@@ -242,3 +242,20 @@ def test_two_names_that_are_one_user(other: str, tmp_path: Path) -> None:
         file.chmod(0o600)
         with pytest.raises(InvalidValueError, match="differ after SASLprep"):
             Users.read(file)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (["ann"], "list"),
+        ("ann:secret", "str"),
+        (None, "NoneType"),
+        ([("ann", "secret")], "list"),
+        ({"ann": b"secret"}, "str to bytes"),
+        ({b"ann": "secret"}, "bytes to str"),
+        ({"ann": None}, "str to NoneType"),
+    ],
+)
+def test_what_is_no_table_of_users(wrong: Any, told: str) -> None:
+    with pytest.raises(InvalidValueError, match=f"users: a mapping of names .*, not {told}$"):
+        Users(wrong)

@@ -8,46 +8,27 @@ from __future__ import annotations
 
 import base64
 import json
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any
 
 from ..dialogues import Message, Peer
-from .writing import Writer
+from .writing import Writing
 
 
-class JsonLines:
+class JsonLines(Writing):
     """A handler that writes each message as one JSON object on a line of its own, all in ASCII.
 
     Args:
         stream: where to; standard output by default.
         lock: held while it is written to; by default one for the threads of this process.
+
+    Raises:
+        LocalProtocolError: no stream of text, or no lock.
     """
-
-    def __init__(
-        self, stream: TextIO | None = None, lock: AbstractContextManager[Any] | None = None
-    ) -> None:
-        self._writer = Writer(stream, lock)
-
-    def on_message(self, peer: Peer, message: Message) -> None:
-        """Write a message.
-
-        Raises:
-            OSError: it could not be written.
-        """
-        self.write(self.record(peer, message))
 
     def record(self, peer: Peer, message: Message) -> str:
         """Return what is written of a message."""
         return json.dumps(as_json(peer, message)) + "\n"
-
-    def write(self, record: str) -> None:
-        """Write what `record` returned.
-
-        Raises:
-            OSError: it could not be written.
-        """
-        self._writer.write(record)
 
 
 def as_json(peer: Peer, message: Message) -> dict[str, Any]:

@@ -11,11 +11,24 @@ import itertools
 import os
 import socket
 import time
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
 from ..dialogues import Peer, received
+from ..dialogues.kinds import Kind, check
+from ..grammar.addresses import is_address_literal, is_domain
 from ..grammar.trace import encode_return_path
+
+
+def _is_hostname(got: object) -> bool:
+    return got is None or (isinstance(got, str) and (is_domain(got) or is_address_literal(got)))
+
+
+_KINDS: Mapping[str, Kind] = {
+    "folder": ("a path", lambda got: isinstance(got, str | os.PathLike)),
+    "hostname": ("a domain or an address literal, or None,", _is_hostname),
+}
 
 
 class Maildir:
@@ -28,9 +41,11 @@ class Maildir:
 
     Raises:
         OSError: the folder cannot be made.
+        LocalProtocolError: no path, or no name for a server.
     """
 
     def __init__(self, folder: str | os.PathLike[str], hostname: str | None = None) -> None:
+        check(_KINDS, {"folder": folder, "hostname": hostname})
         self._folder = Path(folder)
         self._hostname = hostname
         for name in ("tmp", "new", "cur"):

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 from ..dialogues import Message, Peer
 from ..grammar.parameters import Parameters
 from .terminal import painter, safe, safe_lines
-from .writing import Writer
+from .writing import Writing
 
 _SHOWN = 64 * 1024
 """Characters of a text that are shown: a terminal is no place for megabytes."""
@@ -28,28 +28,23 @@ _LOOKED_AT = 1024 * 1024
 """Octets that are parsed: a message of nothing but parts is no more than this much work."""
 
 
-class Print:
+class Print(Writing):
     """A handler that shows messages to people: envelope, header and text, decoded and tame.
 
     Args:
         stream: where to; standard output by default.
         lock: held while it is written to; by default one for the threads of this process.
+
+    Raises:
+        LocalProtocolError: no stream of text, or no lock.
     """
 
     def __init__(
         self, stream: TextIO | None = None, lock: AbstractContextManager[Any] | None = None
     ) -> None:
-        self._writer = Writer(stream, lock)
-        self._paint = painter(self._writer.stream)
+        super().__init__(stream, lock)
+        self._paint = painter(self._stream)
         self._count = itertools.count(1)
-
-    def on_message(self, peer: Peer, message: Message) -> None:
-        """Show a message.
-
-        Raises:
-            OSError: it could not be written.
-        """
-        self.write(self.record(peer, message))
 
     def record(self, peer: Peer, message: Message) -> str:
         """Return what is shown of a message."""
@@ -69,14 +64,6 @@ class Print:
             self._paint("bold", f"--- end of message {number}, {len(message.content)} octets ---"),
         ]
         return "\n".join(lines) + "\n"
-
-    def write(self, record: str) -> None:
-        """Write what `record` returned.
-
-        Raises:
-            OSError: it could not be written.
-        """
-        self._writer.write(record)
 
 
 def _wire(parameters: Parameters) -> str:

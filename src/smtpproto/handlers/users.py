@@ -48,10 +48,12 @@ class Users:
             that it changes with every restart.
 
     Raises:
-        InvalidValueError: two names that SASLprep makes one: one user could act as the other.
+        InvalidValueError: two names that SASLprep makes one: one user could act as the other; or no
+            mapping of names to passwords or credentials.
     """
 
     def __init__(self, users: Mapping[str, Stored], *, key: bytes | None = None) -> None:
+        _check_table(users)
         self._users = dict(users)
         # SCRAM prepares names (RFC 5802 5.1), the others do not.
         self._prepared = {_prepared(name): stored for name, stored in users.items()}
@@ -141,6 +143,17 @@ class Users:
         return decoy_credentials(
             self._key, username, self._iterations, hash_name, self._salt_length
         )
+
+
+def _check_table(users: object) -> None:
+    """Refuse what is no table of users, and show nothing of it: there are passwords in it."""
+    wanted = "users: a mapping of names to passwords or ScramCredentials expected"
+    if not isinstance(users, Mapping):
+        raise InvalidValueError(f"{wanted}, not {type(users).__name__}")
+    for name, stored in users.items():
+        if not isinstance(name, str) or not isinstance(stored, Stored):
+            kinds = f"{type(name).__name__} to {type(stored).__name__}"
+            raise InvalidValueError(f"{wanted}, not {kinds}")
 
 
 def _lines(file: str | Path) -> list[str]:

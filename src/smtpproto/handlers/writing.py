@@ -1,41 +1,74 @@
 # SPDX-License-Identifier: MIT
-"""Records on a stream that several threads, or processes, write to.
+"""The base of handlers that write a record of each message to a stream.
 
-Decides that a record is there as a whole or not at all, and that one which could not be written is
-never written later: its message was refused.
+Decides that a record is there as a whole or not at all, whatever threads or processes write beside
+it, and that one which could not be written is never written later: its message was refused. What a
+record says is decided by who builds on this.
 """
 
 from __future__ import annotations
 
 import io
 import sys
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from threading import Lock
 from typing import Any, TextIO
 
+from ..dialogues import Message, Peer
+from ..dialogues.kinds import Kind, check
 
-class Writer:
-    """Writes records, one at a time.
+
+def _is_text_stream(got: object) -> bool:
+    is_of_octets = isinstance(got, io.RawIOBase | io.BufferedIOBase)
+    return not is_of_octets and all(hasattr(got, name) for name in ("write", "flush"))
+
+
+_KINDS: Mapping[str, Kind] = {
+    "stream": ("a file opened for text, such as sys.stdout,", _is_text_stream),
+    "lock": ("what a with statement takes", lambda got: isinstance(got, AbstractContextManager)),
+}
+
+
+class Writing(ABC):
+    """A handler that writes records, one at a time.
 
     Args:
         stream: where to; standard output by default.
         lock: held meanwhile; by default one for the threads of this process.
+
+    Raises:
+        LocalProtocolError: no stream of text, or no lock.
     """
 
     def __init__(
         self, stream: TextIO | None = None, lock: AbstractContextManager[Any] | None = None
     ) -> None:
-        self.stream = sys.stdout if stream is None else stream
-        self._lock: AbstractContextManager[Any] = lock or Lock()
+        self._stream = sys.stdout if stream is None else stream
+        self._lock: AbstractContextManager[Any] = Lock() if lock is None else lock
+        check(_KINDS, {"stream": self._stream, "lock": self._lock})
         self._is_cut = False
 
+    def on_message(self, peer: Peer, message: Message) -> None:
+        """Write a message.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        self.write(self.record(peer, message))
+
+    @abstractmethod
+    def record(self, peer: Peer, message: Message) -> str:
+        """Return what is written of a message."""
+
     def write(self, record: str) -> None:
-        """Write a record.
+        """Write what `record` returned.
 
         Raises:
             OSError: it could not be written, or not as a whole.
         """
-        stream = self.stream
+        stream = self._stream
         with self._lock:
             raw = _raw(stream)
             if raw is None:
