@@ -28,8 +28,8 @@ from ..limits import DEFAULT_LIMITS
 from ..listening import listen
 from ..tlstools import ReloadingContext
 from . import options, status
+from .keeping import Taker, note
 from .show import transcript
-from .taking import Taker, note
 
 _ABOUT = """\
 Take mail and write what arrives to standard output, until SIGINT or SIGTERM. Notices go to standard

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from types import TracebackType
 
-from .taking import note
+from .keeping import note
 
 _YOUNG = 1.0
 """Seconds: a worker that dies younger is not begun anew before."""
