@@ -13,6 +13,7 @@ from smtpproto import (
     Ehlo,
     InvalidValueError,
     Limits,
+    LocalProtocolError,
     Reply,
     ServerConnection,
     TLSInfo,
@@ -54,6 +55,28 @@ def test_leniency() -> None:
     wrong: Any = "reject"
     with pytest.raises(InvalidValueError, match="leniency: Leniency expected, not 'reject'"):
         ServerConnection("mx.example.org", leniency=wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "told"),
+    [
+        ("received", "x", "received: reject or accept expected, not 'x'"),
+        ("received", None, "received: reject or accept expected, not None"),
+        ("received", ["reject"], r"received: reject or accept expected, not \['reject'\]"),
+        ("require_tls", "no", "require_tls: True or False expected, not 'no'"),
+        ("require_auth", None, "require_auth: True or False expected, not None"),
+        ("extensions", None, r"extensions: a list such as \[Size\(\)\] expected, not None"),
+        ("disabled", None, r"disabled: a list such as \['VRFY'\] expected, not None"),
+        ("disabled", "VRFY", "disabled: a list of verbs of RFC 5321 expected, not 'F R V Y'"),
+        ("disabled", [b"VRFY"], "disabled: a list of verbs of RFC 5321 expected, not .*b'VRFY'"),
+        ("disabled", [None], "disabled: a list of verbs of RFC 5321 expected, not 'None'"),
+        ("disabled", ["EHLO"], "disabled: a list of verbs of RFC 5321 expected, not 'EHLO'"),
+    ],
+)
+def test_of_a_server(name: str, wrong: Any, told: str) -> None:
+    ServerConnection("mx.example.org", received="accept", disabled=["vrfy"], require_tls=True)
+    with pytest.raises(LocalProtocolError, match=told):
+        ServerConnection("mx.example.org", **{name: wrong})
 
 
 def test_what_is_known_of_tls() -> None:

@@ -34,7 +34,7 @@ from ..limits import Limits
 from ..states import State
 from ..tlsinfo import TLSInfo
 from .arrangement import Arrangement, Side, in_order
-from .kinds import check_hostname
+from .kinds import check_hostname, check_kind, check_word
 from .refusals import (
     AUTH_REQUIRED,
     CHUNK_FAILED,
@@ -102,6 +102,9 @@ class ServerArrangement(Arrangement):
         received: ReceivedPolicy,
     ) -> None:
         check_hostname(hostname)
+        check_kind("require_tls", require_tls, bool)
+        check_kind("require_auth", require_auth, bool)
+        check_word("received", received, ReceivedPolicy)
         extensions = in_order(extensions)
         refused = _refused(extensions, disabled)
         super().__init__(_SIDE, extensions, limits, leniency, lmtp, refused)
@@ -129,11 +132,12 @@ def _refused(
 
     Those answered 502 instead of 500, and octets that they announce are still read.
     """
-    switched_off = {verb.upper() for verb in disabled}
+    switched_off = {verb.upper() if isinstance(verb, str) else verb for verb in disabled}
     unknown = switched_off - {verb.verb for verb in BASE_VERBS}
     if unknown:
         raise LocalProtocolError(
-            f"disabled: verbs of RFC 5321 expected, not {shown(' '.join(sorted(unknown)))}",
+            "disabled: a list of verbs of RFC 5321 expected, "
+            f"not {shown(' '.join(sorted(map(str, unknown))))}",
             Violation.LOCAL_VALUE,
         )
     verbs = {verb.verb for extension in extensions for verb in extension.verbs}

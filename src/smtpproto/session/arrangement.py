@@ -218,9 +218,14 @@ def listed(extensions: Iterable[Extension]) -> tuple[Extension, ...]:
     try:
         return tuple(extensions)
     except TypeError:
-        raise InvalidValueError(
-            f"extensions: a list such as [Size()] expected, not {shown(repr(extensions))[1:-1]}"
-        ) from None
+        raise no_list("extensions", "[Size()]", extensions) from None
+
+
+def no_list(name: str, example: str, got: object) -> InvalidValueError:
+    """Make the error for a setting that should have been a list."""
+    return InvalidValueError(
+        f"{name}: a list such as {example} expected, not {shown(repr(got))[1:-1]}"
+    )
 
 
 def in_order(extensions: tuple[Extension, ...]) -> tuple[Extension, ...]:

@@ -36,7 +36,7 @@ from ..tlsinfo import TLSInfo
 from ..values import value
 from .admission import HELLOS, ServerArrangement, exceeds
 from .answering import GREETING, Answering
-from .arrangement import listed, remembered
+from .arrangement import listed, no_list, remembered
 from .client import ClientConnection
 from .defaults import DEFAULTS
 from .events import (
@@ -129,7 +129,7 @@ class ServerConnection(Answering):
     Raises:
         LocalProtocolError: an extension without its prerequisite, or given twice, or a verb in
             `disabled` that cannot be.
-        InvalidValueError: a hostname that is no printable ASCII.
+        InvalidValueError: a hostname that is no printable ASCII, or a setting of another kind.
     """
 
     __slots__ = (
@@ -156,6 +156,10 @@ class ServerConnection(Answering):
         disabled: Collection[str] = (),
         received: ReceivedPolicy = "reject",
     ) -> None:
+        try:
+            verbs = frozenset(disabled)
+        except TypeError:
+            raise no_list("disabled", "['VRFY']", disabled) from None
         self._begin(
             remembered(
                 _arranged,
@@ -166,7 +170,7 @@ class ServerConnection(Answering):
                 lmtp,
                 require_tls,
                 require_auth,
-                frozenset(disabled),
+                verbs,
                 received,
             ),
             tls,
