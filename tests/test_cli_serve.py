@@ -19,7 +19,7 @@ import pytest
 from cli_drive import Telnet, certificates, messages, serve_for, wait_for
 
 from smtpproto.__main__ import main
-from smtpproto.cli import taking
+from smtpproto.cli import keeping
 from smtpproto.handlers import Maildir, Print
 from smtpproto.sasl import format_credentials, make_scram_credentials
 
@@ -353,7 +353,7 @@ def test_a_message_on_its_way_is_finished(tmp_path: Path) -> None:
 def test_a_message_that_does_not_end_is_not_waited_for_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(taking, "_GRACE", 0.1)
+    monkeypatch.setattr(keeping, "_GRACE", 0.1)
     telnets: list[Telnet] = []
 
     def client(port: int) -> None:
@@ -444,7 +444,7 @@ def test_a_terminal_that_stands_still_holds_no_message_up(
         goes_on.set()
 
     monkeypatch.setattr(Print, "write", stand_still)
-    monkeypatch.setattr(taking, "_WAITING", 500)
+    monkeypatch.setattr(keeping, "_WAITING", 500)
     serve_for(client, "--maildir", str(tmp_path))
     assert messages(tmp_path) == [TEXT] * 4
     assert "kept, but not shown: the output stands still\n" in capsys.readouterr().err
