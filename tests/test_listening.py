@@ -103,6 +103,5 @@ def test_small_writes_do_not_wait_for_acknowledgements(given: bool) -> None:
     if given:
         where = Where("127.0.0.1", 0, sockets=[socket.create_server(("127.0.0.1", 0))])
     [listener] = where.listen()
-    with listener, socket.create_connection(listener.getsockname()):
-        with listener.accept()[0] as accepted:
-            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    with listener, socket.create_connection(listener.getsockname()), listener.accept()[0] as sock:
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

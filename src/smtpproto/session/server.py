@@ -189,7 +189,8 @@ class ServerConnection(Answering):
         self._check: ContentCheck | None = None
         self._mail_data: MailDataReader | None = None
         self._chunk: _Chunk | None = None
-        self._read: Callable[[], ServerEvent] = self._read_command
+        # A function: bound to its own instance it would be a cycle, and so garbage for the collector.
+        self._read = _READ_COMMAND
 
     @property
     def hostname(self) -> str:
@@ -241,7 +242,7 @@ class ServerConnection(Answering):
         """Return the next event, or the signal that says what the connection waits for."""
         if self._due is not None:
             return _NEED_REPLY
-        return self._read()
+        return self._read(self)
 
     # --- readers: self._read is one of them, set where a state is entered ----------------------
 
@@ -334,7 +335,7 @@ class ServerConnection(Answering):
             if piece:
                 return MailDataReceived(piece)
         self._chunk = None
-        self._read = self._read_command
+        self._read = _READ_COMMAND
         if chunk.rejected is not None:
             return self._await_refusal(chunk.rejected, self._step_back(command))
         self._due = command
@@ -372,11 +373,9 @@ class ServerConnection(Answering):
         else:  # as there, in one call less
             self.state = state
             self._row = self._table[state]
-        reader = _READERS.get(state)
-        if reader is None:
-            self._read = self._read_command
+        self._read = reader = _READERS.get(state, _READ_COMMAND)
+        if reader is _READ_COMMAND:
             return
-        self._read = reader.__get__(self)
         if state is State.DATA:
             self._check = self._new_check()
             self._mail_data = MailDataReader(self._check)
@@ -404,7 +403,7 @@ class ServerConnection(Answering):
             return self._reject(command, line, refusal or CHUNK_TOO_BIG, closes=True)
         rejected = None if refusal is None else self._rejected(command, line, refusal)
         self._chunk = _Chunk(command, line, ChunkReader(size), rejected)
-        self._read = self._read_chunk
+        self._read = ServerConnection._read_chunk
         return self._read_chunk()
 
     def _new_check(self) -> ContentCheck:
@@ -532,8 +531,10 @@ class ServerConnection(Answering):
 _arranged = lru_cache(maxsize=64, typed=True)(ServerArrangement)
 
 
+_Reader = Callable[[ServerConnection], ServerEvent]
+_READ_COMMAND: Final[_Reader] = ServerConnection._read_command
 # Where no commands are read.
-_READERS: Mapping[State, Callable[[ServerConnection], ServerEvent]] = {
+_READERS: Mapping[State, _Reader] = {
     State.DATA: ServerConnection._read_mail_data,
     State.AUTH: ServerConnection._read_auth_response,
     State.TLS: ServerConnection._read_tls,
