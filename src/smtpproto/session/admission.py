@@ -192,11 +192,11 @@ class Admission(Session):
         step = self._row.get(kind)
         if step is None:
             raise self._inadmissible(kind)
-        if kind in self._checks:
-            for check in self._checks[kind]:
+        if step.checks:
+            for check in step.checks:
                 check(command, self)
-        if self._counts and kind in self._counts:
-            for count in self._counts[kind]:
+        if step.counts:
+            for count in step.counts:
                 count(command, self)
         return step
 

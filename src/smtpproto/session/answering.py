@@ -15,14 +15,10 @@ from ..tlsinfo import TLSInfo
 from .admission import HELLOS, Admission, ServerArrangement
 from .events import ConnectionClosed
 from .refusals import forbidden, reply_octets
-from .session import END, NO_TRANSACTION
-from .table import Step
+from .session import END
+from .table import SAYS_NOTHING, Step
 
 GREETING = Greeting()
-_SAYS_NOTHING = frozenset((State.TLS, State.REVERSED, State.CLOSED))
-_READS_NO_COMMANDS = _SAYS_NOTHING | {State.DATA, State.AUTH}
-# To enter these, or to leave those above, takes more than a new row.
-_SETTLED = NO_TRANSACTION | _READS_NO_COMMANDS
 # To AUTH: no credentials were tried, for want of the mechanism, of TLS, or of the right moment.
 _NOT_TRIED = frozenset((502, 503, 504, 530))
 
@@ -82,6 +78,17 @@ class Answering(Admission):
             return self._send_refusal(reply, due, step)
         if self._refusal or step is None:
             raise forbidden("4yz or 5yz to what was refused", reply)
+        octets = reply.plain
+        if code < 300 and step.is_plain and octets is not None:
+            # As below, which is most of what a session costs.
+            self._due = None
+            state = step.success
+            if state is not self.state and state is not None:
+                self.state = state
+                self._row = self._table[state]
+            if step.note is not None:
+                step.note(self, due, reply)
+            return octets
         if code < 300:
             target = step.success
         else:
@@ -89,7 +96,6 @@ class Answering(Admission):
         exact = step.exact
         if target is None or (exact is not None and code != exact and code // 100 == exact // 100):
             raise forbidden(_allowed(step, self._intermediate(step, due)), reply)
-        octets = reply.plain
         if octets is None or not step.has_status or code == 334:
             octets = self._encode(reply, due, step.has_status)
         if self._due_after:
@@ -99,17 +105,10 @@ class Answering(Admission):
             self._expect_ends(announced=True)
             return octets
         self._due = None
-        before = self.state
-        notes = self._notes
-        if target is not before:
-            if target in _SETTLED or before in _READS_NO_COMMANDS:
-                self._enter(target)
-            else:  # as _enter() does, in one call less: this is where time goes
-                self.state = target
-                self._row = self._table[target]
-        kind = type(due)
-        if kind in notes:
-            notes[kind](self, due, reply)
+        if target is not self.state:
+            self._enter(target)
+        if step.note is not None:
+            step.note(self, due, reply)
         return octets
 
     def _expect_ends(self, announced: bool = False) -> None:
@@ -142,8 +141,8 @@ class Answering(Admission):
         return octets
 
     def _send_421(self, reply: Reply) -> bytes:
-        if reply.code != 421 or self.state in _SAYS_NOTHING:
-            turned = self.state in _SAYS_NOTHING
+        if reply.code != 421 or self.state in SAYS_NOTHING:
+            turned = self.state in SAYS_NOTHING
             raise forbidden("nothing" if turned else "a 421 or nothing, as no reply is due,", reply)
         octets = self._encode(reply, self._due)
         self._close(clean=False)

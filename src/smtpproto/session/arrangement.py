@@ -7,10 +7,10 @@ Holds nothing of any one connection, and knows neither role: a role gives its `S
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..exceptions import InvalidValueError, shown
 from ..extensions.declaration import Extension
@@ -24,19 +24,11 @@ from ..states import State
 from ..values import value
 from .declared import check_declarations
 from .kinds import check_kind
-from .table import Table, build_table
-
-if TYPE_CHECKING:
-    from .session import Session
+from .table import Check, Note, Table, build_table
 
 _SHORT = 2048
 """Characters up to which the reply to EHLO is remembered, with what it announces: a long one may be
 a peer's, to fill the memory."""
-
-Check = Callable[[Any, Any], None]
-"""Refuses a command, its first argument, by what it finds in the session, its second."""
-Note = Callable[["Session", Any, Reply], None]
-"""Takes down what a 2yz or 3yz reply to a command changes beside the state."""
 
 
 @value
@@ -188,6 +180,10 @@ def _facilities(arrangement: Arrangement, in_force: tuple[Extension, ...]) -> Fa
     usable = {verb for extension in in_force for verb in extension.verbs}
     hellos = (Lhlo,) if arrangement.lmtp else (Ehlo, Helo)
     refused = arrangement.refused
+    notes = {
+        **{row.command: side.reset for row in rows if row.success is State.GREETED},
+        **dict(side.notes),
+    }
     return Facilities(
         vocabulary=Vocabulary(
             (*BASE_VERBS, *hellos, *verbs, *refused),
@@ -196,12 +192,11 @@ def _facilities(arrangement: Arrangement, in_force: tuple[Extension, ...]) -> Fa
             arrangement.leniency,
             arrangement.limits,
         ),
-        table=build_table(rows, arrangement.lmtp, refused),
+        table=build_table(
+            rows, arrangement.lmtp, refused, checks=checks, counts=counts, notes=notes
+        ),
         checks=checks,
-        notes={
-            **{row.command: side.reset for row in rows if row.success is State.GREETED},
-            **dict(side.notes),
-        },
+        notes=notes,
         not_in_force=(frozenset(verbs) - usable) | refused,
         counts=counts,
         parts=frozenset(verb for verb in verbs if verb.announces_octets or verb.carries_mail_data),

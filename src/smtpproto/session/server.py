@@ -68,8 +68,8 @@ from .refusals import (
     refusal_by_first_word,
     refusal_of,
 )
-from .session import END, NO_TRANSACTION, check_utf8, octets_of
-from .table import Step
+from .session import END, check_utf8, octets_of
+from .table import NO_TRANSACTION, Step
 
 ServerEvent = (
     Literal[Signal.NEED_DATA, Signal.NEED_REPLY, Signal.NEED_TLS]

@@ -19,9 +19,9 @@ from ..grammar.commands import Command, Ehlo, Helo, Lhlo, Mail, Rcpt, Vocabulary
 from ..grammar.replies import Reply
 from ..states import State
 from ..tlsinfo import TLSInfo
-from .arrangement import Arrangement, InForce, Note
+from .arrangement import Arrangement, InForce
 from .kinds import check_kind
-from .table import Step
+from .table import NO_TRANSACTION, Note, Step
 
 _NO_CLAIMS: Mapping[str, Any] = MappingProxyType({})
 COMMAND_LINE = 512
@@ -264,7 +264,6 @@ class Session:
 
 
 END = EndOfMailData()
-NO_TRANSACTION = frozenset((State.GREETED, State.READY, State.CLOSED, State.ERROR))
 NOTES: tuple[tuple[type[Command], Note], ...] = (
     (Mail, Session._note_mail),
     (Rcpt, Session._note_rcpt),

@@ -9,8 +9,9 @@ two connections decide: 421, refusals that close, and the end of the stream.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
 
 from ..extensions.declaration import Move, Row
 from ..grammar.auth import EndOfMailData, Greeting
@@ -29,6 +30,7 @@ from ..grammar.commands import (
     Rset,
     Vrfy,
 )
+from ..grammar.replies import Reply
 from ..states import State
 from ..values import value
 
@@ -58,9 +60,23 @@ BASE_ROWS: tuple[Row, ...] = (
 """RFC 5321 3.1, 4.1.4, 4.3.2. The rows of the session commands are the mode's: `build_table`."""
 
 
+Check = Callable[[Any, Any], None]
+"""Refuses a command, its first argument, by what it finds in the session, its second."""
+Note = Callable[[Any, Any, Reply], None]
+"""Takes down in a session what a 2yz or 3yz reply to a command changes beside the state."""
+
+NO_TRANSACTION = frozenset((State.GREETED, State.READY, State.CLOSED, State.ERROR))
+SAYS_NOTHING = frozenset((State.TLS, State.REVERSED, State.CLOSED))
+_READS_NO_COMMANDS = SAYS_NOTHING | {State.DATA, State.AUTH}
+# To enter these, or to leave those above, takes more than a new row.
+_SETTLED = NO_TRANSACTION | _READS_NO_COMMANDS
+_NOTHING: Mapping[Any, Any] = MappingProxyType({})
+
+
 @value
 class Step:
-    """A row, spread out for one state: where each class of reply leads."""
+    """A row, spread out for one state: where each class of reply leads, and what else belongs to
+    the command."""
 
     success: State | None
     """None where 2yz is not allowed."""
@@ -75,14 +91,27 @@ class Step:
     """3yz announces a reply for each recipient and one for all."""
     has_status: bool = True
     """False where 2yz has no enhanced status code (RFC 2034 4)."""
+    checks: tuple[Check, ...] = ()
+    """What may refuse the command."""
+    counts: tuple[Check, ...] = ()
+    """What takes note of it once it is admitted."""
+    note: Note | None = None
+    """What takes note of a 2yz or 3yz reply."""
+    is_plain: bool = False
+    """A 2yz of any code and text leads on, and the row of a state is all that it changes."""
 
 
 Table = Mapping[State, Mapping[type[Command], Step]]
 
 
-@lru_cache(maxsize=64)
 def build_table(
-    rows: tuple[Row, ...], lmtp: bool, refused: frozenset[type[Command]] = frozenset()
+    rows: tuple[Row, ...],
+    lmtp: bool,
+    refused: frozenset[type[Command]] = frozenset(),
+    *,
+    checks: Mapping[type[Command], tuple[Check, ...]] = _NOTHING,
+    counts: Mapping[type[Command], tuple[Check, ...]] = _NOTHING,
+    notes: Mapping[type[Command], Note] = _NOTHING,
 ) -> Table:
     """Spread rows out over their states.
 
@@ -90,6 +119,9 @@ def build_table(
         rows: those of the extensions in force; they come on top of `BASE_ROWS`.
         lmtp: True for LHLO in place of EHLO and HELO (RFC 2033 4.1).
         refused: commands that are left out.
+        checks: what is held against commands.
+        counts: what takes note of commands.
+        notes: what takes note of their replies.
 
     Returns:
         For each state, the commands admitted in it.
@@ -99,15 +131,23 @@ def build_table(
     )
     table: dict[State, dict[type[Command], Step]] = {state: {} for state in State}
     for row in (*BASE_ROWS, *hellos, *sorted(rows, key=lambda row: bool(row.parameter))):
-        for state in row.states if row.command not in refused else ():
-            table[state][row.command] = Step(
-                _target(row.success, state),
+        command = row.command
+        for state in row.states if command not in refused else ():
+            success = _target(row.success, state)
+            stays = state not in _READS_NO_COMMANDS
+            leads_on = success is not None and success not in _SETTLED
+            table[state][command] = Step(
+                success,
                 _target(row.intermediate, state),
                 _target(row.failure, state) or state,
                 row.exact,
                 row.parameter,
                 row.for_each,
                 row.has_status,
+                checks.get(command, ()),
+                counts.get(command, ()),
+                notes.get(command),
+                is_plain=row.exact is None and row.has_status and stays and leads_on,
             )
     return table
 
