@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import copy
 from typing import Any
 
 from smtpproto import ServerConnection, TLSInfo
@@ -77,7 +78,7 @@ def drive(dialogue: Dialogue, inputs: Iterable[Input] = ()) -> Run:
         while True:
             step = dialogue.send(given) if failure is None else dialogue.throw(failure)
             given = failure = None
-            run.steps.append(step)
+            run.steps.append(copy(step))  # a dialogue may change it and give it out again
             run.write(step.out, not isinstance(step, Handle))
             if isinstance(step, Handle):
                 try:

@@ -93,6 +93,7 @@ class Channel(asyncio.BufferedProtocol):
         "_early",
         "_eof",
         "_held",
+        "_is_unusual",
         "_lost",
         "_means",
         "_paused",
@@ -115,6 +116,8 @@ class Channel(asyncio.BufferedProtocol):
         self._held: list[bytes] | None = None
         self._early: list[bytes] | None = None
         self._paused = self._choked = self._eof = self._lost = self._stopping = self._cut = False
+        # One of these may be so, or less than the whole view be open: the next Read will see.
+        self._is_unusual = False
 
     def connection_made(self, transport: Any) -> None:
         """Take the transport."""
@@ -158,7 +161,7 @@ class Channel(asyncio.BufferedProtocol):
 
     def _pause(self) -> None:
         if not self._paused:
-            self._paused = True
+            self._paused = self._is_unusual = True
             self.transport.pause_reading()
 
     def _resume(self) -> None:

@@ -65,21 +65,36 @@ class Driver(Channel):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Give the dialogue what came, or keep it until it is asked for."""
-        if self._wait is _INPUT:
-            self._wait = _NOTHING
-            step = self._sent(bytes(self._view[:nbytes]))
-            if type(step) is Read:  # as _perform() does, in fewer calls: this is where time goes
-                step = self._read(step)
-            if step is not None:
-                self._perform(step)
-        elif self._wait is not Wait.LINGER:
-            self._early = self._early or []
-            self._early.append(bytes(self._view[:nbytes]))
+        if self._wait is not _INPUT:
+            if self._wait is not Wait.LINGER:
+                self._early = self._early or []
+                self._early.append(self._view[:nbytes].tobytes())
+                self._pause()
+            return
+        self._wait = _NOTHING
+        dialogue = self._dialogue
+        assert dialogue is not None
+        try:
+            step = dialogue.send(self._view[:nbytes].tobytes())
+        except BaseException as end:
+            self._finish(end)
+            return
+        if type(step) is not Read or self._is_unusual or self._held or not step.timeout:
+            self._perform(step)
+            return
+        # As _perform() and _read() do, in fewer calls: this is where time goes.
+        if step.out:
+            self.transport.write(step.out)
+        self._step = step
+        if not step.goes_on:
+            self.deadline = self._clock.soonest + step.timeout
+        self._wait = _INPUT
+        if self._choked:
             self._pause()
 
     def eof_received(self) -> bool:
         """Let the dialogue know, and keep our side open where the transport can."""
-        self._eof = True
+        self._eof = self._is_unusual = True
         if self._wait is Wait.INPUT:
             self._go_on(b"")
         elif self._wait is Wait.LINGER:
@@ -91,7 +106,7 @@ class Driver(Channel):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Break off what waits for the connection; a hook that runs may end."""
-        self._lost = True
+        self._lost = self._is_unusual = True
         if self._wait is not Wait.CALL:  # a hook's time goes on, or one that hangs would for ever
             self.deadline = NEVER
         if self._wait in _NEED_PEER:
@@ -162,7 +177,7 @@ class Driver(Channel):
 
     def stop(self, now: bool = False) -> None:
         """End the dialogue as soon as no hook runs, and unless `now`, no message comes."""
-        self._stopping = True
+        self._stopping = self._is_unusual = True
         was_cut, self._cut = self._cut, self._cut or now
         step = self._step
         if self._wait is Wait.INPUT and isinstance(step, Read) and step.may_finish and not now:
@@ -271,6 +286,7 @@ class Driver(Channel):
         if not step.timeout:
             return self._look(step)
         self._view = self._whole[: step.limit] if step.limit else self._whole
+        self._is_unusual = bool(self._stopping or self._paused or step.limit)
         if not step.goes_on:
             self.deadline = self._clock.soonest + step.timeout
         self._wait = _INPUT
@@ -342,6 +358,14 @@ class Driver(Channel):
                 self._await(self._means.loop.run_in_executor(self._means.executor, work), step)
                 return None
             result = call(*step.args)
+            if type(result) is CoroutineType:  # as _resolve() does, in fewer calls
+                task = begin(result, self._means.loop)
+                if not task.done():
+                    self._await(task, step)
+                    return None
+                if task.cancelled() or task.exception() is not None:
+                    return self._outcome(task, step)
+                result = task.result()
         except Exception as error:
             return self._hook_failed(error)
         return self._resolve(result, step)

@@ -139,8 +139,12 @@ class Conversation:
     def _send(self, reply: Reply) -> None:
         self._out.append(self._connection.send(reply))
         if self._transcript is not None:
-            for line in reply_lines(reply):
-                self._transcript(line)
+            self._say(reply)
+
+    def _say(self, reply: Reply) -> None:
+        assert self._transcript is not None
+        for line in reply_lines(reply):
+            self._transcript(line)
 
     def _say_goodbye(self, reply: Reply) -> None:
         if self._connection.state not in (State.TLS, State.CLOSED):

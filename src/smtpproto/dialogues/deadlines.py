@@ -59,6 +59,8 @@ class Deadlines:
 
     def begin_message(self) -> None:
         """Note that mail data begins."""
+        if self._times.message is None:
+            return
         self._message = _later(self._clock, self._times.message)
         self.near = min(self.near, self._message - self._command)
 

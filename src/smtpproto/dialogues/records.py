@@ -36,7 +36,10 @@ class MessageRecord:
     @property
     def is_accepted(self) -> bool:
         """True when at least one recipient is to get it."""
-        return any(reply.is_positive for reply in self.replies)
+        for reply in self.replies:  # noqa: SIM110
+            if reply.code < 300:
+                return True
+        return False
 
 
 @value

@@ -187,21 +187,22 @@ class _Server(Claiming):
         clock = self._clock
         deadlines = self._deadlines
         command = self._timeout
-        goes_on = False
+        read = Read(b"", command)  # one for all, since making it would cost as much as a command
         while True:
             event = next_event()
             if event is _NEED_DATA:
-                octets = b"".join(out)
+                read.out = b"".join(out)
                 out.clear()
-                timeout = command if clock.now < deadlines.near else self._time_left()
-                data = yield Read(octets, timeout, goes_on, self._is_taking)
+                read.timeout = command if clock.now < deadlines.near else self._time_left()
+                read.may_finish = self._is_taking
+                data = yield read
                 if data:
                     connection.receive_data(data)
                 else:
                     connection.receive_eof()
-                goes_on = True
+                read.goes_on = True
                 continue
-            goes_on = False
+            read.goes_on = False
             act = _EVENTS.get(type(event))
             if act is not None:
                 todo = act(self, event)
@@ -237,7 +238,9 @@ class _Server(Claiming):
         reply = event.default_reply or _ACCEPTED.get(kind)
         if reply is None or (self._on_command is not None and kind not in _KNOWN):
             return self._take_other(event)
-        self._send(reply)
+        self._out.append(self._connection.send(reply))
+        if self._transcript is not None:
+            self._say(reply)
         if kind is Mail:
             self._peer.transaction = self._connection.transaction
         elif kind is Data:

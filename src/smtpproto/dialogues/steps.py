@@ -12,17 +12,19 @@ the failures of the connection and `Cancelled` only `Handle` and `Close` may fol
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from typing import Any
 
 from ..values import value
 from .errors import ConnectionLost, SecurityError
 
 
-@value
+@dataclass(slots=True)
 class Read:
     """Write `out`, then read. The result is the octets that came, b"" for the end of the stream.
 
-    With a timeout of 0 nothing is waited for, and the result is None when nothing is there; if it
+    The dialogue's own: it may change one that has been answered, and give it out again. With a
+    timeout of 0 nothing is waited for, and the result is None when nothing is there; if it
     `goes_on` then, the driver looks at the connection first, which it may not have done for long.
     """
 

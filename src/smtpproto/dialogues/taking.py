@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Any
 
+from ..extensions.declaration import Transaction
+from ..grammar.commands import Mail, Rcpt
 from ..grammar.replies import Reply
 from ..session.events import ChunkEnded, MailDataEnded, MailDataReceived
 from ..session.server import ServerConnection
@@ -132,14 +134,25 @@ class Taking(Conversation):
         count = len(event.recipients) if self._connection.lmtp else 1
         if refusal is not None:
             yield from self._abort()
-            replies: Sequence[Reply] = (refusal,) * count
+            replies: tuple[Reply, ...] = (refusal,) * count
         else:
-            replies = yield from self._deliver(event, count)
+            assert transaction is not None
+            answers = yield from self._hand_over(transaction.mail, event.recipients)
+            self._sink = None
+            if answers is None or isinstance(answers, Reply):
+                replies = (answers or _TAKEN,) * count
+            elif self._may_answer_each(transaction) and _are_answers(answers, event.recipients):
+                replies = tuple(answer or _TAKEN for answer in answers)
+            else:
+                several = f", or {len(event.recipients)} of them"
+                wanted = ANSWER + several * self._may_answer_each(transaction)
+                yield from self._complain(bad_answer(wanted, answers))
+                replies = (FAILED,) * count
             self._peer.transaction = None
             self._peer.forwarded = {}
         if self._observe is not None and transaction is not None:
             record = MessageRecord(
-                self._peer, transaction.mail, event.recipients, event.size, tuple(replies)
+                self._peer, transaction.mail, event.recipients, event.size, replies
             )
             self._messages += record.is_accepted
             self._observe(record)
@@ -149,28 +162,17 @@ class Taking(Conversation):
             if self._connection.state is not State.CLOSED:  # a 421 among them
                 yield from self._reply(reply)
 
-    def _deliver(self, event: MailDataEnded, count: int) -> Generator[Step, Any, Sequence[Reply]]:
-        """Hand the message over; return the reply for each recipient, or the only one."""
-        transaction = self._peer.transaction
-        assert transaction is not None
+    def _hand_over(self, mail: Mail, rcpts: tuple[Rcpt, ...]) -> Dialogue:
+        """Give the message to who takes it; return what that returns."""
         if self._open_message is not None:
-            answers = yield from self._run(self._sink.commit)
-            self._sink = None
-        else:
-            content, self._content = self._content, bytearray()
-            message = Message(transaction.mail, event.recipients, bytes(content))
-            assert self._on_message is not None
-            answers = yield from self._run(self._on_message, self._peer, message)
-        if answers is None or isinstance(answers, Reply):
-            return (answers or _TAKEN,) * count
-        wanted = ANSWER
-        if self._connection.lmtp or "PRDR" in transaction.mail.parameters:
-            each = len(event.recipients)
-            if _are_answers(answers, each):
-                return tuple(answer or _TAKEN for answer in answers)
-            wanted = f"None, a Reply, or {each} of them"
-        yield from self._complain(bad_answer(wanted, answers))
-        return (FAILED,) * count
+            return self._run(self._sink.commit)
+        content, self._content = self._content, bytearray()
+        assert self._on_message is not None
+        return self._run(self._on_message, self._peer, Message(mail, rcpts, bytes(content)))
+
+    def _may_answer_each(self, transaction: Transaction) -> bool:
+        """Tell whether each recipient may have a reply of its own (RFC 2033 4.2, PRDR)."""
+        return self._connection.lmtp or "PRDR" in transaction.mail.parameters
 
 
 def _summary(replies: Sequence[Reply]) -> Reply:
@@ -178,9 +180,9 @@ def _summary(replies: Sequence[Reply]) -> Reply:
     return _TAKEN if any(reply.is_positive for reply in replies) else replies[0]
 
 
-def _are_answers(answers: object, count: int) -> bool:
+def _are_answers(answers: object, rcpts: tuple[Rcpt, ...]) -> bool:
     return (
         isinstance(answers, Sequence)
-        and len(answers) == count
+        and len(answers) == len(rcpts)
         and all(answer is None or isinstance(answer, Reply) for answer in answers)
     )

@@ -27,10 +27,10 @@ class MailDataReader:
         check: what counts and checks the content.
     """
 
-    __slots__ = ("_check", "_held", "_virtual", "ended")
+    __slots__ = ("_held", "_virtual", "check", "ended")
 
     def __init__(self, check: ContentCheck) -> None:
-        self._check = check
+        self.check = check
         self._held = b"\r\n"
         self._virtual = 2  # octets at the front of _held that are not content
         self.ended = False
@@ -66,6 +66,6 @@ class MailDataReader:
             if self._virtual and data:
                 data = data[self._virtual :]
                 self._virtual = 0
-            if data and (content := self._check.take(data)):
+            if data and (content := self.check.take(data)):
                 return content
         return b""

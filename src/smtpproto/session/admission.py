@@ -47,7 +47,6 @@ from .refusals import (
     error_of,
 )
 from .session import COMMAND_LINE, NOTES, RESET, Session
-from .table import Step
 
 HELLOS = (Ehlo, Helo, Lhlo)
 # What moves nothing: limits.idle_commands counts it from one RCPT to the next.
@@ -180,25 +179,6 @@ class Admission(Session):
         """Return the verbs that are not switched off and, if an extension's, in force."""
         withheld = self._facilities.not_in_force
         return sorted(name for name, verb in self._vocabulary.names.items() if verb not in withheld)
-
-    def _admit(self, command: Command, kind: type[Command]) -> Step:
-        """Return the step that `command` takes in the table.
-
-        Raises:
-            InvalidValueError: policy, offer, state, a check or a counter is against it.
-        """
-        if self._has_policy:
-            self._apply_policy(kind)
-        step = self._row.get(kind)
-        if step is None:
-            raise self._inadmissible(kind)
-        if step.checks:
-            for check in step.checks:
-                check(command, self)
-        if step.counts:
-            for count in step.counts:
-                count(command, self)
-        return step
 
     def _apply_policy(self, kind: type[Command]) -> None:
         """Hold `kind` against what stands before the table.

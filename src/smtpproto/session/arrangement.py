@@ -54,8 +54,6 @@ class Facilities:
     notes: Mapping[type[Command], Note]
     not_in_force: frozenset[type[Command]]
     counts: Mapping[type[Command], tuple[Check, ...]]
-    parts: frozenset[type[Command]]
-    """Those that more than a line belongs to: announced octets, or the rest of a message."""
     allows_groups: bool
 
 
@@ -199,7 +197,6 @@ def _facilities(arrangement: Arrangement, in_force: tuple[Extension, ...]) -> Fa
         notes=notes,
         not_in_force=(frozenset(verbs) - usable) | refused,
         counts=counts,
-        parts=frozenset(verb for verb in verbs if verb.announces_octets or verb.carries_mail_data),
         allows_groups=any(extension.allows_groups for extension in in_force),
     )
 

@@ -251,20 +251,25 @@ class ServerConnection(Answering):
         if buffer.is_empty:
             return self._nothing() if self._eof else _NEED_DATA
         line = self._lines.read(buffer)
-        if line is None:
-            # A ClientHello may have no CRLF for long.
-            if (self._lines.started or buffer.peek(2)).startswith(TLS_RECORD):
-                return self._reject(None, TLS_RECORD, WRONG_PROTOCOL)
-            return self._nothing()
-        if type(line) is BadLine:
-            return self._reject_bad_line(line)
+        if not isinstance(line, bytes):
+            return self._read_no_line(line)
         command: Command | None = None
         try:
             if len(line) > self._longest:
                 self._admit_long_line(line)
             command = parse_command(line, self._vocabulary)
             kind = type(command)
-            step = self._admit(command, kind)
+            if self._has_policy:
+                self._apply_policy(kind)
+            step = self._row.get(kind)
+            if step is None:
+                raise self._inadmissible(kind)
+            if step.checks:
+                for check in step.checks:
+                    check(command, self)
+            if step.counts:
+                for count in step.counts:
+                    count(command, self)
             if not line.isascii():
                 check_utf8(command, self._vocabulary, self.transaction)
         except ValueError as error:  # a check of an extension's may raise any
@@ -275,7 +280,7 @@ class ServerConnection(Answering):
             return self._reject(command, line, refusal_of(error), self._step_back(command))
         self._due = command
         self._step = step
-        if kind in self._parts:
+        if step.is_part:
             if command.announces_octets:
                 return self._begin_chunk(command, line, None)
             if command.ends_mail_data():
@@ -285,6 +290,14 @@ class ServerConnection(Answering):
         if default is None and kind in DEFAULTS:
             default = DEFAULTS[kind](self, self._arrangement)
         return CommandReceived(command, line, default)
+
+    def _read_no_line(self, line: BadLine | None) -> ServerEvent:
+        if line is not None:
+            return self._reject_bad_line(line)
+        # A ClientHello may have no CRLF for long.
+        if (self._lines.started or self._buffer.peek(2)).startswith(TLS_RECORD):
+            return self._reject(None, TLS_RECORD, WRONG_PROTOCOL)
+        return self._nothing()
 
     def _read_auth_response(self) -> ServerEvent:
         line = self._lines.read(self._buffer)
@@ -304,9 +317,8 @@ class ServerConnection(Answering):
 
     def _read_mail_data(self) -> ServerEvent:
         reader = self._mail_data
-        check = self._check
         assert reader is not None
-        assert check is not None
+        check = reader.check
         if not reader.ended and check.size <= self._lost_at:
             if self._buffer.is_empty:
                 return self._nothing() if self._eof else _NEED_DATA

@@ -42,7 +42,6 @@ class Session:
         "_limits",
         "_memory",
         "_notes",
-        "_parts",
         "_row",
         "_table",
         "_vocabulary",
@@ -212,7 +211,6 @@ class Session:
         self._checks = facilities.checks
         self._counts = facilities.counts
         self._notes = facilities.notes
-        self._parts = facilities.parts
         self._table = facilities.table
         self._row = self._table[self.state]
 

@@ -75,8 +75,7 @@ _NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 @value
 class Step:
-    """A row, spread out for one state: where each class of reply leads, and what else belongs to
-    the command."""
+    """A row, spread out for one state, with all else that the session holds for its command."""
 
     success: State | None
     """None where 2yz is not allowed."""
@@ -97,6 +96,8 @@ class Step:
     """What takes note of it once it is admitted."""
     note: Note | None = None
     """What takes note of a 2yz or 3yz reply."""
+    is_part: bool = False
+    """More than a line belongs to the command: octets it announces, or the rest of a message."""
     is_plain: bool = False
     """A 2yz of any code and text leads on, and the row of a state is all that it changes."""
 
@@ -147,6 +148,7 @@ def build_table(
                 checks.get(command, ()),
                 counts.get(command, ()),
                 notes.get(command),
+                is_part=command.announces_octets or command.carries_mail_data,
                 is_plain=row.exact is None and row.has_status and stays and leads_on,
             )
     return table
