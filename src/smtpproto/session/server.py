@@ -189,7 +189,7 @@ class ServerConnection(Answering):
         self._check: ContentCheck | None = None
         self._mail_data: MailDataReader | None = None
         self._chunk: _Chunk | None = None
-        # A function: bound to its own instance it would be a cycle, and so garbage for the collector.
+        # A function: bound to its own instance it would be a cycle, and need the collector.
         self._read = _READ_COMMAND
 
     @property
