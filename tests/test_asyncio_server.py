@@ -451,7 +451,7 @@ def test_a_session_that_fails_is_logged_and_closed(
                 yield Read(b"220 hi\r\n", 5.0)
                 raise ZeroDivisionError
 
-            monkeypatch.setattr(server_module, "open_session", lambda *_: broken())
+            monkeypatch.setattr(server_module.Reception, "session", lambda *_: broken())
             client = await Streams.connect(server.port)
             client.writer.write(b"x")
             with pytest.raises((ConnectionResetError, AssertionError)):

@@ -174,7 +174,7 @@ def test_a_session_that_fails_is_logged(
             yield Read(b"220 hi\r\n", 5.0)
             raise ZeroDivisionError
 
-        monkeypatch.setattr(server_module, "open_session", lambda *_: broken())
+        monkeypatch.setattr(server_module.Reception, "session", lambda *_: broken())
         with Raw(server.port) as raw:
             raw.sock.sendall(b"x")
             assert raw.rest() == b""

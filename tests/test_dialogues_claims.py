@@ -11,7 +11,7 @@ from dialogue_drive import Recorder, Run, drive
 from smtpproto import Command, LocalProtocolError, Reply
 from smtpproto.dialogues import Collect, Peer, Reject
 from smtpproto.dialogues.deadlines import StoppedClock
-from smtpproto.dialogues.opening import open_session
+from smtpproto.dialogues.opening import Reception
 from smtpproto.dialogues.server_settings import (
     ServerSettings,
     default_extensions,
@@ -32,7 +32,7 @@ MESSAGE = b"MAIL FROM:<a@x.org>\r\nRCPT TO:<b@x.org>\r\nDATA\r\n.\r\n"
 def opened(handler: Any, *inputs: bytes, address: Any = PROXY, **options: Any) -> Run:
     options = {"xclient": ["10.0.0.0/8"], **options}
     told = settings(handler, **options)
-    return drive(open_session(told, address, 1, StoppedClock()), inputs)
+    return drive(Reception(told, StoppedClock()).session(address, 1), inputs)
 
 
 def settings(handler: Any, **options: Any) -> ServerSettings:

@@ -18,7 +18,7 @@ from smtpproto.dialogues import (
     SecurityError,
 )
 from smtpproto.dialogues.deadlines import StoppedClock
-from smtpproto.dialogues.opening import open_session
+from smtpproto.dialogues.opening import Reception
 from smtpproto.dialogues.places import Gates
 from smtpproto.dialogues.records import RefusalRecord
 from smtpproto.dialogues.server_settings import ServerSettings, server_settings
@@ -42,7 +42,7 @@ def settings(handler: Any, implicit: bool = False, **options: Any) -> ServerSett
 
 
 def opened(told: ServerSettings, *inputs: Input, address: Any = ADDRESS, count: int = 1) -> Run:
-    return drive(open_session(told, address, count, StoppedClock()), inputs)
+    return drive(Reception(told, StoppedClock()).session(address, count), inputs)
 
 
 @pytest.mark.parametrize("pieces", [1, 100])
@@ -63,7 +63,7 @@ def test_the_header_then_the_greeting(pieces: int) -> None:
 
 def test_in_front_of_tls_no_more_is_read_than_the_header_has() -> None:
     told = settings(Recorder(), implicit=True, proxy=["127.0.0.1"])
-    dialogue = open_session(told, ADDRESS, 1, StoppedClock())
+    dialogue = Reception(told, StoppedClock()).session(ADDRESS, 1)
     left = HEADER + b"\x16"
     step = next(dialogue)
     while isinstance(step, Read):
@@ -150,7 +150,7 @@ def test_it_is_told_why_there_is_no_session(inputs: Any, more: Any, reason: str)
     told: list[Any] = []
     given = settings(Recorder(), implicit=True, proxy=["127.0.0.1"], connections=1)
     where = {"address": ADDRESS, "count": 1, **more}
-    run = drive(open_session(given, **where, clock=StoppedClock(), observe=told.append), inputs)
+    run = drive(Reception(given, StoppedClock(), told.append).session(**where), inputs)
     assert run.steps[-1] == Close(b"")
     assert [type(one) for one in told] == [RefusalRecord]
     assert reason in told[0].reason
@@ -159,20 +159,20 @@ def test_it_is_told_why_there_is_no_session(inputs: Any, more: Any, reason: str)
 def test_too_many_of_one_peer() -> None:
     told: list[Any] = []
     given = settings(Recorder())
-    gate = Gates(Gate(1))
-    first = open_session(given, ADDRESS, 1, StoppedClock(), told.append, gate)
+    reception = Reception(given, StoppedClock(), told.append, Gates(Gate(1)))
+    first = reception.session(ADDRESS, 1)
     next(first)
-    run = drive(open_session(given, ADDRESS, 2, StoppedClock(), told.append, gate))
+    run = drive(reception.session(ADDRESS, 2))
     assert run.steps == [Close(b"421 too many connections from you\r\n", lingers=False)]
     assert "from there" in told[0].reason
     first.close()  # broken off, it counts no longer
-    assert drive(open_session(given, ADDRESS, 1, StoppedClock(), None, gate)).codes == [220]
+    assert drive(reception.session(ADDRESS, 1)).codes == [220]
 
 
 def test_a_peer_of_another_kind_of_socket() -> None:
     told: list[Any] = []
-    dialogue = open_session(
-        settings(Recorder()), (2, 1234), 1, StoppedClock(), told.append, Gates(Gate(1))
+    dialogue = Reception(settings(Recorder()), StoppedClock(), told.append, Gates(Gate(1))).session(
+        (2, 1234), 1
     )
     assert drive(dialogue, [b"QUIT\r\n"]).codes == [220, 221]
     assert str(told[0].peer) == "2:1234"

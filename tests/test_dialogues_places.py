@@ -12,7 +12,7 @@ from dialogue_drive import Run, drive
 from smtpproto import LocalProtocolError, TLSInfo
 from smtpproto.dialogues import Close, Collect, Dialogue, Handle, Read
 from smtpproto.dialogues.deadlines import StoppedClock
-from smtpproto.dialogues.opening import open_session
+from smtpproto.dialogues.opening import Reception
 from smtpproto.dialogues.places import Gates, Place
 from smtpproto.dialogues.records import RefusalRecord, SessionRecord
 from smtpproto.dialogues.server_settings import server_settings
@@ -50,7 +50,9 @@ class Server:
 
     def session(self) -> Dialogue:
         gates = Gates(None, self.gate)
-        return open_session(self.settings, ADDRESS, 1, StoppedClock(), self.records.append, gates)
+        return Reception(self.settings, StoppedClock(), self.records.append, gates).session(
+            ADDRESS, 1
+        )
 
     def run(self, *inputs: Any) -> Run:
         return drive(self.session(), inputs)

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Unpack
 
 from ..dialogues.kinds import FLAG, check
-from ..dialogues.opening import open_session
+from ..dialogues.opening import Reception
 from ..dialogues.server_settings import (
     ServerOptions,
     ServerSettings,
@@ -60,6 +60,7 @@ class Server:
         self._threads = threads
         self._executor: ThreadPoolExecutor | None = None
         self._means: Means | None = None
+        self._reception: Reception | None = None
         self._listeners: list[asyncio.Server] = []
         self._drivers: set[_ServerDriver] = set()
         self._closed = asyncio.Event()
@@ -103,6 +104,7 @@ class Server:
         if self._threads:
             self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="smtpproto")
         clock = Clock(loop, self._settings.shortest)
+        self._reception = Reception(self._settings, clock, self._observer, self._gates)
         self._means = Means(clock, tls=self._tls, is_server=True, executor=self._executor)
         for sock in listening:
             self._listeners.append(
@@ -183,15 +185,13 @@ class Server:
     def begin(self, driver: _ServerDriver) -> None:
         """Begin the session of a new connection."""
         self._drivers.add(driver)
-        assert self._means is not None
-        session = open_session(
-            self._settings,
-            driver.transport.get_extra_info("peername"),
-            len(self._drivers),
-            self._means.clock,
-            self._observer,
-            self._gates,
-        )
+        assert self._reception is not None
+        peer = driver.transport.get_extra_info("peername")
+        try:
+            session = self._reception.session(peer, len(self._drivers))
+        except Exception as error:  # a handler's, which could not be made or looked at
+            driver.ended(None, error)
+            return
         driver.start(session)
         if self._closed.is_set():  # it was accepted before
             driver.stop(now=self._grace <= 0)

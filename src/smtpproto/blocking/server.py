@@ -20,7 +20,7 @@ from typing import Any, Unpack
 
 from ..dialogues import Peer
 from ..dialogues.hooks import check_plain
-from ..dialogues.opening import open_session
+from ..dialogues.opening import Reception
 from ..dialogues.records import RefusalRecord
 from ..dialogues.server_settings import (
     ServerOptions,
@@ -52,7 +52,6 @@ class Server:
     ) -> None:
         self._settings = settings
         self._where = where
-        self._gates = gates_of(settings)
         self._tls = tls
         self._listeners: list[socket.socket] = []
         self._wake: tuple[socket.socket, socket.socket] | None = None
@@ -62,6 +61,7 @@ class Server:
         self._closing = threading.Event()
         self._grace = settings.grace
         self._observer = Observer()
+        self._reception = Reception(settings, Clock(), self._observer, gates_of(settings))
         self.addresses: list[Any] = []
         """What each listening socket is bound to: host and port first for TCP, a path otherwise."""
 
@@ -211,9 +211,7 @@ class Server:
     def _serve(self, driver: Driver, address: Any) -> None:
         """Hold a session, in its own thread."""
         try:
-            driver.run(
-                open_session(self._settings, address, 1, Clock(), self._observer, self._gates)
-            )
+            driver.run(self._reception.session(address, 1))
         except OSError as error:
             logger.debug("no session: %s", error)
         except Exception:

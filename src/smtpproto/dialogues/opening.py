@@ -7,11 +7,13 @@ Decides who gets a session at all, in what order that is found out, and that who
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ..exceptions import RemoteProtocolError
 from ..grammar.replies import Reply
 from ..proxy import Address, InetAddress, ProxyHeaderParser
+from ..session.server import connection_like
 from ..tlsinfo import TLSInfo
 from .authentication import NO_PLACE
 from .conversation import FAILURES, Terms
@@ -33,128 +35,128 @@ _TOO_MANY = Reply(421, "too many connections from you", "4.7.0")
 _NO_GATES = Gates()
 
 
-def open_session(
-    settings: ServerSettings,
-    address: Any,
-    count: int,
-    clock: Clock,
-    observe: Observe | None = None,
-    gates: Gates = _NO_GATES,
-) -> Dialogue:
-    """Take a new connection, and hold its session if it is to have one.
+class Reception:
+    """Takes the connections of one server.
 
     Args:
         settings: the server's.
-        address: what the socket says of the peer.
-        count: how many connections there are, this one included.
         clock: what the time is taken from.
-        observe: gets the records of the session.
+        observe: gets the records of the sessions.
         gates: count the sessions that a limit is for.
     """
-    peer = Peer(address)
-    refusal = settings.refusal(count)
-    if refusal is not None:
-        _tell(observe, peer, "too many connections")
-        yield Close(refusal, lingers=bool(refusal) and not settings.is_flooded(count))
-        return
-    unread = b""
-    try:
-        if settings.proxy is not None:
-            unread = yield from _take_header(settings, peer)
-    except FAILURES as error:
-        _tell(observe, peer, str(error) or "no PROXY header came")
-        yield Close(b"")
-        return
-    key = None if gates.peers is None else peer_key(peer.address)
-    if gates.peers is None or key is None:
-        yield from _admit(settings, peer, clock, observe, gates, unread)
-    elif not gates.peers.enter(key):
-        _tell(observe, peer, "too many connections from there")
-        yield _turn_away(settings, _TOO_MANY)
-    else:
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        clock: Clock,
+        observe: Observe | None = None,
+        gates: Gates = _NO_GATES,
+    ) -> None:
+        self._settings = settings
+        self._observe = observe
+        self._gates = gates
+        # What sessions have in common is made once for all.
+        self._terms = Terms(
+            settings.patience, settings.times, clock, settings.transcript, observe, settings.auth
+        )
+        self._connection = settings.connection()
+        self._trusted = settings.connection(is_trusted=settings.xclient is not None)
+        # Whether a session begins with the greeting, and ends without further ado.
+        self._is_plain = settings.proxy is None and not settings.is_implicit and gates == _NO_GATES
+
+    def session(self, address: Any, count: int) -> Dialogue:
+        """Take a new connection, and hold its session if it is to have one.
+
+        Args:
+            address: what the socket says of the peer.
+            count: how many connections there are, this one included.
+        """
+        peer = Peer(address)
+        most = self._settings.connections
+        if self._is_plain and (most is None or count <= most):
+            return self._begin(peer)
+        return self._open(peer, count)
+
+    def _open(self, peer: Peer, count: int) -> Dialogue:
+        settings = self._settings
+        refusal = settings.refusal(count)
+        if refusal is not None:
+            self._tell(peer, "too many connections")
+            yield Close(refusal, lingers=bool(refusal) and not settings.is_flooded(count))
+            return
+        unread = b""
         try:
-            yield from _admit(settings, peer, clock, observe, gates, unread)
+            if settings.proxy is not None:
+                unread = yield from _take_header(settings, peer)
+        except FAILURES as error:
+            self._tell(peer, str(error) or "no PROXY header came")
+            yield Close(b"")
+            return
+        gate = self._gates.peers
+        key = None if gate is None else peer_key(peer.address)
+        if gate is None or key is None:
+            yield from self._admit(peer, unread)
+        elif not gate.enter(key):
+            self._tell(peer, "too many connections from there")
+            yield self._turn_away(_TOO_MANY)
+        else:
+            try:
+                yield from self._admit(peer, unread)
+            finally:
+                gate.leave(key)
+
+    def _admit(self, peer: Peer, unread: bytes) -> Dialogue:
+        """Give a peer its place among those that have not authenticated, and hold its session."""
+        gate = self._gates.unauthenticated
+        if gate is None:
+            yield from self._secure(peer, unread)
+            return
+        place = Place(gate)
+        if not place.hold():
+            self._tell(peer, "too many connections that have not authenticated")
+            yield self._turn_away(NO_PLACE)
+            return
+        try:
+            yield from self._secure(peer, unread, place)
         finally:
-            gates.peers.leave(key)
+            place.release()
 
+    def _turn_away(self, reply: Reply) -> Close:
+        """Refuse without lingering: who has too many must not take the places of others."""
+        is_implicit = self._settings.is_implicit
+        return Close(b"" if is_implicit else connection_like(self._connection).send(reply))
 
-def _admit(
-    settings: ServerSettings,
-    peer: Peer,
-    clock: Clock,
-    observe: Observe | None,
-    gates: Gates,
-    unread: bytes,
-) -> Dialogue:
-    """Give a peer its place among those that have not authenticated, and hold its session."""
-    begin = _secure if settings.is_implicit else _begin
-    if gates.unauthenticated is None:
-        yield from begin(settings, peer, clock, observe, unread)
-        return
-    place = Place(gates.unauthenticated)
-    if not place.hold():
-        _tell(observe, peer, "too many connections that have not authenticated")
-        yield _turn_away(settings, NO_PLACE)
-        return
-    try:
-        yield from begin(settings, peer, clock, observe, unread, place)
-    finally:
-        place.release()
+    def _secure(self, peer: Peer, unread: bytes, place: Place | None = None) -> Dialogue:
+        """Make the handshake first, if TLS comes first, then hold the session."""
+        tls = None
+        if self._settings.is_implicit:
+            try:
+                tls = yield Handshake(b"", min(self._settings.patience, HANDSHAKE_TIME))
+            except FAILURES as error:
+                self._tell(peer, str(error) or "no TLS handshake was made")
+                yield Close(b"")
+                return
+        yield from self._begin(peer, unread, place, tls)
 
+    def _begin(
+        self,
+        peer: Peer,
+        unread: bytes = b"",
+        place: Place | None = None,
+        tls: TLSInfo | None = None,
+    ) -> Dialogue:
+        """Return the dialogue of the session."""
+        settings = self._settings
+        terms = self._terms
+        if settings.transcript_for is not None or place is not None:
+            terms = replace(terms, transcript=settings.transcript_of(peer), place=place)
+        model = self._trusted if settings.trusts(peer.address) else self._connection
+        connection = connection_like(model, tls)
+        return serve_session(connection, settings.new_handler(), peer, terms, unread=unread)
 
-def _turn_away(settings: ServerSettings, reply: Reply) -> Close:
-    """Refuse a session, without lingering: who has too many must not take the places of others."""
-    return Close(b"" if settings.is_implicit else settings.connection().send(reply))
-
-
-def _secure(
-    settings: ServerSettings,
-    peer: Peer,
-    clock: Clock,
-    observe: Observe | None,
-    unread: bytes,
-    place: Place | None = None,
-) -> Dialogue:
-    """Make the handshake first, then hold the session."""
-    try:
-        tls = yield Handshake(b"", min(settings.patience, HANDSHAKE_TIME))
-    except FAILURES as error:
-        _tell(observe, peer, str(error) or "no TLS handshake was made")
-        yield Close(b"")
-        return
-    yield from _begin(settings, peer, clock, observe, unread, place, tls)
-
-
-def _begin(
-    settings: ServerSettings,
-    peer: Peer,
-    clock: Clock,
-    observe: Observe | None,
-    unread: bytes,
-    place: Place | None = None,
-    tls: TLSInfo | None = None,
-) -> Dialogue:
-    """Return the dialogue of the session."""
-    return serve_session(
-        settings.connection(tls, peer.address),
-        settings.new_handler(),
-        peer,
-        Terms(
-            settings.timeout,
-            settings.times,
-            clock,
-            settings.transcript_of(peer),
-            observe,
-            settings.auth,
-            place,
-        ),
-        unread=unread,
-    )
-
-
-def _tell(observe: Observe | None, peer: Peer, reason: str) -> None:
-    if observe is not None:
-        observe(RefusalRecord(peer, reason))
+    def _tell(self, peer: Peer, reason: str) -> None:
+        if self._observe is not None:
+            self._observe(RefusalRecord(peer, reason))
 
 
 def _take_header(settings: ServerSettings, peer: Peer) -> Dialogue:

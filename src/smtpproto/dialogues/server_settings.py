@@ -186,19 +186,20 @@ class ServerSettings:
             return self.timeout
         return recommended_timeout("server", State.CONNECTED)
 
-    def connection(self, tls: TLSInfo | None = None, address: Any = None) -> ServerConnection:
+    def trusts(self, address: Any) -> bool:
+        """Tell whether the client at `address` may speak for others."""
+        return self.xclient is not None and address in self.xclient
+
+    def connection(self, tls: TLSInfo | None = None, is_trusted: bool = False) -> ServerConnection:
         """Return the connection for a new session.
 
         Args:
             tls: the TLS layer that is there already.
-            address: where the client is.
+            is_trusted: the client may speak for others.
         """
-        extensions = self.extensions
-        if self.xclient is not None and address in self.xclient:
-            extensions += _CLAIMS
         return ServerConnection(
             self.hostname,
-            extensions=extensions,
+            extensions=(*self.extensions, *_CLAIMS) if is_trusted else self.extensions,
             limits=self.limits,
             leniency=self.leniency,
             lmtp=self.lmtp,

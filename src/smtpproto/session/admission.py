@@ -7,6 +7,7 @@ and by the counters. Neither reads nor replies.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 
 from ..exceptions import InvalidValueError, LocalProtocolError, Violation, shown
@@ -82,6 +83,8 @@ class ServerArrangement(Arrangement):
         "enhanced",
         "has_policy",
         "hostname",
+        "line",
+        "lost_at",
         "offered",
         "received",
         "require_auth",
@@ -122,6 +125,11 @@ class ServerArrangement(Arrangement):
         rcpt = sum(p.length for extension in extensions for p in extension.rcpt_parameters)
         self.command_line = max(limits.command_line, COMMAND_LINE + max(mail, rcpt))
         """Octets of a command line with its CRLF (RFC 5321 2.2.2, 4.5.3.1.4)."""
+        self.line = max(self.command_line, limits.auth_line)
+        """Octets of any line."""
+        most = sys.maxsize if self.mail_data_limit is None else self.mail_data_limit
+        self.lost_at = most + limits.discarded_mail_data
+        """Octets of mail data beyond which the rest of a message is not even passed over."""
 
 
 def _refused(

@@ -9,7 +9,6 @@ reply may change how the rest is framed. What replies do is not its business.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import Final, Literal
@@ -178,13 +177,8 @@ class ServerConnection(Answering):
 
     def _begin(self, arrangement: ServerArrangement, tls: TLSInfo | None) -> None:
         super().__init__(arrangement, tls)
-        limits = arrangement.limits
-        # Beyond this size the rest of a message is not even passed over.
-        most = arrangement.mail_data_limit
-        self._lost_at = (sys.maxsize if most is None else most) + limits.discarded_mail_data
-        self._lines = LineReader(
-            max(arrangement.command_line, limits.auth_line), limits.discarded_line
-        )
+        self._lost_at = arrangement.lost_at
+        self._lines = LineReader(arrangement.line, arrangement.limits.discarded_line)
         self._errors = 0
         self._check: ContentCheck | None = None
         self._mail_data: MailDataReader | None = None
@@ -541,6 +535,13 @@ class ServerConnection(Answering):
 
 
 _arranged = lru_cache(maxsize=64, typed=True)(ServerArrangement)
+
+
+def connection_like(other: ServerConnection, tls: TLSInfo | None = None) -> ServerConnection:
+    """Return a new connection that is told what `other` was, which is not looked at again."""
+    connection = ServerConnection.__new__(ServerConnection)
+    connection._begin(other._arrangement, tls)
+    return connection
 
 
 _Reader = Callable[[ServerConnection], ServerEvent]
