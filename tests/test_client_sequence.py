@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from client_drive import (
     EVERYTHING,
@@ -600,3 +602,22 @@ def test_tls_is_not_put_over_half_a_greeting(octets: bytes) -> None:
     with pytest.raises(LocalProtocolError):
         client.tls_established()
     assert client.tls is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("NOOP", "str"),
+        (b"NOOP\r\n", "bytes"),
+        (None, "NoneType"),
+        (Noop, "the class Noop"),
+        (Reply(250), "Reply"),
+    ],
+)
+def test_what_is_no_command(wrong: Any, told: str) -> None:
+    for client in (ClientConnection(), ready()):
+        with pytest.raises(
+            LocalProtocolError, match=rf"^a Command such as Noop\(\) expected, not {told}$"
+        ) as caught:
+            client.send(wrong)
+        assert caught.value.violation is Violation.LOCAL_VALUE

@@ -381,6 +381,23 @@ def test_what_its_check_raises_does_not_escape(method: str) -> None:
     assert not any("secret" in str(reply) for reply in replies)
 
 
+@pytest.mark.parametrize("method", ["check", "count"])
+def test_what_its_check_raises_is_an_error_of_the_package(method: str) -> None:
+    """For who sends, too; and nothing has changed."""
+    pair = ConnectionPair(
+        ServerConnection("mx.example.org", extensions=[Pings()]),
+        ClientConnection(extensions=[Careless(method)]),
+    )
+    pair.run()
+    pair.write(pair.client.send(Ehlo("client.example.com")))
+    pair.run()
+    with pytest.raises(InvalidValueError, match=r"XPING: another value expected: .*'secret'"):
+        pair.client.send(Ping())
+    assert pair.client.outstanding == ()
+    pair.write(pair.client.send(Noop()))
+    assert codes(pair) == [250]
+
+
 class Note(Announcing):
     verb = "XNOTE"
     default_reply = Reply(250, "noted", "2.0.0")

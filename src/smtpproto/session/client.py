@@ -39,7 +39,7 @@ from ..states import State
 from ..tlsinfo import TLSInfo
 from .arrangement import Arrangement, Side, in_order, listed, remembered
 from .events import ConnectionClosed, ReplyReceived, Signal
-from .grouping import Grouping, local_error
+from .grouping import Grouping, local_error, refusal_by
 from .kinds import check_word
 from .session import COMMAND_LINE, NOTES, RESET, check_utf8, octets_of
 from .table import Step
@@ -140,12 +140,15 @@ class ClientConnection(Grouping):
             raise local_error(f"{command.octets()} octets behind {command.verb}, not {len(octets)}")
         if self._chunks is not None:
             self._refuse_beside_chunks(command, self._chunks)
+        try:
+            for count in self._counts.get(type(command), ()):
+                count(command, self)
+        except ValueError as error:
+            raise refusal_by(command, error) from None
         if isinstance(command, Mail):
             self._chunks = None
         elif isinstance(command, Rset):
             self.needs_reset = False
-        for count in self._counts.get(type(command), ()):
-            count(command, self)
         self._outstanding.append(command)
         self._project(step, command)
         return line + octets

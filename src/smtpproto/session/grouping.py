@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
-from ..exceptions import LocalProtocolError, Violation
+from ..exceptions import InvalidValueError, LocalProtocolError, Violation
 from ..extensions.declaration import Transaction
 from ..framing import LineEndingWriter
 from ..grammar.auth import Auth, Greeting
@@ -101,10 +101,7 @@ class Grouping(Session):
                 Violation.NOT_OFFERED,
             )
         if step is None:
-            raise LocalProtocolError(
-                f"a command that state {state.name} admits expected, not {kind.__name__}",
-                Violation.BAD_SEQUENCE,
-            )
+            raise _not_admitted(command, state)
         if self._outstanding:
             self._admit_in_group(command)
         if isinstance(command, (Mail, Rcpt)) and command.parameters is not NO_PARAMETERS:
@@ -114,8 +111,11 @@ class Grouping(Session):
             facts = _Facts(
                 self.tls, self.is_authenticated, transaction, self.announced, self.memory
             )
-            for check in self._checks[kind]:
-                check(command, facts)
+            try:
+                for check in self._checks[kind]:
+                    check(command, facts)
+            except ValueError as error:
+                raise refusal_by(command, error) from None
         return step
 
     def _project(self, step: Step, command: Command) -> None:
@@ -189,3 +189,23 @@ class Grouping(Session):
 def local_error(expected: str) -> LocalProtocolError:
     """Make the error for a call that has its time, and it is not now."""
     return LocalProtocolError(f"expected: {expected}", Violation.LOCAL_STATE)
+
+
+def refusal_by(command: Command, error: ValueError) -> InvalidValueError:
+    """Return what an extension raised of `command` as an error of the package."""
+    if isinstance(error, InvalidValueError):
+        return error
+    return InvalidValueError(f"{command.verb}: another value expected: {error}")
+
+
+def _not_admitted(command: object, state: State) -> LocalProtocolError:
+    kind = type(command).__name__
+    if isinstance(command, Command):
+        return LocalProtocolError(
+            f"a command that state {state.name} admits expected, not {kind}",
+            Violation.BAD_SEQUENCE,
+        )
+    got = f"the class {command.__name__}" if isinstance(command, type) else kind
+    return LocalProtocolError(
+        f"a Command such as Noop() expected, not {got}", Violation.LOCAL_VALUE
+    )
