@@ -99,15 +99,31 @@ def test_older_messages() -> None:
     assert b"Subject: =?utf-8?" in octets(outgoing)
 
 
-@pytest.mark.parametrize("message", [b"x", email(From="a@x.org"), email(To="b@x.org"), email()])
-def test_an_envelope_that_is_not_there(message: Any) -> None:
-    with pytest.raises(LocalProtocolError):
-        prepare(message)
+@pytest.mark.parametrize(
+    ("message", "sender", "told"),
+    [
+        (email(From="a@x.org"), None, r"recipients: an address in To, Cc or Bcc .* argument"),
+        (email(From="a@x.org", To=""), None, r"recipients: an address in To, Cc or Bcc"),
+        (email(To="b@x.org"), None, r"sender: an address in From of the message expected, or the"),
+        (email(), None, "sender: an address"),
+        (email(), "a@x.org", "recipients: an address"),
+        (b"x", None, "sender: expected beside what is no EmailMessage"),
+        (b"x", "a@x.org", "recipients: expected beside what is no EmailMessage"),
+    ],
+)
+def test_an_envelope_that_is_not_there(message: Any, sender: Any, told: str) -> None:
+    with pytest.raises(LocalProtocolError, match=f"^{told}"):
+        prepare(message, sender)
 
 
 def test_no_recipients() -> None:
-    with pytest.raises(LocalProtocolError):
+    with pytest.raises(LocalProtocolError, match="recipients: at least one expected"):
         prepare(b"x", "a@x.org", [])
+
+
+def test_text_is_no_message_whatever_else_is_missing() -> None:
+    with pytest.raises(TypeError, match="octets expected, not str: encode it"):
+        prepare("x")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("address", ["a@x.org>\r\nRCPT TO:<evil@x.org", "a b@x.org", "a@@x"])

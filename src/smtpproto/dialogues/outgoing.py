@@ -92,6 +92,8 @@ def prepare(
     """
     source: Any = message
     is_email = type(source) is not bytes and hasattr(type(source), "get_all")
+    if isinstance(source, str):
+        raise TypeError("octets expected, not str: encode it, or send an EmailMessage")
     if is_email:
         from .headers import envelope
 
@@ -99,7 +101,7 @@ def prepare(
         sender = found_sender if sender is None else sender
         recipients = found_recipients if recipients is None else recipients
     if sender is None or recipients is None:
-        raise _missing("sender and recipients, where there is no EmailMessage to take them from")
+        raise _missing("sender" if sender is None else "recipients", is_email)
     path = _path(sender)
     rcpts = _rcpts(recipients)
     addresses = (path.address, *[rcpt.forward_path.address for rcpt in rcpts])
@@ -109,8 +111,6 @@ def prepare(
         from .headers import serialise
 
         source = serialise(source, utf8=not ascii_only)
-    if isinstance(source, str):
-        raise TypeError("octets expected, not str: encode it, or send an EmailMessage")
     if not isinstance(source, (bytes, bytearray, memoryview)):
         read, rewind = _source(source)
         return Outgoing(
@@ -155,7 +155,9 @@ def _rcpts(recipients: Recipients) -> tuple[Rcpt, ...]:
         one if isinstance(one, Rcpt) else Rcpt(_address(one, "recipients")) for one in many
     )
     if not rcpts:
-        raise _missing("at least one recipient")
+        raise LocalProtocolError(
+            "recipients: at least one expected, not an empty list", Violation.LOCAL_VALUE
+        )
     return rcpts
 
 
@@ -170,8 +172,14 @@ def _address(given: Any, name: str) -> str | Path:
     return given
 
 
-def _missing(what: str) -> LocalProtocolError:
-    return LocalProtocolError(f"expected: {what}", Violation.LOCAL_VALUE)
+def _missing(name: str, is_email: bool) -> LocalProtocolError:
+    """Make the error for a message that has nobody as `name`."""
+    if is_email:
+        fields = "From" if name == "sender" else "To, Cc or Bcc"
+        told = f"{name}: an address in {fields} of the message expected, or the argument {name}"
+    else:
+        told = f"{name}: expected beside what is no EmailMessage, with a header to take it from"
+    return LocalProtocolError(told, Violation.LOCAL_VALUE)
 
 
 def header_of(content: bytes) -> bytes:
