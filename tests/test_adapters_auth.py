@@ -175,6 +175,7 @@ def test_a_hook_that_fails(world: World, kind: str, caplog: pytest.LogCaptureFix
     assert len([one for one in caplog.records if one.levelno >= logging.ERROR]) == 1
     assert "hu5hhu5h" not in caplog.text
     assert kind == "too slow" or "KeyError" in caplog.text
+    assert f"the hook {handler.on_auth.__qualname__} " in caplog.text
 
 
 def test_tls_forgets_who_it_was(world: World) -> None:

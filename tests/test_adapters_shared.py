@@ -219,6 +219,25 @@ def test_a_hook_that_fails_is_logged_once(world: World, caplog: pytest.LogCaptur
     [record] = [record for record in caplog.records if record.name == "smtpproto"]
     assert record.levelno == logging.ERROR
     assert isinstance(record.exc_info and record.exc_info[1], ValueError)
+    assert record.getMessage().endswith(".Handler.on_mail failed")
+
+
+@pytest.mark.parametrize("wrong", [7, Reply(354)])
+def test_a_hook_that_returns_what_is_no_answer_is_named(
+    world: World, wrong: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Handler(Collect):
+        def on_message(self, peer: Peer, message: Message) -> Any:
+            return wrong
+
+    with (
+        world.serve(Handler()) as server,
+        world.client("localhost", server.port) as client,
+        pytest.raises(ReplyError, match="451"),
+    ):
+        client.send(TEXT, "a@x.org", "b@x.org")
+    [record] = [record for record in caplog.records if record.name == "smtpproto"]
+    assert record.getMessage().endswith(".Handler.on_message failed")
 
 
 def test_a_421_of_a_hook_closes(world: World) -> None:

@@ -26,6 +26,7 @@ from ..dialogues import (
     Reject,
     Step,
     call_failure,
+    name_of,
 )
 from ..tlstools import handshake_failure, tls_info
 from .calls import begin, is_async
@@ -167,8 +168,9 @@ class Driver(Channel):
         if self._wait is Wait.CALL:
             call, self._call = self._call, None
             assert call is not None
+            assert isinstance(self._step, Handle)
             call.cancel()
-            logger.error("a hook took too long")
+            logger.error("the hook %s took too long", name_of(self._step.call))
             self._fail(call_failure(TimeoutError("the hook took too long")))
         elif self._wait in _NEED_PEER:
             self._fail(TimeoutError("the peer took too long"))
@@ -367,7 +369,7 @@ class Driver(Channel):
                     return self._outcome(task, step)
                 result = task.result()
         except Exception as error:
-            return self._hook_failed(error)
+            return self._hook_failed(error, step)
         return self._resolve(result, step)
 
     def _resolve(self, result: Any, step: Handle) -> Step | None:
@@ -400,15 +402,15 @@ class Driver(Channel):
 
     def _outcome(self, call: asyncio.Future[Any], step: Handle) -> Step | None:
         if call.cancelled():
-            return self._hook_failed(RuntimeError("the hook was cancelled"))
+            return self._hook_failed(RuntimeError("the hook was cancelled"), step)
         error = call.exception()
         if error is None:
             return self._resolve(call.result(), step)
-        return self._hook_failed(error)
+        return self._hook_failed(error, step)
 
-    def _hook_failed(self, error: BaseException) -> Step | None:
+    def _hook_failed(self, error: BaseException, step: Handle) -> Step | None:
         if self._means.is_server and not isinstance(error, Reject):
-            logger.error("a hook failed", exc_info=error)
+            logger.error("the hook %s failed", name_of(step.call), exc_info=error)
         return self._thrown(call_failure(error))
 
 

@@ -26,6 +26,7 @@ from ..dialogues import (
     Reject,
     SecurityError,
     call_failure,
+    name_of,
 )
 from ..tlstools import TLS, handshake_failure, tls_info
 
@@ -185,7 +186,7 @@ class Driver:
                 raise TypeError("a plain function expected: nothing is awaited outside of asyncio")
         except Exception as error:
             if self._is_server and not isinstance(error, Reject):
-                logger.exception("a hook failed")
+                logger.exception("the hook %s failed", name_of(step.call))
             return None, call_failure(error)
         return result, None
 

@@ -47,6 +47,7 @@ from .steps import (
     Read,
     Step,
     call_failure,
+    name_of,
 )
 from .trace import received
 from .transcript import Transcript
@@ -93,6 +94,7 @@ __all__ = [
     "SessionRecord",
     "authenticate",
     "call_failure",
+    "name_of",
     "execute",
     "is_reusable",
     "may_quit",

@@ -31,7 +31,7 @@ from ..session.server import ServerConnection
 from .conversation import FAILED, Terms, bad_answer
 from .handlers import Peer, Reject
 from .records import AuthenticationRecord
-from .steps import Dialogue
+from .steps import Dialogue, StandIn
 from .taking import Taking
 from .transcript import command_line
 
@@ -104,6 +104,7 @@ class Authenticating(Taking):
         hook = self._on_auth
         assert exchange is not None
         assert hook is not None
+        self._asked = hook  # for a mechanism of the application's, too
         outcome = _attempt(exchange.step, response)
         while isinstance(outcome, Request):
             answer = yield from self._run(hook, self._peer, outcome)
@@ -229,16 +230,15 @@ class HookFailed(Exception):
     """
 
 
-class _Discreet:
+class _Discreet(StandIn):
     """Calls `on_auth`."""
 
-    def __init__(self, hook: Callable[..., Any]) -> None:
-        self._hook = hook
+    __slots__ = ()
 
     def call(self, *args: Any) -> Any:
         """Call a plain function."""
         try:
-            result = self._hook(*args)
+            result = self.hook(*args)
         except Reject:
             raise
         except Exception as error:
@@ -249,7 +249,7 @@ class _Discreet:
 
     async def wait(self, *args: Any) -> Any:
         """Call an ``async def``."""
-        return await self._wait_for(self._hook(*args))
+        return await self._wait_for(self.hook(*args))
 
     async def _wait_for(self, awaitable: Any) -> Any:
         try:

@@ -22,7 +22,7 @@ from .errors import ConnectionLost, SecurityError
 from .handlers import Peer, Reject
 from .places import Place
 from .records import Ending, Observe
-from .steps import Cancelled, Dialogue, Handle, Step
+from .steps import Cancelled, Dialogue, Handle, StandIn, Step
 from .transcript import Transcript, reply_lines
 
 FAILURES = (TimeoutError, ConnectionLost, SecurityError, Cancelled)
@@ -57,6 +57,7 @@ class Conversation:
 
     # As in all that build on this: a server may have very many sessions.
     __slots__ = (
+        "_asked",
         "_clock",
         "_connection",
         "_deadlines",
@@ -79,6 +80,8 @@ class Conversation:
         self._connection = connection
         self._handler = handler
         self._peer = peer
+        # The hook that was called last, for a log of what it did wrong.
+        self._asked: Callable[..., Any] = type(handler)
         self._transcript = terms.transcript
         self._observe = terms.observe
         # How the session ended, as far as that is known.
@@ -95,6 +98,7 @@ class Conversation:
 
     def _run(self, call: Callable[..., Any], *args: Any) -> Dialogue:
         """Run a hook; return its result, or the refusal that stands for its exception."""
+        self._asked = call
         try:
             return (yield Handle(self._flush(), call, args, self._timeout))
         except FAILURES:
@@ -121,8 +125,8 @@ class Conversation:
             yield from self._ask(call, *args)
 
     def _complain(self, error: Exception) -> Dialogue:
-        """Have the driver log what a hook did wrong, as if the hook had raised it."""
-        yield from self._run(_raise, error)
+        """Have the driver log what the last hook did wrong, as if the hook had raised it."""
+        yield from self._run(_Complaint(self._asked).tell, error)
 
     # --- output --------------------------------------------------------------------------------
 
@@ -161,5 +165,11 @@ def bad_answer(wanted: str, answer: object) -> TypeError:
     return TypeError(f"a hook returns {wanted} here, not {type(answer).__name__}")
 
 
-def _raise(error: Exception) -> None:
-    raise error
+class _Complaint(StandIn):
+    """Raises what a hook should have raised."""
+
+    __slots__ = ()
+
+    def tell(self, error: Exception) -> None:
+        """Raise it."""
+        raise error

@@ -83,6 +83,26 @@ Step = Read | Handshake | Handle | Close
 Dialogue = Generator[Step, Any, Any]
 
 
+class StandIn:
+    """Is called in place of a hook, by a method of its own.
+
+    Args:
+        hook: what a log should name.
+    """
+
+    __slots__ = ("hook",)
+
+    def __init__(self, hook: Callable[..., Any]) -> None:
+        self.hook = hook
+
+
+def name_of(call: Callable[..., Any]) -> str:
+    """Return what a log calls the call of a `Handle`, as ``Mailboxes.on_rcpt``."""
+    while isinstance(owner := getattr(call, "__self__", None), StandIn):
+        call = owner.hook
+    return getattr(call, "__qualname__", None) or type(call).__name__
+
+
 class Cancelled(Exception):
     """The driver must stop: its server is closing."""
 
