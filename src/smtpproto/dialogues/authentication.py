@@ -64,24 +64,22 @@ class Authenticating(Taking):
         super().__init__(connection, handler, peer, terms)
         self._mechanisms = terms.mechanisms
         self._place = terms.place
-        hook = getattr(handler, "on_auth", None)
-        self._on_auth = None if hook is None else _discreet(hook)
-        # The exchange that is under way, its outcome where only the client's last line is missing,
-        # and how many challenges there were.
         self._exchange: ServerMechanism | None = None
-        self._success: Success | None = None
-        self._rounds = 0
-        self._is_told = False
+        """The one that is under way."""
 
     def _begin_exchange(self, command: Auth) -> Dialogue:
         """Answer AUTH."""
-        if self._mechanisms is None or self._on_auth is None:
+        hook = getattr(self._handler, "on_auth", None)
+        if self._mechanisms is None or hook is None:
             yield from self._reply(_NOT_IMPLEMENTED)
             return
         tls = self._connection.tls
         bindings = tls.channel_bindings if tls is not None else {}
         self._exchange = self._mechanisms.make(command.mechanism, bindings)
-        self._success = None
+        self._on_auth = _discreet(hook)
+        # Its outcome where only the client's last line is missing, and how many challenges there
+        # were.
+        self._success: Success | None = None
         self._rounds = 0
         self._is_told = False
         self._peer.mechanism = command.mechanism
@@ -103,7 +101,6 @@ class Authenticating(Taking):
         exchange = self._exchange
         hook = self._on_auth
         assert exchange is not None
-        assert hook is not None
         self._asked = hook  # for a mechanism of the application's, too
         outcome = _attempt(exchange.step, response)
         while isinstance(outcome, Request):

@@ -8,16 +8,22 @@ grammar's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from ..grammar.attributes import Missing, XClient, XForward
 from ..grammar.replies import Reply
 from ..states import State
 from .authentication import Authenticating
-from .steps import Dialogue
+from .steps import Dialogue, Step
 
 _NOTED = Reply(250, "ok", "2.0.0")
+
+
+@lru_cache(maxsize=64)
+def _greeting(hostname: str, is_lmtp: bool) -> Reply:
+    return Reply(220, f"{hostname} {'LMTP' if is_lmtp else 'ESMTP'}")
 
 
 class Claiming(Authenticating):
@@ -25,15 +31,17 @@ class Claiming(Authenticating):
 
     __slots__ = ()
 
-    def _greet(self) -> Dialogue:
+    def _greet(self) -> Iterable[Step]:
         """Greet, or let the application turn the client away."""
-        connection = self._connection
-        protocol = "LMTP" if connection.lmtp else "ESMTP"
-        greeting = Reply(220, f"{connection.hostname} {protocol}")
+        greeting = _greeting(self._connection.hostname, self._connection.lmtp)
         hook = getattr(self._handler, "on_connect", None)
         if hook is not None:
-            greeting = (yield from self._ask(hook, self._peer)) or greeting
-        yield from self._reply(greeting)
+            return self._ask_to_greet(hook, greeting)
+        self._send(greeting)
+        return ()
+
+    def _ask_to_greet(self, hook: Callable[..., Any], greeting: Reply) -> Dialogue:
+        yield from self._reply((yield from self._ask(hook, self._peer)) or greeting)
 
     def _take_claims(self, command: XClient) -> Dialogue:
         """Take the client for another; its address is a new one to greet (XCLIENT_README)."""

@@ -73,7 +73,7 @@ class Conversation:
     def __init__(
         self,
         connection: ServerConnection,
-        handler: object,
+        handler: Any,
         peer: Peer,
         terms: Terms,
     ) -> None:

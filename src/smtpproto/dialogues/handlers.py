@@ -8,6 +8,7 @@ for type checkers and readers. Knows neither sockets nor how a hook is run.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..exceptions import InvalidValueError
@@ -29,6 +30,8 @@ Answer = Reply | None
 """What a hook returns: None to accept, or the reply to send."""
 Answers = Reply | None | Sequence[Reply | None]
 """What ends a message: in LMTP it may be one answer for each recipient, in their order."""
+
+NO_FACTS: Mapping[str, Any] = MappingProxyType({})
 
 
 class Reject(Exception):
@@ -75,7 +78,7 @@ class Peer:
         a PROXY header or by XCLIENT; None where it says that it does not know."""
         self.proxy: ProxyHeader | None = None
         """What the proxy said of the client, where there is one (see ``serve(proxy=...)``)."""
-        self.forwarded: Mapping[str, Any] = {}
+        self.forwarded = NO_FACTS
         """What XFORWARD says of the client before this one, until the transaction ends: to be
         noted, and no more. Attribute, such as "ADDR", to value."""
         self.mechanism: str | None = None

@@ -63,6 +63,7 @@ _HOOKS: Mapping[type[Command], str] = {
     Expn: "on_expn",
     Help: "on_help",
 }
+_NAMES = ("open_message", "on_message", *dict.fromkeys(_HOOKS.values()))
 # What ends a transaction without its message (RFC 5321 4.1.4, 4.1.1.5, 4.1.1.10).
 _ENDING = frozenset((Ehlo, Helo, Lhlo, Rset, Quit))
 _ACCEPTED: Mapping[type[Command], Reply] = {
@@ -106,20 +107,24 @@ def refuse_session(connection: ServerConnection, reply: Reply = TOO_MANY) -> Dia
     yield Close(connection.send(reply), lingers=True)
 
 
-@lru_cache(maxsize=64)
-def _decided(
-    hooked: tuple[type[Command], ...], streams: bool, takes_mail: bool
-) -> frozenset[type[Command]]:
-    """Return the commands that more than the connection has a say in: one set for all sessions."""
-    streamed = (Data,) if streams else ()
-    refused = () if takes_mail else (Mail,)
+@lru_cache(maxsize=256)
+def _decided(*has: bool) -> frozenset[type[Command]]:
+    """Return the commands that more than the connection has a say in: one set for all sessions.
+
+    Args:
+        has: for each of `_NAMES`, whether the handler has the hook.
+    """
+    there = dict(zip(_NAMES, has, strict=True))
+    hooked = [kind for kind, name in _HOOKS.items() if there[name]]
+    streamed = (Data,) if there["open_message"] else ()
+    refused = () if there["open_message"] or there["on_message"] else (Mail,)
     return frozenset((*hooked, *_ENDING, *_PARTS, *streamed, *refused))
 
 
 class _Server(Claiming):
     """One session."""
 
-    __slots__ = ("_commands", "_decided", "_errors", "_hooks", "_on_command", "_takes_mail")
+    __slots__ = ("_commands", "_decided", "_errors", "_on_command")
 
     def __init__(
         self,
@@ -129,13 +134,7 @@ class _Server(Claiming):
         terms: Terms,
     ) -> None:
         super().__init__(connection, handler, peer, terms)
-        self._hooks: Mapping[type[Command], Callable[..., Any]] = {
-            kind: hook
-            for kind, name in _HOOKS.items()
-            if (hook := getattr(handler, name, None)) is not None
-        }
-        self._takes_mail = bool(self._open_message or self._on_message)
-        self._decided = _decided(tuple(self._hooks), bool(self._open_message), self._takes_mail)
+        self._decided = _decided(*[getattr(handler, name, None) is not None for name in _NAMES])
         self._on_command = getattr(handler, "on_command", None)
         self._commands = self._errors = 0
 
@@ -254,11 +253,11 @@ class _Server(Claiming):
             yield from part(self, event.command)
             return
         reply = event.default_reply or _ACCEPTED[kind]
+        hook = getattr(self._handler, _HOOKS[kind], None) if kind in _HOOKS else None
         if kind is Mail and not self._takes_mail:
             reply = _NO_MAIL
-        elif kind in self._hooks:
-            answer = yield from self._ask(self._hooks[kind], self._peer, event.command)
-            reply = answer or reply
+        elif hook is not None:
+            reply = (yield from self._ask(hook, self._peer, event.command)) or reply
         elif kind is Data:
             reply = (yield from self._open_sink()) or reply
         if kind in _ENDING and reply.is_positive:

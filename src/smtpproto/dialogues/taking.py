@@ -7,7 +7,7 @@ was begun ends in exactly one of `on_message`, the sink's `commit`, and `on_abor
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
 from ..extensions.declaration import Transaction
@@ -17,7 +17,7 @@ from ..session.events import ChunkEnded, MailDataEnded, MailDataReceived
 from ..session.server import ServerConnection
 from ..states import State
 from .conversation import ANSWER, FAILED, Conversation, Terms, bad_answer
-from .handlers import Message, Peer
+from .handlers import NO_FACTS, Message, Peer
 from .records import MessageRecord
 from .steps import Dialogue, Step
 from .transcript import command_line
@@ -33,7 +33,6 @@ class Taking(Conversation):
         "_content",
         "_is_taking",
         "_messages",
-        "_on_message",
         "_open_message",
         "_sink",
         "_verdict",
@@ -48,14 +47,18 @@ class Taking(Conversation):
     ) -> None:
         super().__init__(connection, handler, peer, terms)
         self._open_message = getattr(handler, "open_message", None)
-        self._on_message = getattr(handler, "on_message", None)
-        self._content = bytearray()
+        # The message so far: what came in one piece stays as it is.
+        self._content: bytes | bytearray = b""
         self._sink: Any = None
         # Why the rest of a message is passed over: what its sink said.
         self._verdict: Reply | None = None
         self._messages = 0
         # From the 354, or the first chunk, to the end of mail data.
         self._is_taking = False
+
+    @property
+    def _takes_mail(self) -> bool:
+        return bool(self._open_message or getattr(self._handler, "on_message", None))
 
     def _begin_message(self) -> None:
         self._is_taking = True
@@ -69,6 +72,11 @@ class Taking(Conversation):
         if not self._is_taking:
             self._begin_message()
         if self._open_message is None:
+            if not self._content:
+                self._content = event.data
+                return None
+            if type(self._content) is bytes:
+                self._content = bytearray(self._content)
             self._content += event.data
         elif self._verdict is None:
             return self._write(event.data)
@@ -103,18 +111,23 @@ class Taking(Conversation):
         if sink is not None:
             yield from self._clean_up(sink.abort)
 
-    def _abort(self) -> Dialogue:
+    def _abort(self) -> Iterable[Step]:
         """End the transaction, if there is one, without its message."""
+        if self._peer.transaction is None and not self._peer.forwarded:
+            return ()
+        return self._break_transaction()
+
+    def _break_transaction(self) -> Dialogue:
         self._leave_message()
         yield from self._drop_sink()
         self._verdict = None
-        self._content = bytearray()
+        self._content = b""
         if self._peer.transaction is not None:
             hook = getattr(self._handler, "on_abort", None)
             if hook is not None:
                 yield from self._clean_up(hook, self._peer)
             self._peer.transaction = None
-        self._peer.forwarded = {}
+        self._peer.forwarded = NO_FACTS
 
     def _end_chunk(self, event: ChunkEnded) -> None:
         if not self._is_taking:
@@ -149,7 +162,7 @@ class Taking(Conversation):
                 yield from self._complain(bad_answer(wanted, answers))
                 replies = (FAILED,) * count
             self._peer.transaction = None
-            self._peer.forwarded = {}
+            self._peer.forwarded = NO_FACTS
         if self._observe is not None and transaction is not None:
             record = MessageRecord(
                 self._peer, transaction.mail, event.recipients, event.size, replies
@@ -166,9 +179,9 @@ class Taking(Conversation):
         """Give the message to who takes it; return what that returns."""
         if self._open_message is not None:
             return self._run(self._sink.commit)
-        content, self._content = self._content, bytearray()
-        assert self._on_message is not None
-        return self._run(self._on_message, self._peer, Message(mail, rcpts, bytes(content)))
+        content, self._content = self._content, b""
+        hook = self._handler.on_message
+        return self._run(hook, self._peer, Message(mail, rcpts, bytes(content)))
 
     def _may_answer_each(self, transaction: Transaction) -> bool:
         """Tell whether each recipient may have a reply of its own (RFC 2033 4.2, PRDR)."""

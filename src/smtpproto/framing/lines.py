@@ -40,11 +40,10 @@ class LineReader:
         discard: octets of one line, with its CRLF, that are passed over before giving up.
     """
 
-    __slots__ = ("_longest", "_passed", "_shown", "discard", "limit")
+    __slots__ = ("_passed", "_shown", "discard", "limit")
 
     def __init__(self, limit: int, discard: int) -> None:
         self.limit = limit
-        self._longest = limit - 2
         self.discard = max(discard, limit)
         self._passed = 0
         self._shown = b""
@@ -59,7 +58,7 @@ class LineReader:
         line = buffer.take_line()
         if line is None:
             return self._pass_over(buffer) if self._passed or len(buffer) > self.limit else None
-        if len(line) > self._longest or self._passed:
+        if len(line) + 2 > self.limit or self._passed:
             return self._too_long(line)
         if CR in line or LF in line or 0 in line:
             return BadLine(line, irregularity(line))

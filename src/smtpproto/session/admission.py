@@ -79,11 +79,11 @@ class ServerArrangement(Arrangement):
     """
 
     __slots__ = (
-        "command_line",
         "enhanced",
         "has_policy",
         "hostname",
         "line",
+        "longest",
         "lost_at",
         "offered",
         "received",
@@ -123,10 +123,11 @@ class ServerArrangement(Arrangement):
         self.enhanced = any(extension.enhanced_status for extension in extensions)
         mail = sum(p.length for extension in extensions for p in extension.mail_parameters)
         rcpt = sum(p.length for extension in extensions for p in extension.rcpt_parameters)
-        self.command_line = max(limits.command_line, COMMAND_LINE + max(mail, rcpt))
-        """Octets of a command line with its CRLF (RFC 5321 2.2.2, 4.5.3.1.4)."""
-        self.line = max(self.command_line, limits.auth_line)
-        """Octets of any line."""
+        command_line = max(limits.command_line, COMMAND_LINE + max(mail, rcpt))
+        self.longest = command_line - 2
+        """Octets of a command line without its CRLF (RFC 5321 2.2.2, 4.5.3.1.4)."""
+        self.line = max(command_line, limits.auth_line)
+        """Octets of any line with its CRLF."""
         most = sys.maxsize if self.mail_data_limit is None else self.mail_data_limit
         self.lost_at = most + limits.discarded_mail_data
         """Octets of mail data beyond which the rest of a message is not even passed over."""
@@ -170,7 +171,7 @@ class Admission(Session):
     def __init__(self, arrangement: ServerArrangement, tls: TLSInfo | None) -> None:
         super().__init__(arrangement, tls)
         self._has_policy = arrangement.has_policy
-        self._longest = arrangement.command_line - 2
+        self._longest = arrangement.longest
         # What follows is not for this connection, if the command that is due succeeds.
         self._turns = False
         self._idle = self._commands = self._failed_auth = 0

@@ -33,7 +33,12 @@ def _helo(_session: Admission, arrangement: ServerArrangement) -> Reply:
 
 
 def _quit(_session: Admission, arrangement: ServerArrangement) -> Reply:
-    return Reply(221, f"{arrangement.hostname} closing", "2.0.0")
+    return _quit_reply(arrangement.hostname)
+
+
+@lru_cache(maxsize=64)
+def _quit_reply(hostname: str) -> Reply:
+    return Reply(221, f"{hostname} closing", "2.0.0")
 
 
 def _help(session: Admission, _arrangement: ServerArrangement) -> Reply:
