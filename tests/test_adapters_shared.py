@@ -914,8 +914,10 @@ def test_a_session_that_is_opened_and_closed_by_hand(world: World) -> None:
 def test_what_a_client_cannot_do(world: World) -> None:
     with pytest.raises(LocalProtocolError, match=r"tls: an .* expected, not bool"):
         world.module.Client("localhost", tls=True)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"^Client\(\) got an .* 'start_tls'$"):
         world.module.Client("localhost", start_tls=True)
+    with pytest.raises(TypeError, match=r"^Client\(\) got an .* did you mean 'username'\?$"):
+        world.send_mail(TEXT, "localhost", 25, user_name="ann")
 
 
 def test_a_command_that_leads_out_of_the_session(world: World) -> None:

@@ -274,5 +274,9 @@ def test_each_option_is_a_setting(options: Any, settings: Any, completed: set[st
 
 
 def test_an_option_that_there_is_not() -> None:
-    with pytest.raises(TypeError, match="hostnam"):
+    told = r"^serve\(\) got an unexpected keyword argument 'hostnam': did you mean 'hostname'\?$"
+    with pytest.raises(TypeError, match=told):
         keywords(hostnam="mx.example.org")
+    for name in ("is_implicit", "x"):
+        with pytest.raises(TypeError, match=f"unexpected keyword argument '{name}'$"):
+            keywords(**{name: True})

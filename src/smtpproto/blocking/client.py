@@ -26,7 +26,7 @@ from ..dialogues import (
     may_quit,
     prepare,
 )
-from ..dialogues.client_settings import ClientOptions, ClientSettings
+from ..dialogues.client_settings import ClientOptions, client_settings
 from ..exceptions import LocalProtocolError, Violation
 from ..grammar.addresses import Path
 from ..grammar.commands import Command, Noop
@@ -65,7 +65,7 @@ class Client:
         tls: ssl.SSLContext | None = None,
         **options: Unpack[ClientOptions],
     ) -> None:
-        self._settings = ClientSettings(host, port, path=path, **options)
+        self._settings = client_settings(host, port, path, options)
         self._context = checked_context(tls)
         self._driver: Driver | None = None
         self._connection: ClientConnection | None = None

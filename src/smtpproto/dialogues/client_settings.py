@@ -25,6 +25,7 @@ from ..tlsinfo import TLSInfo
 from ..values import value
 from .client import StartTLSPolicy, execute, open_session, quit_session
 from .client_auth import Login, Mechanism
+from .kinds import check_names
 from .outgoing import Outgoing
 from .sending import Transfer, send_message
 from .steps import Dialogue
@@ -329,6 +330,19 @@ class ClientSettings:
         literal = address_literal(address)
         is_full = "." in own_name and is_domain(own_name)
         return self.local_name or (own_name if is_full else literal), literal
+
+
+def client_settings(
+    host: str, port: int, path: str | None, options: ClientOptions
+) -> ClientSettings:
+    """Complete what a client was told.
+
+    Raises:
+        LocalProtocolError: a setting of the wrong kind, or settings that do not fit together.
+        TypeError: an option that there is not.
+    """
+    check_names("Client()", ClientOptions.__annotations__, options)
+    return ClientSettings(host, port, path=path, **options)
 
 
 def _is_host(host: str) -> bool:

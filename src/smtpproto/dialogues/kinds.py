@@ -7,7 +7,8 @@ client. Whether settings fit together is decided where they are completed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any, get_args
 
 from ..exceptions import shown
@@ -33,6 +34,19 @@ def check(kinds: Mapping[str, Kind], given: Mapping[str, object]) -> None:
             if isinstance(got, tuple):
                 got = next(one for one in got if not fits((one,)))
             raise expected(f"{name}: {wanted} expected, not {described(got)}")
+
+
+def check_names(function: str, known: Collection[str], given: Iterable[str]) -> None:
+    """Look for options that there are not, as the call of a function with keywords does.
+
+    Raises:
+        TypeError: there is one.
+    """
+    for name in given:
+        if name not in known:
+            nearest = get_close_matches(name, known, 1)
+            advice = f": did you mean {nearest[0]!r}?" if nearest else ""
+            raise TypeError(f"{function} got an unexpected keyword argument {name!r}{advice}")
 
 
 def listed(options: Mapping[str, Any]) -> dict[str, Any]:

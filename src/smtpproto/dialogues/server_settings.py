@@ -38,7 +38,7 @@ from .authentication_offer import Offer, check_offer, expected, mechanisms_of
 from .deadlines import Times
 from .handlers import Peer
 from .hooks import check_class, check_handler
-from .kinds import KINDS, check, described, listed, one_of
+from .kinds import KINDS, check, check_names, described, listed, one_of
 from .networks import Networks
 from .server import TOO_MANY
 from .transcript import Transcript
@@ -267,6 +267,7 @@ def server_settings(
             had, what is no handler or has a misspelt hook, or extensions that do not fit.
         TypeError: an option that there is not.
     """
+    check_names("serve()", ServerOptions.__annotations__, options)
     told = listed({**options})
     check(_KINDS, {"tls_mode": tls_mode, **told})
     factory = told.get("factory", False)
