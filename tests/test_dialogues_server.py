@@ -370,6 +370,16 @@ def test_what_is_no_sink(nonsense: Any) -> None:
     assert len(run.failures) == 1
 
 
+def test_it_is_told_what_a_sink_lacks() -> None:
+    class Half:
+        def write(self, data: bytes) -> None:
+            """Take it."""
+
+    run, _ = streamed(Half(), MESSAGE)
+    told = "a hook returns a sink or a refusal here, not Half without commit, abort"
+    assert [str(failure) for failure in run.failures] == [told]
+
+
 @pytest.mark.parametrize(
     ("outcome", "code"),
     [

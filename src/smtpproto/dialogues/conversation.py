@@ -7,7 +7,7 @@ may take its time. Which hook is asked when, and what is answered, is decided by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 from ..exceptions import LocalProtocolError
@@ -160,9 +160,10 @@ class Conversation:
         return octets
 
 
-def bad_answer(wanted: str, answer: object) -> TypeError:
-    """Make the error for what a hook should not have returned."""
-    return TypeError(f"a hook returns {wanted} here, not {type(answer).__name__}")
+def bad_answer(wanted: str, answer: object, lacking: Sequence[str] = ()) -> TypeError:
+    """Make the error for what a hook should not have returned, or what `lacking` methods."""
+    without = f" without {', '.join(lacking)}" if lacking else ""
+    return TypeError(f"a hook returns {wanted} here, not {type(answer).__name__}{without}")
 
 
 class _Complaint(StandIn):

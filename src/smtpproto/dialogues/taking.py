@@ -88,8 +88,9 @@ class Taking(Conversation):
         sink = yield from self._run(self._open_message, self._peer)
         if isinstance(sink, Reply) and sink.code >= 400:
             return sink
-        if not all(hasattr(sink, name) for name in ("write", "commit", "abort")):
-            yield from self._complain(bad_answer("a sink or a refusal", sink))
+        lacking = [name for name in ("write", "commit", "abort") if not hasattr(sink, name)]
+        if lacking:
+            yield from self._complain(bad_answer("a sink or a refusal", sink, lacking))
             return FAILED
         self._sink = sink
         return None
