@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from dialogue_drive import connection, serve
 
-from smtpproto import Reply, blocking
+from smtpproto import Limits, Reply, blocking
 from smtpproto.dialogues import (
     AuthenticationError,
     Cancelled,
@@ -87,6 +87,72 @@ def test_what_is_counted_of_a_session() -> None:
     assert [reply.code for reply in message.replies] == [250]
 
 
+class Choosy(Collect):
+    """Knows some senders, and some recipients."""
+
+    def on_mail(self, peer: Peer, mail: Any) -> None:
+        if mail.reverse_path.address == "bad@example.com":
+            raise Reject(550, "not you", "5.7.1")
+
+    def on_rcpt(self, peer: Peer, rcpt: Any) -> Reply | None:
+        known = rcpt.forward_path.address == "b@example.org"
+        return None if known else Reply(550, "no such mailbox", "5.1.1")
+
+
+BAD = b"RCPT TO:<x@example.org>\r\n"
+MAIL = b"MAIL FROM:<a@example.com>\r\n"
+
+
+def test_refused_recipients_are_counted_for_each_message() -> None:
+    inputs = (START, BAD + BAD + b"DATA\r\n", TEXT, START[len(HELLO) :], b"DATA\r\n", TEXT)
+    # And those of a transaction without a message for the session.
+    aborted = (MAIL + BAD + b"RSET\r\n", START[len(HELLO) :] + b"DATA\r\n", TEXT, QUIT)
+    [first, second, third, session] = records(*inputs, *aborted, handler=Choosy())
+    told = [record.refused_recipients for record in (first, second, third, session)]
+    assert told == [2, 0, 0, 3]
+    assert (session.refused_senders, session.errors) == (0, 0)
+    assert str(session.last_refusal) == "550 5.1.1 no such mailbox"
+
+
+def test_refused_senders() -> None:
+    """And what comes behind one, in a group, is out of order and no refused recipient."""
+    [session] = records(HELLO, b"MAIL FROM:<bad@example.com>\r\n", BAD, QUIT, handler=Choosy())
+    assert (session.refused_senders, session.refused_recipients) == (1, 0)
+    assert str(session.last_refusal) == "550 5.7.1 not you"
+    [session] = records(HELLO, b"MAIL FROM:<a@example.com>\r\n", QUIT, handler=object())
+    assert session.refused_senders == 1  # nobody takes mail
+
+
+def test_what_the_protocol_refuses_counts_too() -> None:
+    limits = Limits(recipients=1, mail_data=10)
+    server = connection(limits=limits)
+    more = b"RCPT TO:<c@example.org>\r\n"
+    inputs = (HELLO + MAIL.replace(b">", b"> SIZE=11"), START[len(HELLO) :] + more, QUIT)
+    [session] = records(*inputs, server=server)
+    assert (session.refused_senders, session.refused_recipients) == (1, 1)
+    assert session.last_refusal.code == 452
+
+
+def test_a_message_that_is_refused_before_it_comes() -> None:
+    class Full:
+        def open_message(self, peer: Peer) -> Reply:
+            return Reply(452, "full", "4.3.1")
+
+    [session] = records(MESSAGE, b"VRFY x\r\n", QUIT, handler=Full())
+    assert str(session.last_refusal) == "452 4.3.1 full"
+    [session] = records(b"NOOP\r\nVRFY\r\n", b"NONSENSE\r\n", QUIT)
+    assert session.last_refusal is None
+
+
+def test_refusals_in_the_log_and_the_counters(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "smtpproto.server")
+    observer = observed(START + BAD + b"DATA\r\n", TEXT, QUIT, handler=Choosy())
+    message, session = caplog.messages
+    assert " refused_recipients=1 " in message
+    assert session.endswith("refused_recipients=1 last_refusal='550 5.1.1 no such mailbox'")
+    assert (observer.counters.refused_recipients, observer.counters.refused_senders) == (1, 0)
+
+
 def test_a_refused_message() -> None:
     [message, session] = records(MESSAGE, TEXT, QUIT, handler=Refusing())
     assert not message.is_accepted
@@ -143,11 +209,12 @@ def test_log_records(caplog: pytest.LogCaptureFixture) -> None:
     message, session = caplog.records
     assert message.getMessage() == (
         "message peer=192.0.2.1:4711 hello=client.example tls=- identity=- sender=a@example.com "
-        f"recipients=b@example.org parameters=- size={len(TEXT) - 3} "
+        f"recipients=b@example.org parameters=- refused_recipients=0 size={len(TEXT) - 3} "
         "replies='250 2.0.0 message taken'"
     )
     assert session.getMessage() == (
-        "session peer=192.0.2.1:4711 ending=quit commands=5 errors=0 messages=1"
+        "session peer=192.0.2.1:4711 ending=quit commands=5 errors=0 messages=1 "
+        "refused_senders=0 refused_recipients=0 last_refusal=-"
     )
     facts = message.smtp  # type: ignore[attr-defined]
     assert facts["kind"] == "message"

@@ -43,6 +43,10 @@ class Counters:
     """Messages answered 250 for at least one recipient."""
     refused: int = 0
     """Messages refused after their mail data had come."""
+    refused_senders: int = 0
+    """MAIL commands that were refused, other than out of order."""
+    refused_recipients: int = 0
+    """RCPT commands that were refused, other than out of order."""
     octets: int = 0
     """Octets of mail data, of refused messages too."""
     authenticated: int = 0
@@ -94,6 +98,7 @@ def _message_facts(record: MessageRecord) -> dict[str, Any]:
             f"{keyword}={text}" if text else keyword
             for keyword, text in record.mail.parameters.wire.items()
         ],
+        "refused_recipients": record.refused_recipients,
         "size": record.size,
         "replies": [str(reply) for reply in record.replies],
     }
@@ -119,6 +124,8 @@ def _count_session(counters: Counters, record: SessionRecord) -> None:
     counters.endings[record.ending] = counters.endings.get(record.ending, 0) + 1
     counters.commands += record.commands
     counters.errors += record.errors
+    counters.refused_senders += record.refused_senders
+    counters.refused_recipients += record.refused_recipients
 
 
 def _session_facts(record: SessionRecord) -> dict[str, Any]:
@@ -127,6 +134,9 @@ def _session_facts(record: SessionRecord) -> dict[str, Any]:
         "commands": record.commands,
         "errors": record.errors,
         "messages": record.messages,
+        "refused_senders": record.refused_senders,
+        "refused_recipients": record.refused_recipients,
+        "last_refusal": None if record.last_refusal is None else str(record.last_refusal),
     }
 
 

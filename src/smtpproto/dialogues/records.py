@@ -32,6 +32,8 @@ class MessageRecord:
     """Octets, transparency undone."""
     replies: tuple[Reply, ...]
     """One, or in LMTP one for each of `rcpts`."""
+    refused_recipients: int = 0
+    """RCPT commands of the transaction that were refused."""
 
     @property
     def is_accepted(self) -> bool:
@@ -54,6 +56,12 @@ class SessionRecord:
     """Those that were refused without asking the application, and lines that are no command."""
     messages: int
     """The accepted ones."""
+    refused_senders: int = 0
+    """MAIL commands that were refused, other than out of order."""
+    refused_recipients: int = 0
+    """RCPT commands that were refused, other than out of order."""
+    last_refusal: Reply | None = None
+    """What the last MAIL, RCPT or DATA that was refused so was answered."""
 
 
 @value

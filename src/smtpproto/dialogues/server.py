@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
+from ..exceptions import Violation
 from ..grammar.attributes import XClient, XForward
 from ..grammar.auth import Auth
 from ..grammar.commands import (
@@ -124,7 +125,15 @@ def _decided(*has: bool) -> frozenset[type[Command]]:
 class _Server(Claiming):
     """One session."""
 
-    __slots__ = ("_commands", "_decided", "_errors", "_on_command")
+    __slots__ = (
+        "_commands",
+        "_decided",
+        "_errors",
+        "_last_refusal",
+        "_on_command",
+        "_refused_recipients",
+        "_refused_senders",
+    )
 
     def __init__(
         self,
@@ -137,6 +146,8 @@ class _Server(Claiming):
         self._decided = _decided(*[getattr(handler, name, None) is not None for name in _NAMES])
         self._on_command = getattr(handler, "on_command", None)
         self._commands = self._errors = 0
+        self._refused_senders = self._refused_recipients = 0
+        self._last_refusal: Reply | None = None
 
     def run(self, unread: bytes) -> Dialogue:
         """Hold the session, and clean up however it ended."""
@@ -163,6 +174,9 @@ class _Server(Claiming):
                         self._commands,
                         self._errors,
                         self._messages,
+                        self._refused_senders,
+                        self._refused_recipients,
+                        self._last_refusal,
                     )
                 )
 
@@ -264,11 +278,24 @@ class _Server(Claiming):
             yield from self._abort()
         if kind is Quit:
             self._ending = "quit"
+        if reply.code >= 400:
+            self._note_refusal(kind, reply)
         yield from self._reply(reply)
         if kind is Mail:
             self._peer.transaction = self._connection.transaction
         elif self._connection.state is State.DATA:
             self._begin_message()
+
+    def _note_refusal(self, kind: type[Command] | type[None], reply: Reply) -> None:
+        """Take note of a command of a transaction that was refused."""
+        if kind is Rcpt:
+            self._refused += 1
+            self._refused_recipients += 1
+        elif kind is Mail:
+            self._refused_senders += 1
+        elif kind is not Data:
+            return
+        self._last_refusal = reply
 
     def _take_other(self, event: CommandReceived) -> Dialogue:
         """Answer a command of an extension that nothing here knows."""
@@ -285,6 +312,8 @@ class _Server(Claiming):
             command = event.command
             self._transcript(command_line(command, event.line) if command else "-> (not a command)")
         self._forget_exchange()  # a rejected line ends it (RFC 4954 4)
+        if event.violation is not Violation.BAD_SEQUENCE:
+            self._note_refusal(type(event.command), event.default_reply)
         self._send(event.default_reply)
 
     def _pass_over(self, event: ChunkReceived) -> None:

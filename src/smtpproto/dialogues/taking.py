@@ -34,6 +34,7 @@ class Taking(Conversation):
         "_is_taking",
         "_messages",
         "_open_message",
+        "_refused",
         "_sink",
         "_verdict",
     )
@@ -53,6 +54,8 @@ class Taking(Conversation):
         # Why the rest of a message is passed over: what its sink said.
         self._verdict: Reply | None = None
         self._messages = 0
+        # Recipients of the transaction that were refused.
+        self._refused = 0
         # From the 354, or the first chunk, to the end of mail data.
         self._is_taking = False
 
@@ -120,6 +123,7 @@ class Taking(Conversation):
 
     def _break_transaction(self) -> Dialogue:
         self._leave_message()
+        self._refused = 0
         yield from self._drop_sink()
         self._verdict = None
         self._content = b""
@@ -144,6 +148,7 @@ class Taking(Conversation):
         if self._transcript is not None:
             self._transcript(f"-> ({event.size} octets of mail data)")
         transaction = self._peer.transaction
+        refused, self._refused = self._refused, 0
         refusal = event.default_reply or self._verdict
         count = len(event.recipients) if self._connection.lmtp else 1
         if refusal is not None:
@@ -166,7 +171,7 @@ class Taking(Conversation):
             self._peer.forwarded = NO_FACTS
         if self._observe is not None and transaction is not None:
             record = MessageRecord(
-                self._peer, transaction.mail, event.recipients, event.size, replies
+                self._peer, transaction.mail, event.recipients, event.size, replies, refused
             )
             self._messages += record.is_accepted
             self._observe(record)
