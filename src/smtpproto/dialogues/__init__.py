@@ -4,6 +4,7 @@
 A driver of one's own needs `steps`, and `serve_session` or the three dialogues of a client.
 """
 
+from .application import Collect, Handler, Message, Peer, Reject, Sink
 from .client import (
     StartTLSPolicy,
     execute,
@@ -24,7 +25,6 @@ from .errors import (
     SMTPError,
     TimedOut,
 )
-from .handlers import Collect, Handler, Message, Peer, Reject, Sink
 from .outgoing import Content, Outgoing, Recipients, prepare
 from .records import (
     AuthenticationRecord,

@@ -28,8 +28,8 @@ from ..sasl import (
 from ..sasl.base import BAD_FORMAT, REFUSED
 from ..session.events import AuthResponseReceived
 from ..session.server import ServerConnection
+from .application import Peer, Reject
 from .conversation import FAILED, Terms, bad_answer
-from .handlers import Peer, Reject
 from .records import AuthenticationRecord
 from .steps import Dialogue, StandIn
 from .taking import Taking

@@ -17,9 +17,9 @@ from ..session.server import ServerConnection
 from ..session.timeouts import recommended_timeout
 from ..states import State
 from ..values import value
+from .application import Peer, Reject
 from .deadlines import Clock, Deadlines, StoppedClock, Times
 from .errors import ConnectionLost, SecurityError
-from .handlers import Peer, Reject
 from .places import Place
 from .records import Ending, Observe
 from .steps import Cancelled, Dialogue, Handle, StandIn, Step

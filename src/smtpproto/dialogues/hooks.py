@@ -16,7 +16,7 @@ from inspect import getattr_static, iscoroutinefunction, isfunction, signature
 from typing import Any
 
 from ..exceptions import LocalProtocolError, Violation
-from .handlers import Handler
+from .application import Handler
 
 HOOKS = frozenset(name for name in vars(Handler) if name.startswith(("on_", "open_")))
 _ARGUMENTS = {name: tuple(signature(getattr(Handler, name)).parameters)[1:] for name in HOOKS}

@@ -15,11 +15,11 @@ from ..grammar.replies import Reply
 from ..proxy import Address, InetAddress, ProxyHeaderParser
 from ..session.server import connection_like
 from ..tlsinfo import TLSInfo
+from .application import Peer
 from .authentication import NO_PLACE
 from .conversation import FAILURES, Terms
 from .deadlines import HANDSHAKE_TIME, Clock
 from .errors import ConnectionLost, SecurityError
-from .handlers import Peer
 from .networks import peer_key
 from .places import Gates, Place
 from .records import Observe, RefusalRecord

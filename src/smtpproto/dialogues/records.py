@@ -13,7 +13,7 @@ from typing import Literal
 from ..grammar.commands import Mail, Rcpt
 from ..grammar.replies import Reply
 from ..values import value
-from .handlers import Peer
+from .application import Peer
 
 Ending = Literal["quit", "left", "lost", "timed out", "shut down", "turned away"]
 """The client took leave with QUIT; it closed between two transactions; the connection broke or TLS

@@ -45,10 +45,10 @@ from ..session.events import (
 )
 from ..session.server import ServerConnection
 from ..states import State
+from .application import Peer
 from .claims import Claiming
 from .conversation import FAILURES, Terms
 from .deadlines import HANDSHAKE_TIME
-from .handlers import Peer
 from .records import SessionRecord
 from .steps import Cancelled, Close, Dialogue, Handshake, Read, Step
 from .transcript import command_line

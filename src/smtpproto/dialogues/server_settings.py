@@ -34,9 +34,9 @@ from ..session.timeouts import recommended_timeout
 from ..states import State
 from ..tlsinfo import TLSInfo
 from ..values import value
+from .application import Peer
 from .authentication_offer import Offer, check_offer, expected, mechanisms_of
 from .deadlines import Times
-from .handlers import Peer
 from .hooks import check_class, check_handler
 from .kinds import KINDS, check, check_names, described, listed, one_of
 from .networks import Networks

@@ -16,8 +16,8 @@ from ..grammar.replies import Reply
 from ..session.events import ChunkEnded, MailDataEnded, MailDataReceived
 from ..session.server import ServerConnection
 from ..states import State
+from .application import NO_FACTS, Message, Peer
 from .conversation import ANSWER, FAILED, Conversation, Terms, bad_answer
-from .handlers import NO_FACTS, Message, Peer
 from .records import MessageRecord
 from .steps import Dialogue, Step
 from .transcript import command_line

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ..grammar.trace import Received, with_protocol
-from .handlers import Peer
+from .application import Peer
 from .networks import ip_of
 
 
