@@ -45,7 +45,23 @@ def add_command(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, transfer="auto")
+    _add_message(parser)
+    _add_server(parser.add_argument_group("where to"))
+    _add_security(parser.add_argument_group("security"))
+    credentials.add_options(parser.add_argument_group("who we are"))
+    how = parser.add_argument_group("how").add_mutually_exclusive_group()
+    for option, text in (
+        ("data", "use DATA (default: what suits)"),
+        ("bdat", "use BDAT, in chunks"),
+    ):
+        how.add_argument(
+            f"--{option}", dest="transfer", action="store_const", const=option, help=text
+        )
+    parser.add_argument("--quiet", action="store_true", help="show no session, only what failed")
+
+
+def _add_message(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file",
         nargs="?",
@@ -71,7 +87,9 @@ def add_command(commands: Any) -> None:
         metavar="ADDRESS",
         help="recipient (may be repeated)",
     )
-    where = parser.add_argument_group("where to")
+
+
+def _add_server(where: Any) -> None:
     where.add_argument(
         "--server",
         type=options.endpoint,
@@ -87,7 +105,9 @@ def add_command(commands: Any) -> None:
     where.add_argument(
         "--timeout", type=options.seconds, metavar="S", help="seconds to wait for each reply"
     )
-    secure = parser.add_argument_group("security")
+
+
+def _add_security(secure: Any) -> None:
     secure.add_argument(
         "--security",
         choices=get_args(Security),
@@ -100,20 +120,6 @@ def add_command(commands: Any) -> None:
     secure.add_argument(
         "--insecure", action="store_true", help="take any certificate: for tests only"
     )
-    credentials.add_options(parser.add_argument_group("who we are"))
-    how = parser.add_argument_group("how").add_mutually_exclusive_group()
-    how.add_argument(
-        "--data",
-        dest="transfer",
-        action="store_const",
-        const="data",
-        help="use DATA (default: what suits)",
-    )
-    how.add_argument(
-        "--bdat", dest="transfer", action="store_const", const="bdat", help="use BDAT, in chunks"
-    )
-    parser.add_argument("--quiet", action="store_true", help="show no session, only what failed")
-    parser.set_defaults(transfer="auto")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -43,7 +43,16 @@ def add_command(commands: Any) -> None:
         "serve", help="take mail, show it and keep it", description=_ABOUT, allow_abbrev=False
     )
     parser.set_defaults(run=run)
-    where = parser.add_argument_group("where to listen")
+    _add_listening(parser.add_argument_group("where to listen"))
+    _add_speech(parser.add_argument_group("what to speak"))
+    output = parser.add_argument_group("what to do with messages")
+    output.add_argument("--maildir", metavar="DIR", help="keep them there too")
+    output.add_argument("--json", action="store_true", help="one JSON object a line")
+    output.add_argument("--quiet", action="store_true", help="write no messages")
+    output.add_argument("--transcript", action="store_true", help="sessions to standard error")
+
+
+def _add_listening(where: Any) -> None:
     where.add_argument("--host", default="127.0.0.1", help="address (default: %(default)s)")
     where.add_argument(
         "--port", type=options.port, default=1025, help="TCP port, 0 for any (default: %(default)s)"
@@ -61,7 +70,9 @@ def add_command(commands: Any) -> None:
         "connection begins with a PROXY header (may be repeated)",
     )
     where.add_argument("--inherited", type=_descriptors, help=argparse.SUPPRESS)  # by a worker
-    speech = parser.add_argument_group("what to speak")
+
+
+def _add_speech(speech: Any) -> None:
     speech.add_argument("--lmtp", action="store_true", help="LMTP instead of SMTP")
     speech.add_argument(
         "--hostname",
@@ -89,11 +100,6 @@ def add_command(commands: Any) -> None:
         metavar="PATTERN=REPLY",
         help="refuse recipients, as 'bad@*=550 5.1.1 no such user' (may be repeated)",
     )
-    output = parser.add_argument_group("what to do with messages")
-    output.add_argument("--maildir", metavar="DIR", help="keep them there too")
-    output.add_argument("--json", action="store_true", help="one JSON object a line")
-    output.add_argument("--quiet", action="store_true", help="write no messages")
-    output.add_argument("--transcript", action="store_true", help="sessions to standard error")
 
 
 def run(args: argparse.Namespace) -> int:
