@@ -270,47 +270,24 @@ def server_settings(
     check_names("serve()", ServerOptions.__annotations__, options)
     told = listed({**options})
     check(_KINDS, {"tls_mode": tls_mode, **told})
-    factory = told.get("factory", False)
     if not has_tls and told.get("require_tls"):
         raise expected("require_tls: tls expected too")
     if not has_tls and tls_mode == "implicit":
         raise expected("tls_mode: tls expected too")
-    if isinstance(handler, type) and not factory:
-        raise expected(
-            f"handler: an object expected, not the class {handler.__name__}; make one, or pass "
-            "factory=True for one a session"
-        )
-    if factory and not callable(handler):
-        raise expected(
-            f"handler: what makes a handler expected with factory=True, not {described(handler)}"
-        )
-    is_known = isinstance(handler, type) or not factory
-    if is_known:
-        check_handler(handler)
+    if told.get("transcript") is not None and told.get("transcript_for") is not None:
+        raise expected("transcript, transcript_for: one of them expected")
+    is_known = _is_known(handler, told.get("factory", False))
     offered = _offered(told)
     if is_known:
+        check_handler(handler)
         _check_commands(handler, offered)
     if has_tls and tls_mode == "starttls":
         offered.append(StartTLS())
     hostname = told.get("hostname") or (own_name if is_domain(own_name) else "localhost")
     mechanisms = mechanisms_of(
-        handler,
-        told.get("auth"),
-        is_known=is_known,
-        host=hostname,
-        random=random,
+        handler, told.get("auth"), is_known=is_known, host=hostname, random=random
     )
-    offer = None if mechanisms is None else Offer(mechanisms, told.get("auth_cleartext", False))
-    check_offer(offer, has_tls=has_tls, require_auth=told.get("require_auth", False))
-    if offer is None and told.get("xclient") is None and told.get("connections_unauthenticated"):
-        raise expected(
-            "connections_unauthenticated: a handler with on_auth, or auth, expected too: "
-            "nobody could authenticate"
-        )
-    if offer is not None:
-        offered.append(offer)
-    if told.get("transcript") is not None and told.get("transcript_for") is not None:
-        raise expected("transcript, transcript_for: one of them expected")
+    offered += _offers_of_auth(mechanisms, told, has_tls)
     for name in ("proxy", "xclient"):
         if told.get(name) is not None:
             told[name] = Networks(told[name], name)
@@ -324,6 +301,45 @@ def server_settings(
     settings = ServerSettings(handler, **completed)
     settings.connection()  # fails now rather than at each session
     return settings
+
+
+def _is_known(handler: Any, factory: bool) -> bool:
+    """Tell whether the hooks are known before a session: not those that a function will make.
+
+    Raises:
+        LocalProtocolError: a class that is not said to be a factory, or a factory that is none.
+    """
+    is_class = isinstance(handler, type)
+    if is_class and not factory:
+        raise expected(
+            f"handler: an object expected, not the class {handler.__name__}; make one, or pass "
+            "factory=True for one a session"
+        )
+    if factory and not callable(handler):
+        raise expected(
+            f"handler: what makes a handler expected with factory=True, not {described(handler)}"
+        )
+    return is_class or not factory
+
+
+def _offers_of_auth(
+    mechanisms: ServerMechanisms | None, told: Mapping[str, Any], has_tls: bool
+) -> list[Offer]:
+    """Return AUTH, if it is to be offered.
+
+    Raises:
+        LocalProtocolError: settings by which nobody could authenticate.
+    """
+    offer = None if mechanisms is None else Offer(mechanisms, told.get("auth_cleartext", False))
+    check_offer(offer, has_tls=has_tls, require_auth=told.get("require_auth", False))
+    if offer is not None:
+        return [offer]
+    if told.get("connections_unauthenticated") is not None and told.get("xclient") is None:
+        raise expected(
+            "connections_unauthenticated: a handler with on_auth, or auth, expected too: "
+            "nobody could authenticate"
+        )
+    return []
 
 
 def _offered(told: Mapping[str, Any]) -> list[Extension]:
