@@ -24,6 +24,7 @@ ABOVE_THE_CORE = {
     "listening",
     "observing",
     "pytest_plugin",
+    "serving",
     "testing",
     "tlstools",
 }

@@ -26,6 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("__init__",),
     ("dialogues",),
     ("tlstools", "listening", "gate", "observing"),
+    ("serving",),
     ("asyncio", "blocking", "handlers"),
     ("testing",),
     ("cli",),

@@ -27,7 +27,7 @@ from ..dialogues.server_settings import (
 )
 from ..gate import gates_of
 from ..listening import BACKLOG, Hosts, Where, entered_before, not_entered
-from ..observing import Counters, Observer
+from ..serving import Serving
 from ..tlstools import TLS, context_of
 from .channel import Means
 from .clock import Clock
@@ -40,7 +40,7 @@ _TURNS = 3
 """Turns of the loop from when it accepts a connection to when it tells us."""
 
 
-class Server:
+class Server(Serving):
     """A server that `serve` made; it listens from ``async with`` on.
 
     It may be closed as often as one likes.
@@ -53,10 +53,8 @@ class Server:
         tls: TLS | None,
         threads: bool,
     ) -> None:
-        self._settings = settings
-        self._where = where
+        super().__init__(settings, where, tls)
         self._gates = gates_of(settings)
-        self._tls = tls
         self._threads = threads
         self._executor: ThreadPoolExecutor | None = None
         self._means: Means | None = None
@@ -65,25 +63,6 @@ class Server:
         self._drivers: set[_ServerDriver] = set()
         self._closed = asyncio.Event()
         self._gone = asyncio.Event()
-        self._grace = settings.grace
-        self._observer = Observer()
-        self.addresses: list[Any] = []
-        """What each listening socket is bound to: host and port first for TCP, a path otherwise."""
-
-    @property
-    def handler(self) -> Any:
-        """The handler that was given."""
-        return self._settings.handler
-
-    @property
-    def port(self) -> int:
-        """The TCP port that was given, or found for port 0; 0 without any."""
-        return next((at[1] for at in self.addresses if isinstance(at, tuple)), 0)
-
-    @property
-    def counters(self) -> Counters:
-        """What it has done so far."""
-        return self._observer.counters
 
     @property
     def sessions(self) -> int:

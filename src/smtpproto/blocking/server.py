@@ -30,7 +30,7 @@ from ..dialogues.server_settings import (
 )
 from ..gate import gates_of
 from ..listening import Hosts, Where, entered_before, not_entered
-from ..observing import Counters, Observer
+from ..serving import Serving
 from ..tlstools import TLS, context_of
 from .driver import Clock, Driver, logger
 
@@ -38,7 +38,7 @@ _GOODBYE = 1.0
 """Seconds for what is left to write once a session is broken off."""
 
 
-class Server:
+class Server(Serving):
     """A server that `serve` made; it listens from ``with`` on, in threads of its own.
 
     It may be closed as often as one likes, and from any thread.
@@ -50,35 +50,14 @@ class Server:
         where: Where,
         tls: TLS | None,
     ) -> None:
-        self._settings = settings
-        self._where = where
-        self._tls = tls
+        super().__init__(settings, where, tls)
         self._listeners: list[socket.socket] = []
         self._wake: tuple[socket.socket, socket.socket] | None = None
         self._acceptor: threading.Thread | None = None
         self._lock = threading.Lock()
         self._sessions: dict[threading.Thread, Driver] = {}
         self._closing = threading.Event()
-        self._grace = settings.grace
-        self._observer = Observer()
         self._reception = Reception(settings, Clock(), self._observer, gates_of(settings))
-        self.addresses: list[Any] = []
-        """What each listening socket is bound to: host and port first for TCP, a path otherwise."""
-
-    @property
-    def handler(self) -> Any:
-        """The handler that was given."""
-        return self._settings.handler
-
-    @property
-    def port(self) -> int:
-        """The TCP port that was given, or found for port 0; 0 without any."""
-        return next((at[1] for at in self.addresses if isinstance(at, tuple)), 0)
-
-    @property
-    def counters(self) -> Counters:
-        """What it has done so far."""
-        return self._observer.counters
 
     @property
     def sessions(self) -> int:

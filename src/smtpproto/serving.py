@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+"""What the servers of both adapters have in common: what they were told, and what they tell.
+
+Decides nothing about how connections are accepted and ended: that is each adapter's own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .dialogues.server_settings import ServerSettings
+from .listening import Where
+from .observing import Counters, Observer
+from .tlstools import TLS
+
+
+class Serving:
+    """The base of both servers.
+
+    Args:
+        settings: what every session has in common.
+        where: where to listen.
+        tls: see ``serve``.
+    """
+
+    def __init__(self, settings: ServerSettings, where: Where, tls: TLS | None) -> None:
+        self._settings = settings
+        self._where = where
+        self._tls = tls
+        self._grace = settings.grace
+        self._observer = Observer()
+        self.addresses: list[Any] = []
+        """What each listening socket is bound to: host and port first for TCP, a path otherwise."""
+
+    @property
+    def handler(self) -> Any:
+        """The handler that was given."""
+        return self._settings.handler
+
+    @property
+    def port(self) -> int:
+        """The TCP port that was given, or found for port 0; 0 without any."""
+        return next((at[1] for at in self.addresses if isinstance(at, tuple)), 0)
+
+    @property
+    def counters(self) -> Counters:
+        """What it has done so far."""
+        return self._observer.counters
