@@ -506,7 +506,10 @@ def test_no_timer_runs_without_connections() -> None:
         clock.discard(one)
         clock.discard(other)
         clock.discard(other)
+        await asyncio.sleep(0.1)
         assert clock._timer is None
+        clock.add(one)
+        assert clock._timer is not None
         assert clock.deadline(5) >= loop.time() + 4
 
     run(test)

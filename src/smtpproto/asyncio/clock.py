@@ -43,11 +43,8 @@ class Clock:
             self._timer = self._loop.call_later(self.interval, self._tick)
 
     def discard(self, driver: Timed) -> None:
-        """Watch over it no longer; tick no longer without any."""
+        """Watch over it no longer; the first tick without any is the last."""
         self.drivers.discard(driver)
-        if not self.drivers and self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
     def deadline(self, timeout: float) -> float:
         """Return when `timeout` seconds from now are over, never too early."""
@@ -59,6 +56,9 @@ class Clock:
         """When what ends from now on is over at the earliest: never too early."""
 
     def _tick(self) -> None:
+        self._timer = None
+        if not self.drivers:
+            return
         self._see()
         self._timer = self._loop.call_later(self.interval, self._tick)
         for driver in tuple(self.drivers):

@@ -8,7 +8,7 @@ hook is run is the driver's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -50,7 +50,7 @@ from .claims import Claiming
 from .conversation import FAILURES, Terms
 from .deadlines import HANDSHAKE_TIME
 from .records import SessionRecord
-from .steps import Cancelled, Close, Dialogue, Handshake, Read, Step
+from .steps import Cancelled, Close, Dialogue, Handshake, Read
 from .transcript import command_line
 
 _NEED_DATA: Final = Signal.NEED_DATA
@@ -119,7 +119,7 @@ def _decided(*has: bool) -> frozenset[type[Command]]:
     hooked = [kind for kind, name in _HOOKS.items() if there[name]]
     streamed = (Data,) if there["open_message"] else ()
     refused = () if there["open_message"] or there["on_message"] else (Mail,)
-    return frozenset((*hooked, *_ENDING, *_PARTS, *streamed, *refused))
+    return frozenset((*hooked, *_PARTS, *streamed, *refused))
 
 
 class _Server(Claiming):
@@ -151,13 +151,43 @@ class _Server(Claiming):
 
     def run(self, unread: bytes) -> Dialogue:
         """Hold the session, and clean up however it ended."""
+        connection = self._connection
+        out = self._out
+        clock = self._clock
+        deadlines = self._deadlines
+        command = self._timeout
+        read = Read(b"", command)  # one for all, since making it would cost as much as a command
         lingers = True
         try:
             try:
                 yield from self._greet()
                 if unread:
-                    self._connection.receive_data(unread)
-                lingers = yield from self._converse()
+                    connection.receive_data(unread)
+                while True:
+                    event = connection.next_event()
+                    if event is _NEED_DATA:
+                        read.out = b"".join(out)
+                        out.clear()
+                        read.timeout = command if clock.now < deadlines.near else self._time_left()
+                        read.may_finish = self._is_taking
+                        data = yield read
+                        if data:
+                            connection.receive_data(data)
+                        else:
+                            connection.receive_eof()
+                        read.goes_on = True
+                        continue
+                    read.goes_on = False
+                    act = _EVENTS.get(type(event))
+                    if act is None:
+                        break
+                    todo = act(self, event)
+                    if todo is not None:
+                        yield from todo
+                        del todo  # or it would be kept until the next command
+                assert isinstance(event, ConnectionClosed)
+                self._ending = self._ending or ("left" if event.clean else "lost")
+                lingers = not event.clean
             except FAILURES as error:
                 self._break_off(error)
             yield from self._abort()
@@ -167,18 +197,19 @@ class _Server(Claiming):
             yield Close(self._flush(), lingers)
         finally:  # broken off, too
             if self._observe is not None:
-                self._observe(
-                    SessionRecord(
-                        self._peer,
-                        self._ending or "shut down",
-                        self._commands,
-                        self._errors,
-                        self._messages,
-                        self._refused_senders,
-                        self._refused_recipients,
-                        self._last_refusal,
-                    )
-                )
+                self._observe(self._record())
+
+    def _record(self) -> SessionRecord:
+        return SessionRecord(
+            self._peer,
+            self._ending or "shut down",
+            self._commands,
+            self._errors,
+            self._messages,
+            self._refused_senders,
+            self._refused_recipients,
+            self._last_refusal,
+        )
 
     def _break_off(self, error: Exception) -> None:
         """Take note of what ended the session; say so where it can still be heard."""
@@ -192,48 +223,13 @@ class _Server(Claiming):
             self._out.clear()
             self._ending = "lost"
 
-    def _converse(self) -> Generator[Step, Any, bool]:
-        """Take events until the session is over; return True if input may still come."""
-        connection = self._connection
-        next_event = connection.next_event
-        out = self._out
-        clock = self._clock
-        deadlines = self._deadlines
-        command = self._timeout
-        read = Read(b"", command)  # one for all, since making it would cost as much as a command
-        while True:
-            event = next_event()
-            if event is _NEED_DATA:
-                read.out = b"".join(out)
-                out.clear()
-                read.timeout = command if clock.now < deadlines.near else self._time_left()
-                read.may_finish = self._is_taking
-                data = yield read
-                if data:
-                    connection.receive_data(data)
-                else:
-                    connection.receive_eof()
-                read.goes_on = True
-                continue
-            read.goes_on = False
-            act = _EVENTS.get(type(event))
-            if act is not None:
-                todo = act(self, event)
-                if todo is not None:
-                    yield from todo
-                    del todo  # or it would be kept until the next command
-            elif isinstance(event, ConnectionClosed):
-                if self._ending is None:
-                    self._ending = "left" if event.clean else "lost"
-                return not event.clean
-            else:
-                # The last reply of those that are due is sent before the next event is taken.
-                assert event is Signal.NEED_TLS
-                timeout = min(self._time_left(), HANDSHAKE_TIME)
-                info = yield Handshake(self._flush(), timeout)
-                connection.tls_established(info)
-                self._peer.mechanism = None
-                self._keep_place()
+    def _secure(self, _need: Signal) -> Dialogue:
+        """Make the handshake: the last of the replies that were due is sent first."""
+        timeout = min(self._time_left(), HANDSHAKE_TIME)
+        info = yield Handshake(self._flush(), timeout)
+        self._connection.tls_established(info)
+        self._peer.mechanism = None
+        self._keep_place()
 
     def _time_left(self) -> float:
         return self._deadlines.left(self._connection.identity is not None)
@@ -246,7 +242,7 @@ class _Server(Claiming):
         self._commands += 1
         if self._transcript is not None:
             self._transcript(command_line(command, event.line))
-        if kind in self._decided:
+        if kind in self._decided or (kind in _ENDING and self._has_begun):
             return self._decide(event, kind)
         reply = event.default_reply or _ACCEPTED.get(kind)
         if reply is None or (self._on_command is not None and kind not in _KNOWN):
@@ -258,6 +254,8 @@ class _Server(Claiming):
             self._peer.transaction = self._connection.transaction
         elif kind is Data:
             self._begin_message()
+        elif kind is Quit:
+            self._ending = "quit"
         return None
 
     def _decide(self, event: CommandReceived, kind: type[Command]) -> Dialogue:
@@ -333,4 +331,5 @@ _EVENTS: Mapping[type, Callable[[_Server, Any], Dialogue | None]] = {
     ChunkEnded: _Server._end_chunk,
     ChunkReceived: _Server._pass_over,
     AuthResponseReceived: _Server._take_response,
+    Signal: _Server._secure,  # NEED_TLS: no other is left
 }

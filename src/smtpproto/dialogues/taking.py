@@ -63,6 +63,11 @@ class Taking(Conversation):
     def _takes_mail(self) -> bool:
         return bool(self._open_message or getattr(self._handler, "on_message", None))
 
+    @property
+    def _has_begun(self) -> bool:
+        """True when there is a transaction, or what XFORWARD says of the next one."""
+        return self._peer.transaction is not None or bool(self._peer.forwarded)
+
     def _begin_message(self) -> None:
         self._is_taking = True
         self._deadlines.begin_message()
@@ -117,9 +122,7 @@ class Taking(Conversation):
 
     def _abort(self) -> Iterable[Step]:
         """End the transaction, if there is one, without its message."""
-        if self._peer.transaction is None and not self._peer.forwarded:
-            return ()
-        return self._break_transaction()
+        return self._break_transaction() if self._has_begun else ()
 
     def _break_transaction(self) -> Dialogue:
         self._leave_message()

@@ -19,6 +19,7 @@ from .session import END
 from .table import SAYS_NOTHING, Step
 
 GREETING = Greeting()
+_WITHOUT_STATUS = frozenset((*HELLOS, Greeting))
 # To AUTH: no credentials were tried, for want of the mechanism, of TLS, or of the right moment.
 _NOT_TRIED = frozenset((502, 503, 504, 530))
 
@@ -151,13 +152,14 @@ class Answering(Admission):
     def _encode(self, reply: Reply, due: Command | None, has_status: bool = True) -> bytes:
         enhanced = reply.enhanced
         code = reply.code
-        hello = isinstance(due, (*HELLOS, Greeting))
         # RFC 2034 4: none in the greeting, nor in any reply to a session command
-        if hello or not has_status:
+        if type(due) in _WITHOUT_STATUS:
+            return reply_octets(code, reply.lines, None, False, True)
+        if not has_status:
             enhanced = None
         elif enhanced is None and self._arrangement.enhanced and not 300 <= code < 400:
             enhanced = DEFAULT_STATUS.get(code) or f"{code // 100}.0.0"
-        whole_lines = hello or code == 334  # a challenge is one line, however long (RFC 4954 4)
+        whole_lines = code == 334  # a challenge is one line, however long (RFC 4954 4)
         return reply_octets(code, reply.lines, enhanced, self._may_be_utf8(due), whole_lines)
 
     def _may_be_utf8(self, due: Command | None) -> bool:
