@@ -55,7 +55,10 @@ class LineReader:
 
     def read(self, buffer: ReceiveBuffer) -> bytes | BadLine | None:
         """Return the next line without its CRLF, a `BadLine`, or None while more is needed."""
-        line = buffer.take_line()
+        return self.judge(buffer.take_line(), buffer)
+
+    def judge(self, line: bytes | None, buffer: ReceiveBuffer) -> bytes | BadLine | None:
+        """Return what `read` does of a line that was taken, None where none was there."""
         if line is None:
             return self._pass_over(buffer) if self._passed or len(buffer) > self.limit else None
         if len(line) + 2 > self.limit or self._passed:

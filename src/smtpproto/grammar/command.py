@@ -133,21 +133,24 @@ class Command:
             InvalidValueError: a value that cannot be written, a CR, LF or NUL anywhere, or a class
                 that is no command line.
         """
-        if not self.verb:
+        verb = self.verb
+        if not verb:
             raise InvalidValueError(f"a command with a verb expected, not {type(self).__name__}")
         argument = self.argument(vocabulary or _NO_VOCABULARY)
-        line = f"{self.verb} {argument}" if argument else self.verb
+        line = f"{verb} {argument}" if argument else verb
         # The last look before the octets leave: nothing above may have let an injection through.
+        if line.isprintable() and line.isascii():
+            return line.encode() + b"\r\n"
         if "\r" in line or "\n" in line or "\0" in line:
             raise InvalidValueError(
-                f"{self.verb} without CR, LF and NUL expected", Violation.CONTROL_CHARACTER
+                f"{verb} without CR, LF and NUL expected", Violation.CONTROL_CHARACTER
             )
         if not (line.isascii() or self.utf8):
-            raise InvalidValueError(f"ASCII expected behind {self.verb}", Violation.EIGHT_BIT)
+            raise InvalidValueError(f"ASCII expected behind {verb}", Violation.EIGHT_BIT)
         try:
             return line.encode("utf-8") + b"\r\n"
         except UnicodeEncodeError:
-            raise InvalidValueError(f"{self.verb} in UTF-8 expected", Violation.NOT_UTF8) from None
+            raise InvalidValueError(f"{verb} in UTF-8 expected", Violation.NOT_UTF8) from None
 
 
 @value

@@ -69,6 +69,8 @@ class Mail(Command):
 
     def argument(self, vocabulary: Vocabulary) -> str:
         """Return them as they are written, without the source route (RFC 5321 C)."""
+        if self.parameters is NO_PARAMETERS:
+            return f"FROM:<{self.reverse_path.address}>"
         parameters = encode_parameters(self.parameters, vocabulary.mail_parameters)
         return f"FROM:<{self.reverse_path.address}>{parameters}"
 
@@ -115,6 +117,8 @@ class Rcpt(Command):
 
     def argument(self, vocabulary: Vocabulary) -> str:
         """Return them as they are written, without the source route (RFC 5321 C)."""
+        if self.parameters is NO_PARAMETERS:
+            return f"TO:<{self.forward_path.address}>"
         parameters = encode_parameters(self.parameters, vocabulary.rcpt_parameters)
         return f"TO:<{self.forward_path.address}>{parameters}"
 

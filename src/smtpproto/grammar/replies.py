@@ -258,20 +258,17 @@ class ReplyParser:
         limits: the caps on the whole reply.
     """
 
-    __slots__ = ("_code", "_limits", "_lines", "_longest", "_octets")
+    __slots__ = ("_code", "_limits", "_lines", "_octets", "is_within_reply", "longest")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        # Up to here a reply of one line is within all caps, and short enough to be remembered.
-        self._longest = min(limits.reply - 2, _LINE) if limits.reply_lines else 0
+        self.longest = min(limits.reply_line, limits.reply, _LINE) - 2 if limits.reply_lines else 0
+        """Up to here a reply of one line is within all caps, and short enough to be remembered."""
         self._code = b""
         self._lines: list[bytes] = []
         self._octets = 0
-
-    @property
-    def is_within_reply(self) -> bool:
-        """True when lines of an unfinished reply have been fed."""
-        return bool(self._lines)
+        self.is_within_reply = False
+        """True when lines of an unfinished reply have been fed. Not to be set."""
 
     def feed(self, line: bytes) -> Reply | None:
         """Take the next line, without its CRLF; return the reply when it was the last one.
@@ -280,10 +277,6 @@ class ReplyParser:
             RemoteProtocolError: not a reply line, another code than the line before, or a reply
                 beyond the caps.
         """
-        if not self._lines and len(line) <= self._longest:
-            whole = _whole_reply(line)
-            if whole is not None:
-                return whole
         found = abnf.REPLY_LINE.fullmatch(line)
         if not found:
             raise RemoteProtocolError(
@@ -306,14 +299,15 @@ class ReplyParser:
                 f"{self._limits.reply} octets expected",
                 Violation.REPLY_TOO_LONG,
             )
-        if separator == b"-":
+        self.is_within_reply = separator == b"-"
+        if self.is_within_reply:
             return None
         lines, self._lines, self._octets = self._lines, [], 0
         return _received(int(code), lines)
 
 
 @lru_cache(maxsize=256)
-def _whole_reply(line: bytes) -> Reply | None:
+def whole_reply(line: bytes) -> Reply | None:
     """Return the reply that `line` is by itself, None if it is none. Most are said again."""
     found = abnf.REPLY_LINE.fullmatch(line)
     if not found or found[2] == b"-":

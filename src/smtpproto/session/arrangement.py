@@ -8,6 +8,7 @@ Holds nothing of any one connection, and knows neither role: a role gives its `S
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import field
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -55,6 +56,8 @@ class Facilities:
     not_in_force: frozenset[type[Command]]
     counts: Mapping[type[Command], tuple[Check, ...]]
     allows_groups: bool
+    moves: list[Any] = field(default_factory=list)
+    """What the client's side makes of all this, once it has."""
 
 
 @value

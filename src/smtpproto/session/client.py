@@ -33,7 +33,8 @@ from ..grammar.command import Command
 from ..grammar.commands import Bdat, Data, Mail, Rcpt, Rset
 from ..grammar.encodings import decode_base64
 from ..grammar.leniency import DEFAULT_LENIENCY, Leniency
-from ..grammar.replies import Reply, ReplyParser
+from ..grammar.parameters import NO_PARAMETERS
+from ..grammar.replies import Reply, ReplyParser, whole_reply
 from ..limits import DEFAULT_LIMITS, Limits
 from ..states import State
 from ..tlsinfo import TLSInfo
@@ -41,7 +42,7 @@ from .arrangement import Arrangement, Side, in_order, listed, remembered
 from .events import ConnectionClosed, ReplyReceived, Signal
 from .grouping import Grouping, local_error, refusal_by
 from .kinds import check_word
-from .session import COMMAND_LINE, NOTES, RESET, check_utf8, octets_of
+from .session import NOTES, RESET, octets_of
 from .table import Step
 
 if TYPE_CHECKING:
@@ -126,22 +127,36 @@ class ClientConnection(Grouping):
                 admit it, or a value cannot be written. Nothing has changed.
             RemoteProtocolError: the server sent what no command had asked for.
         """
+        if not self._outstanding or self._is_stale:
+            self._begin_group()
+        move = self._ahead.get(type(command))
+        if move is None or not move.is_plain or self._chunks is not None or octets:
+            return self._send_closely(command, octets)
+        line = command.encode(self._vocabulary)
+        if len(line) > move.longest or not line.isascii():
+            self._check_line(command, line, move)
+        if type(command) is Mail:
+            if self._outstanding:
+                self._admit_in_group(command)
+            if command.parameters is not NO_PARAMETERS:
+                self._refuse_parameters(command)
+            self._then = command
+        elif type(command) is Rcpt and command.parameters is not NO_PARAMETERS:
+            self._refuse_parameters(command)
+        self._outstanding.append(command)
+        self._ahead = move.after
+        return line
+
+    def _send_closely(self, command: Command, octets: bytes) -> bytes:
+        """Do the same where there is more to look at, or to refuse."""
         if isinstance(command, Bdat):
             raise local_error("send_chunk() is the way to send BDAT")
-        if self._error is not None or not self._outstanding:
-            self._refuse_unread()
-        step = self._admit(command)
+        move = self._admit(command)
         line = command.encode(self._vocabulary)
-        if not line.isascii():
-            check_utf8(command, self._vocabulary, self._projected_transaction)
-        if len(line) > COMMAND_LINE or command.long_line:
-            self._check_length(command, line)
-        if (octets or command.announces_octets) and len(octets) != command.octets():
-            raise local_error(f"{command.octets()} octets behind {command.verb}, not {len(octets)}")
-        if self._chunks is not None:
-            self._refuse_beside_chunks(command, self._chunks)
+        self._check_line(command, line, move)
+        self._check_beside(command, octets)
         try:
-            for count in self._counts.get(type(command), ()):
+            for count in move.step.counts:
                 count(command, self)
         except ValueError as error:
             raise refusal_by(command, error) from None
@@ -150,15 +165,19 @@ class ClientConnection(Grouping):
         elif isinstance(command, Rset):
             self.needs_reset = False
         self._outstanding.append(command)
-        self._project(step, command)
+        self._ahead = self._behind(command, move)
         return line + octets
+
+    def _begin_group(self) -> None:
+        self._refuse_unread()
+        self._project_anew()
 
     def _refuse_unread(self) -> None:
         """Refuse to send while unasked input waits: it must not answer what is sent now.
 
         Raises:
             LocalProtocolError: a 421, or the start of one, is to be read first.
-            RemoteProtocolError: it is anything else.
+            RemoteProtocolError: it is anything else, or was so before.
         """
         if self._error is not None:
             self._raise_error()
@@ -200,7 +219,7 @@ class ClientConnection(Grouping):
         octets = self._data_writer().end()
         self._mail_data = None
         self._outstanding.extend(self._ends_of_mail_data())
-        self._project_anew()
+        self._is_stale = True
         return octets
 
     def _data_writer(self) -> MailDataWriter:
@@ -228,9 +247,9 @@ class ClientConnection(Grouping):
             LocalProtocolError: as for `send`, and for `send_mail_data`.
             RemoteProtocolError: as for `send`.
         """
-        self._refuse_unread()
-        step = self._admit(Bdat(0, last))
-        transaction = self._projected_transaction
+        self._begin_group()
+        move = self._admit(Bdat(0, last))
+        transaction = self._transaction_then
         assert transaction is not None
         writer = self._chunks or LineEndingWriter(self._line_endings, transaction.is_binary)
         octets = writer.write(octets_of(data), last)
@@ -239,7 +258,7 @@ class ClientConnection(Grouping):
             return b""
         command = Bdat(len(octets), last)
         self._outstanding.append(command)
-        self._project(step, command)
+        self._ahead = self._behind(command, move)
         return command.encode() + octets
 
     # --- what is received ------------------------------------------------------------------------
@@ -268,10 +287,6 @@ class ClientConnection(Grouping):
             RemoteProtocolError: the server sent no reply, or one that nothing had asked for. The
                 state is ERROR, and the next call raises it again.
         """
-        if self._error is not None:
-            self._raise_error()
-        if self._closed is not None:
-            return self._closed
         if not self._buffer.is_empty:
             try:
                 reply = self._read_reply()
@@ -280,6 +295,10 @@ class ClientConnection(Grouping):
             except RemoteProtocolError as error:
                 self._fail(error)
                 raise
+        if self._error is not None:
+            self._raise_error()
+        if self._closed is not None:
+            return self._closed
         if self._eof:
             return self._close(clean=self._is_between)
         if self.state is State.TLS:
@@ -353,17 +372,24 @@ class ClientConnection(Grouping):
     def _read_reply(self) -> Reply | None:
         if not self._outstanding:
             self._check_unasked()
-        while (line := self._lines.read(self._buffer)) is not None:
-            if isinstance(line, BadLine):
-                raise RemoteProtocolError(
-                    f"a reply line expected, not one with: {line.violation.value}",
-                    Violation.REPLY_TOO_LONG
-                    if line.violation is Violation.LINE_TOO_LONG
-                    else Violation.REPLY_SYNTAX,
-                )
-            reply = self._replies.feed(line)
+        replies = self._replies
+        line = self._buffer.take_line()
+        if line is not None and len(line) <= replies.longest and not replies.is_within_reply:
+            reply = whole_reply(line)
             if reply is not None:
                 return reply
+        while (judged := self._lines.judge(line, self._buffer)) is not None:
+            if isinstance(judged, BadLine):
+                raise RemoteProtocolError(
+                    f"a reply line expected, not one with: {judged.violation.value}",
+                    Violation.REPLY_TOO_LONG
+                    if judged.violation is Violation.LINE_TOO_LONG
+                    else Violation.REPLY_SYNTAX,
+                )
+            reply = replies.feed(judged)
+            if reply is not None:
+                return reply
+            line = self._buffer.take_line()
         return None
 
     def _check_unasked(self) -> None:
@@ -392,32 +418,51 @@ class ClientConnection(Grouping):
         if not outstanding:  # only a 421 has come as far as this
             self._close(clean=False)
             return ReplyReceived(None, reply)
+        command = outstanding[0]
+        move = self._here.get(type(command))
+        there = None if move is None else move.usual.get(reply.code)
+        if move is None or there is None:
+            return self._match_unusual(reply)
+        outstanding.popleft()
+        if there is not self._here:
+            self._here = there
+            self.state = there.state
+            if there.state is State.DATA:
+                self._mail_data = MailDataWriter(self._line_endings)
+            elif there.state is State.READY:
+                self.transaction = None
+        note = move.step.note
+        if note is not None:
+            note(self, command, reply)
+        return ReplyReceived(command, reply)
+
+    def _match_unusual(self, reply: Reply) -> ReplyReceived:
+        """Do the same for all replies that are not the usual ones."""
+        outstanding = self._outstanding
         command = outstanding.popleft()
-        if command.carries_mail_data and command.ends_mail_data() and EndOfMailData in self._row:
+        if command.carries_mail_data and command.ends_mail_data() and EndOfMailData in self._here:
             command, *others = self._ends_of_mail_data()
             outstanding.extendleft(reversed(others))
         if reply.code == 421:
             self._close(clean=False)
             return ReplyReceived(command, reply)
         if reply.code >= 400:
-            self._refused_since = True
+            self._is_stale = True
             self.needs_reset |= isinstance(command, EndOfMailData) and self._chunks is not None
-        kind = type(command)
-        step = self._row.get(kind)
-        if step is None:
+        move = self._here.get(type(command))
+        if move is None:
             self._match_unadmitted(command, reply)
         else:
-            target = self._target(step, reply, command)
-            if step.for_each and reply.is_intermediate:
+            target = self._target(move.step, reply, command)
+            if move.step.for_each and reply.is_intermediate:
                 outstanding.extendleft(reversed(self._ends_of_mail_data(announced=True)))
             # The last of several replies for the mail data ends the transaction.
             more = outstanding and isinstance(outstanding[0], EndOfMailData)
             if not (more and isinstance(command, EndOfMailData)):
-                # Looked up first: to enter GREETED is to forget what was in force.
-                note = self._notes.get(kind) if reply.code < 400 else None
                 if target is not self.state:
                     self._enter(target)
-                if note is not None:
+                note = move.step.note
+                if note is not None and reply.code < 400:
                     note(self, command, reply)
         if self.state in _SENDS_NOTHING and self._is_unread:
             self._check_unasked()
@@ -451,7 +496,7 @@ class ClientConnection(Grouping):
         """
         if command.carries_mail_data and self.transaction is not None and reply.code // 100 != 3:
             # RFC 3030 2: the part is lost, so that no later one may complete the message.
-            self._refused_since = True
+            self._is_stale = True
             self._enter(State.BDAT_FAILED)
         if reply.code >= 400:
             return

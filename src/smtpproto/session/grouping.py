@@ -15,16 +15,17 @@ from typing import Any
 from ..exceptions import InvalidValueError, LocalProtocolError, Violation
 from ..extensions.declaration import Transaction
 from ..framing import LineEndingWriter
-from ..grammar.auth import Auth, Greeting
+from ..grammar.auth import Greeting
 from ..grammar.command import Command
 from ..grammar.commands import Data, Mail, Rcpt
-from ..grammar.parameters import NO_PARAMETERS, Parameter
+from ..grammar.parameters import NO_PARAMETERS
 from ..states import State
 from ..tlsinfo import TLSInfo
 from ..values import value
 from .arrangement import Arrangement, InForce
-from .session import COMMAND_LINE, Session
-from .table import Step
+from .moves import Admitted, Move, Moves, make_moves
+from .session import Session, check_utf8
+from .table import NO_TRANSACTION
 
 
 @value
@@ -44,21 +45,25 @@ class Grouping(Session):
     """What the client's side adds to a session before a command is written."""
 
     __slots__ = (
+        "_admitted",
+        "_ahead",
+        "_awaiting",
         "_chunks",
+        "_here",
+        "_is_stale",
         "_outstanding",
-        "_projected",
-        "_projected_transaction",
-        "_refused_since",
+        "_then",
         "may_group",
     )
 
     def __init__(self, arrangement: Arrangement, tls: TLSInfo | None) -> None:
         super().__init__(arrangement, tls)
         self._outstanding: deque[Command] = deque((Greeting(),))
-        # Where the session stands, and in which transaction, if all that is outstanding succeeds.
-        self._projected = self.state
-        self._projected_transaction: Transaction | None = None
-        self._refused_since = False
+        # What may be sent, and in which transaction we are, if all that is outstanding succeeds.
+        # Stale where a refusal has made another future of the group.
+        self._ahead: Admitted = self._awaiting[self.state]
+        self._then: Transaction | Mail | None = None
+        self._is_stale = False
         self._chunks: LineEndingWriter | None = None
 
     @property
@@ -73,70 +78,85 @@ class Grouping(Session):
 
     def _use(self, in_force: InForce) -> None:
         super()._use(in_force)
-        self.may_group = in_force.facilities.allows_groups
+        facilities = in_force.facilities
+        if not facilities.moves:
+            facilities.moves.append(make_moves(facilities, self._limits, self.lmtp))
+        moves: Moves = facilities.moves[0]
+        self._admitted, self._awaiting = moves
+        self._here: Admitted = self._admitted[self.state]
+        self._is_stale = True
+        self.may_group = facilities.allows_groups
         """True when the server announced that commands may come in groups (RFC 2920)."""
 
-    def _refuse_beside_chunks(self, command: Command, chunks: LineEndingWriter) -> None:
-        if isinstance(command, Data):
-            raise local_error("send_chunk() for the rest of a message that it began (RFC 3030 2)")
-        if command.carries_mail_data and chunks.holds_cr:
-            raise local_error(
-                f"send_chunk() of what is behind a CR at its end, then {command.verb}"
-            )
+    def _enter(self, state: State) -> None:
+        super()._enter(state)
+        self._here = self._admitted[state]
 
-    def _admit(self, command: Command) -> Step:
-        """Return the step `command` takes in the projected state.
+    def _project_anew(self) -> None:
+        """Begin at the real state, and suppose that all that is outstanding succeeds."""
+        self._is_stale = False
+        ahead = self._here
+        self._then = self.transaction
+        for waiting in self._outstanding:
+            move = self._admitted[ahead.state].get(type(waiting))
+            if move is not None:
+                ahead = self._behind(waiting, move)
+        last = self._outstanding[-1] if self._outstanding else None
+        if last is not None and (last.ends_group or not self.may_group):
+            ahead = self._awaiting[ahead.state]
+        self._ahead = ahead
+
+    def _behind(self, command: Command, move: Move) -> Admitted:
+        """Return what may follow `command` if it succeeds."""
+        if isinstance(command, Mail):
+            self._then = command
+        if command.carries_mail_data and command.ends_mail_data():
+            return (self._admitted if self.may_group else self._awaiting)[State.READY]
+        return move.after
+
+    @property
+    def _transaction_then(self) -> Transaction | None:
+        """The mail transaction, if all that is outstanding succeeds."""
+        if self._ahead.state in NO_TRANSACTION:
+            return None
+        if isinstance(self._then, Mail):
+            self._then = Transaction(self._then, self._vocabulary.mail_parameters)
+        return self._then
+
+    def _admit(self, command: Command) -> Move:
+        """Return the move that `command` is, after a look at all that may speak against it.
 
         Raises:
             LocalProtocolError: it may not be sent now.
         """
         kind = type(command)
-        if self._refused_since or not self._outstanding:
-            self._project_anew()
-        state = self._projected
-        step = self._table[state].get(kind)
+        state = self._ahead.state
+        move = self._admitted[state].get(kind)
         if kind in self._facilities.not_in_force and self.hello is not None:
             raise LocalProtocolError(
                 f"{kind.__name__} needs an extension that the server has not announced",
                 Violation.NOT_OFFERED,
             )
-        if step is None:
+        if move is None:
             raise _not_admitted(command, state)
         if self._outstanding:
             self._admit_in_group(command)
         if isinstance(command, (Mail, Rcpt)) and command.parameters is not NO_PARAMETERS:
             self._refuse_parameters(command)
-        transaction = self._projected_transaction
-        if kind in self._checks:
+        if move.step.checks:
             facts = _Facts(
-                self.tls, self.is_authenticated, transaction, self.announced, self.memory
+                self.tls,
+                self.is_authenticated,
+                self._transaction_then,
+                self.announced,
+                self.memory,
             )
             try:
-                for check in self._checks[kind]:
+                for check in move.step.checks:
                     check(command, facts)
             except ValueError as error:
                 raise refusal_by(command, error) from None
-        return step
-
-    def _project(self, step: Step, command: Command) -> None:
-        """Go on to where the session stands if `command` succeeds."""
-        ends = command.carries_mail_data and command.ends_mail_data()
-        state = State.READY if ends else step.success or step.intermediate or step.failure
-        self._projected = state
-        if isinstance(command, Mail):
-            self._projected_transaction = Transaction(command, self._vocabulary.mail_parameters)
-        elif state is State.READY:
-            self._projected_transaction = None
-
-    def _project_anew(self) -> None:
-        """Begin again at the real state: a refusal has made another future of the group."""
-        self._refused_since = False
-        self._projected = self.state
-        self._projected_transaction = self.transaction
-        for waiting in self._outstanding:
-            step = self._table[self._projected].get(type(waiting))
-            if step is not None:
-                self._project(step, waiting)
+        return move
 
     def _admit_in_group(self, command: Command) -> None:
         last = self._outstanding[-1]
@@ -159,7 +179,9 @@ class Grouping(Session):
 
     def _refuse_parameters(self, command: Mail | Rcpt) -> None:
         """Refuse parameters of extensions that are not in force (RFC 5321 4.1.1.2, 4.1.1.3)."""
-        declared = self._declared(command)
+        vocabulary = self._vocabulary
+        is_mail = isinstance(command, Mail)
+        declared = vocabulary.mail_parameters if is_mail else vocabulary.rcpt_parameters
         for keyword in command.parameters:
             if keyword not in declared:
                 raise LocalProtocolError(
@@ -167,22 +189,33 @@ class Grouping(Session):
                     Violation.PARAMETER_UNKNOWN,
                 )
 
-    def _declared(self, command: Command) -> Mapping[str, Parameter]:
-        """Return the parameters that `command` may have."""
-        if isinstance(command, Mail):
-            return self._vocabulary.mail_parameters
-        return self._vocabulary.rcpt_parameters if isinstance(command, Rcpt) else {}
+    def _check_line(self, command: Command, line: bytes, move: Move) -> None:
+        """Refuse a line that the server may not take.
 
-    def _check_length(self, command: Command, line: bytes) -> None:
-        # An initial response must fit the usual line (RFC 4954 4), a response need not.
-        if command.long_line and not isinstance(command, Auth):
-            most = self._limits.auth_line
-        else:
-            most = COMMAND_LINE + sum(p.length for p in self._declared(command).values())
-        if len(line) > most:
+        Raises:
+            LocalProtocolError: it is too long.
+            InvalidValueError: it is not ASCII, and SMTPUTF8 was not agreed.
+        """
+        if not line.isascii():
+            check_utf8(command, self._vocabulary, self._transaction_then)
+        if len(line) > move.longest:
             raise LocalProtocolError(
-                f"{command.verb or 'line'} of at most {most} octets expected, not {len(line)}",
+                f"{command.verb or 'line'} of at most {move.longest} octets expected, "
+                f"not {len(line)}",
                 Violation.LINE_TOO_LONG,
+            )
+
+    def _check_beside(self, command: Command, octets: bytes) -> None:
+        """Refuse octets that were not announced, or none, and what may not stand beside chunks."""
+        if (octets or command.announces_octets) and len(octets) != command.octets():
+            raise local_error(f"{command.octets()} octets behind {command.verb}, not {len(octets)}")
+        if self._chunks is None:
+            return
+        if isinstance(command, Data):
+            raise local_error("send_chunk() for the rest of a message that it began (RFC 3030 2)")
+        if command.carries_mail_data and self._chunks.holds_cr:
+            raise local_error(
+                f"send_chunk() of what is behind a CR at its end, then {command.verb}"
             )
 
 
