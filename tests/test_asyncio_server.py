@@ -464,6 +464,46 @@ def test_a_session_that_fails_is_logged_and_closed(
     assert any("a session failed" in record.message for record in caplog.records)
 
 
+@pytest.mark.parametrize("threads", [False, True])
+@pytest.mark.parametrize("call", ["write", "write_eof"])
+@pytest.mark.parametrize("error", [OSError, RuntimeError])
+def test_a_transport_that_raises(
+    monkeypatch: pytest.MonkeyPatch, threads: bool, call: str, error: type[Exception]
+) -> None:
+    """No loop should make one, and yet no session may stay for ever because of it."""
+
+    def raises(*_: object) -> None:
+        raise error("a fault")
+
+    class Handler(Collect):
+        def on_mail(self, peer: Peer, mail: Any) -> None:
+            # Only that of a server's connection: the clients of the tests are streams.
+            for driver in tuple(server._drivers):
+                monkeypatch.setattr(driver, "transport", Faulty(driver.transport))
+            raise Reject(421, "go", "4.7.0")
+
+    class Faulty:
+        def __init__(self, transport: Any) -> None:
+            self._transport = transport
+
+        def __getattr__(self, name: str) -> Any:
+            return raises if name == call else getattr(self._transport, name)
+
+    async def test() -> None:
+        nonlocal server
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        async with serve(Handler(), threads=threads) as server:
+            for _ in range(2):
+                client = await Streams.connect(server.port)
+                client.writer.write(b"EHLO x\r\nMAIL FROM:<a@x.org>\r\n")
+                while server.sessions:
+                    await asyncio.sleep(0.01)
+                client.writer.close()
+
+    server: Any = None
+    run(test)
+
+
 def test_half_closed_connections_get_their_replies() -> None:
     async def test() -> None:
         handler = Collect()

@@ -14,7 +14,7 @@ from adapter_drive import World
 from faults.drive import MODES, TEXT, Wire, Witness, eventually, everything_ended, is_well
 from faults.places import HELLO, MAIL, PLACES, RCPT, Place, go, options, places
 
-from smtpproto.dialogues import Message, Peer
+from smtpproto.dialogues import Collect, Message, Peer, Reject
 
 # Before Python 3.13 it is left to the garbage collector to close what could not be wrapped.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
@@ -95,6 +95,50 @@ def test_the_client_leaves_while_replies_are_on_their_way(
         go_on.set()
         everything_ended(server, witness)
     assert (witness.begun, witness.aborted, witness.closed) == (1, 1, 1)
+
+
+def test_clients_that_have_gone_when_they_are_turned_away(world: World) -> None:
+    """A burst of them takes nobody's place."""
+    gone = threading.Event()
+
+    def wait(line: str) -> None:
+        assert line.startswith("<-") or gone.wait(30)
+
+    # Without on_close, so that the last replies are the first that cannot be delivered.
+    with world.serve(Collect(), connections=50, transcript=wait) as server:
+        wires = [Wire(server.port) for _ in range(50)]
+        for wire in wires:
+            assert wire.reply()[:3] == b"220"
+        for wire in wires:
+            wire.send(b"BAD\r\n" * 30)
+            wire.close()
+        gone.set()
+        eventually(lambda: not server.sessions, "the end of all sessions")
+        assert server.counters.endings == {"turned away": 50}
+        with Wire(server.port) as wire:
+            assert wire.reply()[:3] == b"220"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_client_that_has_gone_when_a_hook_turns_it_away(world: World, mode: str) -> None:
+    """With input that nobody has read yet."""
+    running, go_on = threading.Event(), threading.Event()
+
+    class Slow(Witness):
+        def on_mail(self, peer: Peer, mail: object) -> None:
+            running.set()
+            assert go_on.wait(30)
+            raise Reject(421, "go", "4.7.0")
+
+    witness = Slow()
+    with world.serve(witness, **options(mode)) as server:
+        with go(server.port, mode, PLACES["READY"]) as wire:
+            wire.send(MAIL)
+            assert running.wait(30)
+            wire.send(b"NOOP\r\n" * 10)
+        go_on.set()
+        everything_ended(server, witness)
+        assert server.counters.endings == {"turned away": 1}
 
 
 @pytest.mark.parametrize("mode", MODES)

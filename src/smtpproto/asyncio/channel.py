@@ -46,6 +46,10 @@ class Wait(enum.Enum):
     CLOSED = "the transport to close"
 
 
+NEED_PEER = frozenset((Wait.INPUT, Wait.LOOK, Wait.WRITABLE))
+"""What is waited for in vain once the connection is lost."""
+
+
 class Means:
     """What a client's connection, or all those of a server, work with. Made in the loop.
 
@@ -172,13 +176,22 @@ class Channel(asyncio.BufferedProtocol):
     def _close(self, step: Close) -> None:
         self._write(step.out)
         gone = self._eof or self._lost or self._choked or (self._stopping and not self._cut)
-        if step.lingers and not gone and self.transport.can_write_eof():
-            self.transport.write_eof()
+        if step.lingers and not gone and self._end_sending():
             self._wait = Wait.LINGER
             self.deadline = self._clock.deadline(LINGER)
             self._resume()
         else:
             self._close_transport()
+
+    def _end_sending(self) -> bool:
+        """End our side of the stream where that can be; tell whether it is worth to linger."""
+        if not self.transport.can_write_eof():
+            return False
+        try:
+            self.transport.write_eof()
+        except OSError:  # the peer's reset was faster
+            return False
+        return True
 
     def _close_transport(self) -> None:
         self._wait = Wait.CLOSED

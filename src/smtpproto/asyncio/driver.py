@@ -30,14 +30,12 @@ from ..dialogues import (
 )
 from ..tlstools import handshake_failure, tls_info
 from .calls import begin, is_async
-from .channel import NEVER, Channel, Means, Wait
+from .channel import NEED_PEER, NEVER, Channel, Means, Wait
 
 logger = logging.getLogger("smtpproto")
 
 _HELD = 32768
 """Octets up to which output waits for the next step."""
-
-_NEED_PEER = frozenset((Wait.INPUT, Wait.LOOK, Wait.WRITABLE))
 
 _INPUT: Final = Wait.INPUT
 _NOTHING: Final = Wait.NOTHING
@@ -110,7 +108,7 @@ class Driver(Channel):
         self._lost = self._is_unusual = True
         if self._wait is not Wait.CALL:  # a hook's time goes on, or one that hangs would for ever
             self.deadline = NEVER
-        if self._wait in _NEED_PEER:
+        if self._wait in NEED_PEER or (self._dialogue is not None and self._wait is _NOTHING):
             self._fail(self._loss(exc))
         self._forget_time()
         if self._gone is not None and not self._gone.done():
@@ -172,7 +170,7 @@ class Driver(Channel):
             call.cancel()
             logger.error("the hook %s took too long", name_of(self._step.call))
             self._fail(call_failure(TimeoutError("the hook took too long")))
-        elif self._wait in _NEED_PEER:
+        elif self._wait in NEED_PEER:
             self._fail(TimeoutError("the peer took too long"))
         else:
             super().expire()
@@ -184,7 +182,7 @@ class Driver(Channel):
         step = self._step
         if self._wait is Wait.INPUT and isinstance(step, Read) and step.may_finish and not now:
             return
-        if self._wait in _NEED_PEER:
+        if self._wait in NEED_PEER:
             self._fail(Cancelled())
         elif self._wait is Wait.LINGER and not was_cut:
             self._close_transport()
@@ -229,21 +227,25 @@ class Driver(Channel):
 
     def _perform(self, step: Step | None) -> None:
         """Do what the steps say, as far as it goes without waiting."""
-        while step is not None:
-            if isinstance(step, Read):
-                step = self._read(step)
-            elif isinstance(step, Handle):
-                step = self._handle(step)
-            elif isinstance(step, Close):
-                self._close(step)
-                step = self._sent(None)
-            else:
-                self._write(step.out)
-                self._pause()  # what comes now is for the TLS layer
-                self._wait = Wait.HANDSHAKE
-                self.deadline = NEVER  # the loop itself watches over the handshake
-                self._call = self._means.loop.create_task(self._shake_hands(step.timeout))
-                return
+        try:
+            while step is not None:
+                if isinstance(step, Read):
+                    step = self._read(step)
+                elif isinstance(step, Handle):
+                    step = self._handle(step)
+                elif isinstance(step, Close):
+                    self._close(step)
+                    step = self._sent(None)
+                else:
+                    self._write(step.out)
+                    self._pause()  # what comes now is for the TLS layer
+                    self._wait = Wait.HANDSHAKE
+                    self.deadline = NEVER  # the loop itself watches over the handshake
+                    self._call = self._means.loop.create_task(self._shake_hands(step.timeout))
+                    return
+        except BaseException:  # of the transport: it has to tell us of its end, or nobody goes on
+            self.transport.abort()
+            raise
 
     def _finish(self, end: BaseException) -> None:
         """Report the end of the dialogue."""
