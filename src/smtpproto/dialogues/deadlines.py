@@ -45,23 +45,25 @@ class Deadlines:
         command: seconds for a command.
     """
 
-    __slots__ = ("_authentication", "_clock", "_command", "_message", "_session", "_times", "near")
+    __slots__ = ("_began", "_clock", "_command", "_message", "_times", "near")
 
     def __init__(self, clock: Clock, times: Times, command: float) -> None:
         self._clock = clock
         self._times = times
         self._command = command
-        self._session = _later(clock, times.session)
-        self._authentication = _later(clock, times.authentication)
+        self._began = clock.now
         self._message = inf
-        self.near = min(self._session, self._authentication) - command
+        first = inf if times.session is None else times.session
+        if times.authentication is not None:
+            first = min(first, times.authentication)
+        self.near = self._began + first - command
         """Until then there is the whole time for each command."""
 
     def begin_message(self) -> None:
         """Note that mail data begins."""
         if self._times.message is None:
             return
-        self._message = _later(self._clock, self._times.message)
+        self._message = self._clock.now + self._times.message
         self.near = min(self.near, self._message - self._command)
 
     def end_message(self) -> None:
@@ -74,18 +76,17 @@ class Deadlines:
         Raises:
             TimeoutError: none.
         """
-        until = min(self._session, self._message)
-        if not is_authenticated:
-            until = min(until, self._authentication)
+        times = self._times
+        until = self._message
+        if times.session is not None:
+            until = min(until, self._began + times.session)
+        if times.authentication is not None and not is_authenticated:
+            until = min(until, self._began + times.authentication)
         self.near = until - self._command
         left = until - self._clock.now
         if left <= 0:
             raise TimeoutError
         return min(left, self._command)
-
-
-def _later(clock: Clock, seconds: float | None) -> float:
-    return inf if seconds is None else clock.now + seconds
 
 
 class StoppedClock:
