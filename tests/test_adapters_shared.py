@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -425,6 +425,22 @@ def test_a_unix_socket(world: World, tmp_path: Path) -> None:
         assert server.port == 0
         with world.client(path=path, lmtp=True) as client:
             client.send(TEXT, "a@x.org", "b@x.org")
+    assert len(handler.messages) == 1
+
+
+def test_a_unix_socket_that_a_successor_has_taken_over(world: World, tmp_path: Path) -> None:
+    """Who ends later than the next one begins leaves it alone."""
+    path = tmp_path / "lmtp"
+    handler = Collect()
+    with ExitStack() as successor:
+        with world.serve(Collect(), path=str(path)):
+            with pytest.raises(OSError, match="in use"):
+                successor.enter_context(world.serve(handler, path=str(path)))
+            path.rename(tmp_path / "old")
+            successor.enter_context(world.serve(handler, path=str(path)))
+        with world.client(path=str(path)) as client:
+            client.send(TEXT, "a@x.org", "b@x.org")
+    assert not path.exists()
     assert len(handler.messages) == 1
 
 

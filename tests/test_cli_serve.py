@@ -407,7 +407,11 @@ def test_a_port_in_use(capsys: Capture) -> None:
         (["--host", "192.0.2.1"], 69, "cannot listen on 192.0.2.1 port 0: "),
         (["--host", "no.such.host.invalid"], 69, "cannot listen on no.such.host.invalid port 0: "),
         (["--unix", "/no/such/folder/s"], 69, "cannot listen on /no/such/folder/s: No such file"),
-        (["--unix", __file__], 69, f"cannot listen on {__file__}: there is such a file already"),
+        (
+            ["--unix", __file__],
+            69,
+            f"cannot listen on {__file__}: another program listens there, or it is a file",
+        ),
         (["--tls-cert", "/no/such/file"], 2, "--tls-cert: a certificate and its key in PEM"),
         (["--tls-cert", __file__], 2, "--tls-cert: a certificate and its key in PEM expected"),
         (["--tls-key", "x"], 2, "--tls-key: --tls-cert expected too"),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,22 +52,73 @@ def test_no_such_system(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_unix_socket_comes_and_goes(tmp_path: Path) -> None:
     where = Where(None, 0, str(tmp_path / "x"))
-    made = where.listen()
+    assert where.mark() is None
+    close(where.listen())
     assert (tmp_path / "x").is_socket()
-    close(made)
     close(where.listen())  # what was left behind is no hindrance
-    where.forget()
-    assert not (tmp_path / "x").exists()
-    (tmp_path / "x").write_text("mine")
-    where.forget()
+    mark = where.mark()
+    assert mark is not None
+    where.forget(None)
     assert (tmp_path / "x").exists()
-    with pytest.raises(OSError, match="in use"):
-        where.listen()
+    where.forget(mark)
+    assert not (tmp_path / "x").exists()
+    where.forget(mark)  # it was removed by somebody else
+    (tmp_path / "x").write_text("mine")
+    where.forget(mark)
+    assert (tmp_path / "x").exists()
+
+
+def test_the_unix_socket_of_another_stays(tmp_path: Path) -> None:
+    where = Where(None, 0, str(tmp_path / "x"))
+    first = where.listen()
+    mark = where.mark()
+    (tmp_path / "x").unlink()
+    second = where.listen()
+    where.forget(mark)
+    assert (tmp_path / "x").is_socket()
+    close(first + second)
+
+
+@pytest.mark.parametrize("backlog", [0, 4096])
+def test_a_unix_socket_where_somebody_listens_is_taken(tmp_path: Path, backlog: int) -> None:
+    """As a port is, and who listens need not have time to accept."""
+    where = Where(None, 0, str(tmp_path / "x"))
+    made = where.listen()
+    made[0].listen(backlog)
+    for _ in range(2):
+        with pytest.raises(OSError, match="in use"):
+            where.listen()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.setblocking(False)
+        with suppress(BlockingIOError):  # it is full of those that have looked
+            client.connect(str(tmp_path / "x"))
+    close(made)
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "link", "datagram"])
+def test_what_is_no_unix_socket_of_ours_stays(tmp_path: Path, kind: str) -> None:
+    there = tmp_path / "x"
+    other = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    match kind:
+        case "file":
+            there.write_text("mine")
+        case "folder":
+            there.mkdir()
+        case "link":
+            there.symlink_to(tmp_path / "y")
+        case _:
+            other.bind(str(there))
+    before = there.lstat()
+    with other, pytest.raises(OSError, match="in use"):
+        Where(None, 0, str(there)).listen()
+    assert there.lstat() == before
 
 
 def test_sockets_that_are_there_already(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as given:
-        assert Where("127.0.0.1", 0, sockets=(given,)).listen() == [given]
+        where = Where("127.0.0.1", 0, "/no/path", sockets=(given,))
+        assert where.listen() == [given]
+        assert where.mark() is None
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", None])

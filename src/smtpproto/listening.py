@@ -21,6 +21,9 @@ BACKLOG = 4096
 """Connections that wait to be accepted. Beyond, a client of Linux takes itself for connected, and
 waits for a greeting from a server that has never heard of it."""
 
+Mark = tuple[int, int]
+"""The device and inode of a Unix socket: its name may be another's by now."""
+
 Hosts = str | Sequence[str] | None
 """Names or IP addresses to listen on; None for all interfaces."""
 
@@ -80,10 +83,21 @@ class Where:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return listening
 
-    def forget(self) -> None:
-        """Remove what is left of the sockets when they are closed."""
-        if self.path is not None and self.sockets is None:
-            forget(self.path)
+    def mark(self) -> Mark | None:
+        """Return what tells our Unix socket from another's at the same path; None without any."""
+        if self.path is None or self.sockets is not None:
+            return None
+        return _mark(self.path)
+
+    def forget(self, mark: Mark | None) -> None:
+        """Remove our Unix socket, before it is closed: another's stays.
+
+        Args:
+            mark: what `mark` returned when we began to listen; None for nothing to remove.
+        """
+        if self.path is not None and mark is not None and _mark(self.path) == mark:
+            with suppress(OSError):
+                os.remove(self.path)
 
 
 def listen(
@@ -94,7 +108,8 @@ def listen(
     Args:
         hosts: one or more; None for all interfaces, IPv4 and IPv6 where there is both.
         port: 0 for one that is free, the same for all.
-        path: of a Unix socket, in place of the others. A socket that was left behind goes away.
+        path: of a Unix socket, in place of the others. One that was left behind goes away, and
+            one where somebody listens stays.
         reuse_port: share the port with other processes that say so too (SO_REUSEPORT).
 
     Raises:
@@ -115,15 +130,29 @@ def listen(
 
 
 def _listen_unix(path: str) -> socket.socket:
-    forget(path)
     listener = socket.socket(socket.AF_UNIX)
     try:
+        if _is_left_behind(path):
+            os.remove(path)
         listener.bind(path)
         listener.listen(BACKLOG)
     except OSError:
         listener.close()
         raise
     return listener
+
+
+def _is_left_behind(path: str) -> bool:
+    """Tell whether there is a Unix socket where nobody listens any more."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)  # who listens may have no time
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:  # said of a file that is no socket, too
+            return _mark(path) is not None
+        except OSError:
+            return False
+    return False
 
 
 def _listen_tcp(host: str | None, port: int, reuse_port: bool) -> socket.socket:
@@ -140,11 +169,12 @@ def _listen_tcp(host: str | None, port: int, reuse_port: bool) -> socket.socket:
     )
 
 
-def forget(path: str) -> None:
-    """Remove the Unix socket at `path`, if that is what is there."""
+def _mark(path: str) -> Mark | None:
     with suppress(OSError):
-        if stat.S_ISSOCK(os.stat(path).st_mode):
-            os.remove(path)
+        found = os.lstat(path)
+        if stat.S_ISSOCK(found.st_mode):
+            return found.st_dev, found.st_ino
+    return None
 
 
 def not_entered() -> LocalProtocolError:

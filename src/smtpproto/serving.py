@@ -6,10 +6,11 @@ Decides nothing about how connections are accepted and ended: that is each adapt
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 from .dialogues.server_settings import ServerSettings
-from .listening import Where
+from .listening import Mark, Where
 from .observing import Counters, Observer
 from .tlstools import TLS
 
@@ -26,6 +27,7 @@ class Serving:
     def __init__(self, settings: ServerSettings, where: Where, tls: TLS | None) -> None:
         self._settings = settings
         self._where = where
+        self._mark: Mark | None = None
         self._tls = tls
         self._grace = settings.grace
         self._observer = Observer()
@@ -46,3 +48,18 @@ class Serving:
     def counters(self) -> Counters:
         """What it has done so far."""
         return self._observer.counters
+
+    def _listen(self) -> list[socket.socket]:
+        """Return the sockets that listen.
+
+        Raises:
+            OSError: an address cannot be had.
+        """
+        listening = self._where.listen()
+        self._mark = self._where.mark()
+        return listening
+
+    def _forget_path(self) -> None:
+        """Remove our Unix socket, while it is open: afterwards its mark may be another's."""
+        self._where.forget(self._mark)
+        self._mark = None

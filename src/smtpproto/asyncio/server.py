@@ -79,7 +79,7 @@ class Server(Serving):
         if self._means is not None or self._closed.is_set():
             raise entered_before()
         loop = asyncio.get_running_loop()
-        listening = await asyncio.to_thread(self._where.listen)
+        listening = await asyncio.to_thread(self._listen)
         if self._threads:
             self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="smtpproto")
         clock = Clock(loop, self._settings.shortest)
@@ -112,9 +112,9 @@ class Server(Serving):
             grace: seconds for that; the server's setting by default, 0 for none.
         """
         listeners, self._listeners = self._listeners, []
+        self._forget_path()
         for listener in listeners:
             _retire(listener)
-        self._where.forget()
         self._grace = self._settings.grace if grace is None else grace
         for driver in tuple(self._drivers):
             driver.stop(now=self._grace <= 0)

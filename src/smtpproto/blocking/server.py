@@ -73,7 +73,7 @@ class Server(Serving):
         """
         if self._acceptor is not None or self._closing.is_set():
             raise entered_before()
-        self._listeners = self._where.listen()
+        self._listeners = self._listen()
         self.addresses = [listener.getsockname() for listener in self._listeners]
         self._wake = socket.socketpair()
         self._acceptor = threading.Thread(target=self._accept_all, name="smtpproto", daemon=True)
@@ -153,9 +153,9 @@ class Server(Serving):
                 for key, _ in selector.select():
                     if isinstance(key.fileobj, socket.socket) and key.fileobj is not self._wake[0]:
                         self._accept(key.fileobj)
+        self._forget_path()
         for listener in self._listeners:
             listener.close()
-        self._where.forget()
 
     def _accept(self, listener: socket.socket) -> None:
         try:

@@ -280,7 +280,9 @@ def _cannot_listen(args: argparse.Namespace, error: OSError) -> status.CommandEr
     where = args.unix or f"{args.host} port {args.port}"
     advice = error.strerror or str(error)
     if error.errno == errno.EADDRINUSE and args.unix:
-        advice = "there is such a file already; remove it, or choose another path"
+        advice = (
+            "another program listens there, or it is a file of another kind; choose another path"
+        )
     elif error.errno == errno.EADDRINUSE:
         advice = "another program listens there; choose another --port, or 0 for any"
     return status.CommandError(f"cannot listen on {where}: {advice}", status.UNAVAILABLE)
