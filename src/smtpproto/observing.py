@@ -60,17 +60,24 @@ class Counters:
 
 
 class Observer:
-    """Counts and logs what a server's sessions tell; any thread may call it."""
+    """Counts and logs what a server's sessions tell.
 
-    def __init__(self) -> None:
+    Args:
+        lock: what is held to count, where several threads call; None where only one does.
+    """
+
+    def __init__(self, lock: threading.Lock | None = None) -> None:
         self.counters = Counters()
-        self._lock = threading.Lock()
+        self._lock = lock
 
     def __call__(self, record: Record) -> None:
         """Take a record."""
         kind, count, facts_of = _KINDS[type(record)]
-        with self._lock:
+        if self._lock is None:
             count(self.counters, record)
+        else:
+            with self._lock:
+                count(self.counters, record)
         if logger.isEnabledFor(logging.INFO):
             facts = {"peer": str(record.peer), **facts_of(record)}
             text = " ".join(f"{name}={_shown(given)}" for name, given in facts.items())

@@ -7,6 +7,7 @@ Decides nothing about how connections are accepted and ended: that is each adapt
 from __future__ import annotations
 
 import socket
+import threading
 from typing import Any
 
 from .dialogues.server_settings import ServerSettings
@@ -22,15 +23,22 @@ class Serving:
         settings: what every session has in common.
         where: where to listen.
         tls: see ``serve``.
+        lock: what is held to count, where sessions have threads of their own.
     """
 
-    def __init__(self, settings: ServerSettings, where: Where, tls: TLS | None) -> None:
+    def __init__(
+        self,
+        settings: ServerSettings,
+        where: Where,
+        tls: TLS | None,
+        lock: threading.Lock | None = None,
+    ) -> None:
         self._settings = settings
         self._where = where
         self._mark: Mark | None = None
         self._tls = tls
         self._grace = settings.grace
-        self._observer = Observer()
+        self._observer = Observer(lock)
         self.addresses: list[Any] = []
         """What each listening socket is bound to: host and port first for TCP, a path otherwise."""
 

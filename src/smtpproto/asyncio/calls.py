@@ -10,22 +10,21 @@ import asyncio
 import inspect
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import CoroutineType
 from typing import Any
 
 # Python 3.11 knows no eager tasks: there a coroutine begins in the next turn of the loop.
-_EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+_task: Callable[..., asyncio.Task[Any]] = (
+    partial(asyncio.Task, eager_start=True) if sys.version_info >= (3, 12) else asyncio.Task
+)
 
 
 def begin(result: Awaitable[Any], loop: asyncio.AbstractEventLoop) -> asyncio.Task[Any]:
     """Run an awaitable up to where it suspends."""
-    coroutine = (
-        result
-        if type(result) is CoroutineType or isinstance(result, Coroutine)
-        else _wait_for(result)
-    )
-    return asyncio.Task(coroutine, loop=loop, **_EAGER)
+    if type(result) is CoroutineType or isinstance(result, Coroutine):
+        return _task(result, loop=loop)
+    return _task(_wait_for(result), loop=loop)
 
 
 async def _wait_for(result: Awaitable[Any]) -> Any:

@@ -50,7 +50,7 @@ class Server(Serving):
         where: Where,
         tls: TLS | None,
     ) -> None:
-        super().__init__(settings, where, tls)
+        super().__init__(settings, where, tls, threading.Lock())
         self._listeners: list[socket.socket] = []
         self._wake: tuple[socket.socket, socket.socket] | None = None
         self._acceptor: threading.Thread | None = None
