@@ -42,12 +42,19 @@ class MailDataReader:
         At most four octets (CRLF . CR) are held back.
         """
         while not self.ended and (data := buffer.take(_PIECE)):
-            if self._held:
+            if self._virtual and len(self._held) == 2 and data[0] != DOT:
+                self._held = b""  # the CRLF before the first line is not needed
+                self._virtual = 0
+            elif self._held:
                 data = self._held + data
             # Each search answers a question that makes the next one needless for most mail; from
-            # the back they are the faster ones.
-            stuffed = DOT in data and data.rfind(b"\r\n.") >= 0
-            if stuffed and data.rfind(_END) >= 0:
+            # the back they are the faster ones, and the fastest is the one for a single octet.
+            dot = data.find(DOT)
+            stuffed = False
+            if dot >= 0 and dot == len(data) - 3 and data.endswith(_END):
+                self.ended = True
+                data = data[:-3]
+            elif dot >= 0 and (stuffed := data.rfind(b"\r\n.") >= 0) and data.rfind(_END) >= 0:
                 end = data.find(b"\r\n.")
                 stuffed = not data.startswith(_END, end)
                 if stuffed:
