@@ -27,6 +27,7 @@ ABOVE_THE_CORE = {
     "serving",
     "testing",
     "tlstools",
+    "transcribing",
 }
 CORE_PERCENT = 100.0
 ABOVE_PERCENT = 95.0

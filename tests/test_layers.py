@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("session",),
     ("__init__",),
     ("dialogues",),
-    ("tlstools", "listening", "gate", "observing"),
+    ("tlstools", "listening", "gate", "observing", "transcribing"),
     ("serving",),
     ("asyncio", "blocking", "handlers"),
     ("testing",),

@@ -14,6 +14,7 @@ from .dialogues.server_settings import ServerSettings
 from .listening import Mark, Where
 from .observing import Counters, Observer
 from .tlstools import TLS
+from .transcribing import guarded_server
 
 
 class Serving:
@@ -33,7 +34,7 @@ class Serving:
         tls: TLS | None,
         lock: threading.Lock | None = None,
     ) -> None:
-        self._settings = settings
+        self._settings = guarded_server(settings)
         self._where = where
         self._mark: Mark | None = None
         self._tls = tls

@@ -34,6 +34,7 @@ from ..grammar.commands import Command, Noop
 from ..grammar.replies import Reply
 from ..session.client import ClientConnection
 from ..tlstools import checked_context, client_context, handshake_failure, tls_info
+from ..transcribing import guarded_client
 from .channel import Means
 from .clock import Clock
 from .driver import Driver
@@ -67,7 +68,7 @@ class Client:
         tls: ssl.SSLContext | None = None,
         **options: Unpack[ClientOptions],
     ) -> None:
-        self._settings = client_settings(host, port, path, options)
+        self._settings = guarded_client(client_settings(host, port, path, options))
         self._context = checked_context(tls)
         self._driver: Driver | None = None
         self._executor: ThreadPoolExecutor | None = None

@@ -34,6 +34,7 @@ from ..grammar.replies import Reply
 from ..session.client import ClientConnection
 from ..tlsinfo import TLSInfo
 from ..tlstools import checked_context, client_context, handshake_failure
+from ..transcribing import guarded_client
 from .driver import Driver
 
 _TIMEOUT = 300.0
@@ -65,7 +66,7 @@ class Client:
         tls: ssl.SSLContext | None = None,
         **options: Unpack[ClientOptions],
     ) -> None:
-        self._settings = client_settings(host, port, path, options)
+        self._settings = guarded_client(client_settings(host, port, path, options))
         self._context = checked_context(tls)
         self._driver: Driver | None = None
         self._connection: ClientConnection | None = None

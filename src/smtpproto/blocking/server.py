@@ -57,7 +57,7 @@ class Server(Serving):
         self._lock = threading.Lock()
         self._sessions: dict[threading.Thread, Driver] = {}
         self._closing = threading.Event()
-        self._reception = Reception(settings, Clock(), self._observer, gates_of(settings))
+        self._reception = Reception(self._settings, Clock(), self._observer, gates_of(settings))
 
     @property
     def sessions(self) -> int:
