@@ -53,6 +53,8 @@ def test_the_reply_to_ehlo_lists_what_is_offered() -> None:
         "BINARYMIME",
     ]
     assert announced(drive.greeted(extensions=[])) == []
+    size, chunking = extensions.Size(5), extensions.Chunking()
+    assert drive.greeted(extensions=[size, chunking]).offers() == {"SIZE": "5", "CHUNKING": ""}
 
 
 def test_starttls_and_what_needs_tls_change_with_tls() -> None:

@@ -392,7 +392,8 @@ class ServerConnection(Answering):
             self._due = self._chunk = self._check = self._mail_data = None
             self._due_after = None
             self._is_deaf = True
-            self._buffer.take_all()
+            if not self._buffer.is_empty:
+                self._buffer.take_all()
 
     # --- chunks and the end of mail data -----------------------------------------------------
 
