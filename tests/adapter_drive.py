@@ -7,7 +7,7 @@ import asyncio
 import socket
 import ssl
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -61,8 +61,8 @@ class AsyncioWorld:
     name = "asyncio"
     module: Any = aio
 
-    def __init__(self) -> None:
-        self._runner = asyncio.Runner()
+    def __init__(self, new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None) -> None:
+        self._runner = asyncio.Runner(loop_factory=new_loop)
         self.loop = self._runner.get_loop()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._stop = asyncio.Event()

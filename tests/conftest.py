@@ -24,11 +24,20 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 @pytest.fixture(params=["asyncio", "blocking"])
 def world(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Give the test each adapter in turn, behind one plain interface."""
+    """Give the test each adapter in turn, behind one plain interface.
+
+    A module may have it parametrized by "uvloop", too: asyncio on another loop.
+    """
     import adapter_drive
 
-    made = {"asyncio": adapter_drive.AsyncioWorld, "blocking": adapter_drive.BlockingWorld}
-    one = made[request.param]()
+    one: adapter_drive.World
+    if request.param == "blocking":
+        one = adapter_drive.BlockingWorld()
+    elif request.param == "asyncio":
+        one = adapter_drive.AsyncioWorld()
+    else:
+        uvloop = pytest.importorskip("uvloop")
+        one = adapter_drive.AsyncioWorld(uvloop.new_event_loop)
     yield one
     one.close()
 

@@ -38,6 +38,9 @@ from smtpproto.extensions import Pipelining, ServerLimits
 from smtpproto.handlers import Users
 from smtpproto.limits import Limits
 
+# In place of the fixture's own: asyncio on the loop that many put it on, too.
+pytestmark = pytest.mark.parametrize("world", ["asyncio", "uvloop", "blocking"], indirect=True)
+
 SERVER, CLIENT = contexts()
 TEXT = b"Subject: x\r\n\r\ntext\r\n"
 HELLO = b"250-mx.example.org\r\n250 PIPELINING\r\n"

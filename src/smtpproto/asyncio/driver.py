@@ -30,7 +30,7 @@ from ..dialogues import (
 )
 from ..tlstools import handshake_failure, tls_info
 from .calls import begin, is_async
-from .channel import NEED_PEER, NEVER, Channel, Means, Wait
+from .channel import NEED_PEER, NEVER, Channel, Means, Wait, feed
 
 logger = logging.getLogger("smtpproto")
 
@@ -316,7 +316,13 @@ class Driver(Channel):
     async def _shake_hands(self, timeout: float) -> None:
         tls = self._means.tls
         assert tls is not None
+        early = self._taken()
+        if early:
+            self._means.loop.call_soon(feed, self.transport, early)
         try:
+            if self._eof:  # which the TLS layer would wait for in vain
+                self.transport.abort()
+                raise ConnectionResetError("the peer closed before the handshake")
             async with asyncio.timeout(timeout):
                 self.transport = await self._means.loop.start_tls(
                     self.transport,
