@@ -40,12 +40,13 @@ class LineReader:
         discard: octets of one line, with its CRLF, that are passed over before giving up.
     """
 
-    __slots__ = ("_passed", "_shown", "discard", "limit")
+    __slots__ = ("_shown", "discard", "limit", "passed")
 
     def __init__(self, limit: int, discard: int) -> None:
         self.limit = limit
         self.discard = max(discard, limit)
-        self._passed = 0
+        self.passed = 0
+        """Octets that have been passed over of the line that comes. Not to be set."""
         self._shown = b""
 
     @property
@@ -60,30 +61,30 @@ class LineReader:
     def judge(self, line: bytes | None, buffer: ReceiveBuffer) -> bytes | BadLine | None:
         """Return what `read` does of a line that was taken, None where none was there."""
         if line is None:
-            return self._pass_over(buffer) if self._passed or len(buffer) > self.limit else None
-        if len(line) + 2 > self.limit or self._passed:
+            return self._pass_over(buffer) if self.passed or len(buffer) > self.limit else None
+        if len(line) + 2 > self.limit or self.passed:
             return self._too_long(line)
         if CR in line or LF in line or 0 in line:
             return BadLine(line, irregularity(line))
         return line
 
     def _too_long(self, line: bytes) -> BadLine:
-        shown = self._shown if self._passed else line[: min(SHOWN, self.limit)]
-        lost = self._passed + len(line) + 2 > self.discard
-        self._passed = 0
+        shown = self._shown if self.passed else line[: min(SHOWN, self.limit)]
+        lost = self.passed + len(line) + 2 > self.discard
+        self.passed = 0
         self._shown = b""
         return BadLine(shown, Violation.LINE_TOO_LONG, lost)
 
     def _pass_over(self, buffer: ReceiveBuffer) -> BadLine | None:
-        if not self._passed:
+        if not self.passed:
             self._shown = buffer.peek(min(SHOWN, self.limit))
         dropped = buffer.take_all()
-        self._passed += len(dropped)
-        if self._passed >= self.discard:
+        self.passed += len(dropped)
+        if self.passed >= self.discard:
             return self._too_long(b"")
         if dropped.endswith(b"\r"):  # perhaps the first half of the CRLF
             buffer.give_back(b"\r")
-            self._passed -= 1
+            self.passed -= 1
         return None
 
 

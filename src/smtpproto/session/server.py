@@ -25,6 +25,7 @@ from ..framing import (
     MailDataReader,
     ReceivedPolicy,
 )
+from ..framing.buffer import CR, LF
 from ..grammar.auth import AuthResponse, EndOfMailData
 from ..grammar.commands import TLS_RECORD, Bdat, Command, parse_command
 from ..grammar.leniency import DEFAULT_LENIENCY, Leniency
@@ -184,7 +185,7 @@ class ServerConnection(Answering):
         self._mail_data: MailDataReader | None = None
         self._chunk: _Chunk | None = None
         # A function: bound to its own instance it would be a cycle, and need the collector.
-        self._read = _READ_COMMAND
+        self._read: _Reader | None = None
 
     @property
     def hostname(self) -> str:
@@ -236,17 +237,22 @@ class ServerConnection(Answering):
         """Return the next event, or the signal that says what the connection waits for."""
         if self._due is not None:
             return _NEED_REPLY
-        return self._read(self)
-
-    # --- readers: self._read is one of them, set where a state is entered ----------------------
-
-    def _read_command(self) -> ServerEvent:
+        if self._read is not None:
+            return self._read(self)
         buffer = self._buffer
         if buffer.is_empty:
             return self._nothing() if self._eof else _NEED_DATA
-        line = self._lines.read(buffer)
-        if not isinstance(line, bytes):
-            return self._read_no_line(line)
+        line = buffer.take_line()
+        if (
+            line is None
+            or (CR in line or LF in line or 0 in line)
+            or len(line) > self._longest
+            or self._lines.passed
+        ):
+            judged = self._lines.judge(line, buffer)
+            if not isinstance(judged, bytes):
+                return self._read_no_line(judged)
+            line = judged
         command: Command | None = None
         try:
             if len(line) > self._longest:
@@ -284,6 +290,8 @@ class ServerConnection(Answering):
         if default is None and kind in DEFAULTS:
             default = DEFAULTS[kind](self, self._arrangement)
         return CommandReceived(command, line, default)
+
+    # --- readers: self._read is one of them where no commands are read -------------------------
 
     def _read_no_line(self, line: BadLine | None) -> ServerEvent:
         if line is not None:
@@ -341,7 +349,7 @@ class ServerConnection(Answering):
             if piece:
                 return MailDataReceived(piece)
         self._chunk = None
-        self._read = _READ_COMMAND
+        self._read = None
         if chunk.rejected is not None:
             return self._await_refusal(chunk.rejected, self._step_back(command))
         self._due = command
@@ -379,8 +387,8 @@ class ServerConnection(Answering):
         else:  # as there, in one call less
             self.state = state
             self._row = self._table[state]
-        self._read = reader = _READERS.get(state, _READ_COMMAND)
-        if reader is _READ_COMMAND:
+        self._read = reader = _READERS.get(state)
+        if reader is None:
             return
         if state is State.DATA:
             self._check = self._new_check()
@@ -546,7 +554,6 @@ def connection_like(other: ServerConnection, tls: TLSInfo | None = None) -> Serv
 
 
 _Reader = Callable[[ServerConnection], ServerEvent]
-_READ_COMMAND: Final[_Reader] = ServerConnection._read_command
 # Where no commands are read.
 _READERS: Mapping[State, _Reader] = {
     State.DATA: ServerConnection._read_mail_data,
