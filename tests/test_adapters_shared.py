@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from adapter_drive import SECONDS, AsyncioWorld, Raw, Scripted, World, contexts
+from faults.drive import Wire, eventually
 
 from smtpproto import Data, LocalProtocolError, Mail, Quit, RemoteProtocolError, Reply, Vrfy
 from smtpproto.dialogues import (
@@ -347,17 +348,34 @@ def test_a_handler_for_each_session(world: World) -> None:
     assert [len(handler.messages) for handler in made] == [1, 1]
 
 
-def test_a_factory_that_fails(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    def factory() -> Collect:
-        raise ValueError("none today")
+@pytest.mark.parametrize(
+    "options", [{}, {"connections_per_peer": 1}, {"tls": SERVER, "tls_mode": "implicit"}]
+)
+@pytest.mark.parametrize("place", ["factory", "on_connect"])
+def test_a_session_that_cannot_begin(
+    world: World, place: str, options: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The client is told to come later, and the place is free at once."""
 
-    with (
-        world.serve(factory, factory=True) as server,
-        Raw(server.port, greeting=False) as raw,
-        suppress(ConnectionResetError),
-    ):
-        assert raw.rest() == b""
-    assert any(record.levelno == logging.ERROR for record in caplog.records)
+    def factory() -> Collect:
+        raise TimeoutError("none today")
+
+    class Failing(Collect):
+        def on_connect(self, peer: Peer) -> Any:
+            return factory()
+
+    handler = factory if place == "factory" else Failing()
+    with world.serve(handler, factory=place == "factory", **options) as server:
+        for _ in range(2):
+            with Wire(server.port, implicit="tls" in options) as wire:
+                assert wire.rest() == b"421 local error\r\n"
+            eventually(lambda: not server.sessions)
+        assert server.counters.endings == {"turned away": 2}
+        assert server.counters.errors == 0
+    failures = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(failures) == 2
+    assert all("none today" in caplog.handler.format(one) for one in failures)
+    assert all(place in one.getMessage() for one in failures)
 
 
 # --- starting and stopping -----------------------------------------------------------------------

@@ -177,6 +177,21 @@ def test_the_application_may_turn_the_claimed_client_away(answer: Any) -> None:
     assert [one[0] for one in seen] == [PROXY]
 
 
+def test_the_greeting_of_the_claimed_client_fails() -> None:
+    """It ends the session, which could be anybody's."""
+
+    def connect(peer: Peer) -> Any:
+        if peer.address != PROXY:
+            raise ValueError
+
+    seen: list[Any] = []
+    handler = seeing("on_mail", seen)
+    handler.on_connect = connect
+    run = opened(handler, HELLO, CLAIM + MESSAGE)
+    assert run.lines[-1] == "421 4.3.0 local error"
+    assert seen == []
+
+
 def test_what_is_forwarded_ends_with_the_transaction() -> None:
     seen: list[Any] = []
     handler = seeing("on_message", seen)

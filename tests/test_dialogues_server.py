@@ -163,16 +163,30 @@ def test_mail_is_refused_where_nothing_takes_it() -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), TimeoutError(), ConnectionLost()])
-@pytest.mark.parametrize("hook", ["on_connect", "on_ehlo", "on_mail", "on_rcpt", "on_message"])
+@pytest.mark.parametrize("hook", ["on_ehlo", "on_mail", "on_rcpt", "on_message"])
 def test_a_hook_that_fails_is_answered_451_and_the_session_goes_on(
     hook: str, error: Exception
 ) -> None:
     handler = Recorder(**{"on_message": None, hook: error})
     run = serve(handler, MESSAGE + b".\r\n" if hook == "on_message" else b"HELP\r\n" + START, QUIT)
-    # No status in the greeting and in the reply to EHLO (RFC 2034 4).
+    # No status in the reply to EHLO (RFC 2034 4).
     assert b"451 local error\r\n" in run.out or b"451 4.3.0 local error\r\n" in run.out
     assert run.failures == [error]
     assert run.codes[-1] == 221
+
+
+@pytest.mark.parametrize(
+    "outcome", [ValueError("x"), TimeoutError(), ConnectionLost(), 7, Reply(354, "x")]
+)
+def test_a_session_that_cannot_begin_ends(outcome: Any) -> None:
+    """With what may be a greeting, other than a 451 (RFC 5321 4.3.2, 4.2.3)."""
+    told: list[Any] = []
+    run = serve(Recorder(on_connect=outcome, on_close=None), observe=told.append)
+    assert run.out == b"421 local error\r\n"
+    assert len(run.failures) == 1
+    assert [record.ending for record in told] == ["turned away"]
+    [close] = [step for step in run.steps if isinstance(step, Close)]
+    assert close.lingers
 
 
 class Unspeakable:

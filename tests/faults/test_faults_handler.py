@@ -21,9 +21,9 @@ from smtpproto.dialogues import Peer
 TALK = (HELLO, MAIL, RCPT, b"DATA\r\n", TEXT + b".\r\n", b"NOOP\r\n", b"QUIT\r\n")
 CHUNK = (HELLO, MAIL, RCPT, b"BDAT %d LAST\r\n" % len(TEXT) + TEXT, b"NOOP\r\n", b"QUIT\r\n")
 LOGIN = b"AUTH PLAIN AGFubgBzZWNyZXQ=\r\n"
-# What is answered when a hook fails; the session always goes on, up to the 221.
+# What is answered when a hook fails; the session goes on, up to the 221, if it has begun.
 FAILING = {
-    "on_connect": (TALK, "451"),
+    "on_connect": (TALK, "421 "),
     "on_ehlo": (TALK, "220 451 503 503 503"),
     "on_auth": ((HELLO, LOGIN, *TALK[1:]), "220 250 454 250 250 354 250 250 221"),
     "on_mail": (TALK, "220 250 451 503 503"),

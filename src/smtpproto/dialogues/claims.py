@@ -16,6 +16,7 @@ from ..grammar.attributes import Missing, XClient, XForward
 from ..grammar.replies import Reply
 from ..states import State
 from .authentication import Authenticating
+from .conversation import FAILED, UNABLE
 from .steps import Dialogue, Step
 
 _NOTED = Reply(250, "ok", "2.0.0")
@@ -41,7 +42,10 @@ class Claiming(Authenticating):
         return ()
 
     def _ask_to_greet(self, hook: Callable[..., Any], greeting: Reply) -> Dialogue:
-        yield from self._reply((yield from self._ask(hook, self._peer)) or greeting)
+        answer = yield from self._ask(hook, self._peer)
+        if answer is FAILED:  # a greeting of 451 is none (RFC 5321 4.3.2)
+            answer = UNABLE
+        yield from self._reply(answer or greeting, UNABLE)
 
     def _take_claims(self, command: XClient) -> Dialogue:
         """Take the client for another; its address is a new one to greet (XCLIENT_README)."""

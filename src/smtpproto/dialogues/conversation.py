@@ -28,6 +28,8 @@ from .transcript import Transcript, reply_lines
 FAILURES = (TimeoutError, ConnectionLost, SecurityError, Cancelled)
 """What a driver throws when the connection is over, rather than a hook."""
 FAILED = Reply(451, "local error", "4.3.0")
+UNABLE = Reply(421, "local error", "4.3.0")
+"""For what failed where the session cannot go on."""
 ANSWER = "None or a Reply"
 
 
@@ -130,13 +132,14 @@ class Conversation:
 
     # --- output --------------------------------------------------------------------------------
 
-    def _reply(self, reply: Reply) -> Dialogue:
-        """Send what may be a hook's reply."""
+    def _reply(self, reply: Reply, otherwise: Reply = FAILED) -> Dialogue:
+        """Send what may be a hook's reply, or what stands for one that cannot be."""
         try:
             self._send(reply)
         except LocalProtocolError as error:
             yield from self._complain(error)
-            self._send(FAILED)
+            reply = otherwise
+            self._send(reply)
         if reply.code == 421:
             self._ending = "turned away"
 

@@ -7,6 +7,7 @@ Decides who gets a session at all, in what order that is found out, and that who
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +26,7 @@ from .places import Gates, Place
 from .records import Observe, RefusalRecord
 from .server import serve_session
 from .server_settings import ServerSettings
-from .steps import Close, Dialogue, Handshake, Read
+from .steps import Close, Dialogue, Handshake, Read, StandIn
 
 _HEADER_TIME = 5.0
 """Seconds for a PROXY header: a proxy sends it at once; 3 s allow for a lost packet."""
@@ -152,11 +153,29 @@ class Reception:
             terms = replace(terms, transcript=settings.transcript_of(peer), place=place)
         model = self._trusted if settings.trusts(peer.address) else self._connection
         connection = connection_like(model, tls)
-        return serve_session(connection, settings.new_handler(), peer, terms, unread=unread)
+        try:
+            handler = settings.new_handler()
+        except Exception as error:
+            handler = _Unmade(settings.handler, error)
+        return serve_session(connection, handler, peer, terms, unread=unread)
 
     def _tell(self, peer: Peer, reason: str) -> None:
         if self._observe is not None:
             self._observe(RefusalRecord(peer, reason))
+
+
+class _Unmade(StandIn):
+    """Stands for a handler that could not be made: its session ends where it would begin."""
+
+    __slots__ = ("_error",)
+
+    def __init__(self, factory: Callable[..., Any], error: Exception) -> None:
+        super().__init__(factory)
+        self._error = error
+
+    def on_connect(self, peer: Peer) -> None:
+        """Fail as the factory has failed."""
+        raise self._error
 
 
 def _take_header(settings: ServerSettings, peer: Peer) -> Dialogue:
