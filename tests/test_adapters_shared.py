@@ -348,6 +348,30 @@ def test_a_handler_for_each_session(world: World) -> None:
     assert [len(handler.messages) for handler in made] == [1, 1]
 
 
+def test_a_handler_whose_hooks_cannot_be_looked_at(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Handler(Collect):
+        is_well = True
+
+        @property
+        def on_help(self) -> Any:
+            if not self.is_well:
+                raise ZeroDivisionError
+            return None
+
+    handler = Handler()
+    with world.serve(handler) as server:
+        handler.is_well = False
+        with Wire(server.port) as wire:
+            assert wire.rest() == b""
+        eventually(lambda: not server.sessions)
+        handler.is_well = True
+        world.send_mail(TEXT, "localhost", server.port, **ENVELOPE)
+    assert len(handler.messages) == 1
+    assert "a session failed" in caplog.text
+
+
 @pytest.mark.parametrize(
     "options", [{}, {"connections_per_peer": 1}, {"tls": SERVER, "tls_mode": "implicit"}]
 )

@@ -168,7 +168,7 @@ class Server(Serving):
         peer = driver.transport.get_extra_info("peername")
         try:
             session = self._reception.session(peer, len(self._drivers))
-        except Exception as error:  # a handler's, which could not be made or looked at
+        except Exception as error:  # a hook's, which is a property
             driver.ended(None, error)
             return
         driver.start(session)
