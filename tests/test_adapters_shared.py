@@ -499,6 +499,17 @@ def test_sockets_that_are_there_already(world: World) -> None:
                 assert raw.say(b"QUIT\r\n").startswith("221")
 
 
+def test_sockets_that_are_bound_only(world: World) -> None:
+    """As they are made before privileges are given up."""
+    listeners = [socket.socket() for _ in range(2)]
+    for listener in listeners:
+        listener.bind(("127.0.0.1", 0))
+    with world.serve(Collect(), sockets=listeners) as server:
+        for address in server.addresses:
+            with Raw(address[1]) as raw:
+                assert raw.say(b"QUIT\r\n").startswith("221")
+
+
 @pytest.mark.parametrize("host", ["::1", None, "localhost"])
 def test_other_addresses(world: World, host: str | None) -> None:
     to = host or "127.0.0.1"

@@ -13,6 +13,11 @@ import pytest
 from smtpproto import LocalProtocolError
 from smtpproto.listening import Where, listen
 
+STREAM = socket.socket()
+DATAGRAM = socket.socket(type=socket.SOCK_DGRAM)
+STREAM.close()
+DATAGRAM.close()
+
 
 def close(sockets: list[socket.socket]) -> None:
     for one in sockets:
@@ -138,9 +143,11 @@ def test_many_may_wait(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         *(("port", got, "a number from 0 to 65535") for got in ("25", 70000, -1, None, True, 2.5)),
         *(("host", got, "a name or an address") for got in (b"127.0.0.1", 5, [], [5], [None])),
         ("path", 5, "text expected, not 5"),
-        ("sockets", [], "at least one listening socket expected"),
-        ("sockets", [5], "at least one listening socket expected"),
-        ("sockets", "x", "at least one listening socket expected, not 'x'"),
+        ("sockets", [], "at least one stream socket expected"),
+        ("sockets", [5], "at least one stream socket expected"),
+        ("sockets", [DATAGRAM], "at least one stream socket expected"),
+        ("sockets", [STREAM, DATAGRAM], "at least one stream socket expected"),
+        ("sockets", "x", "at least one stream socket expected, not 'x'"),
         ("reuse_port", "no", "True or False expected, not 'no'"),
     ],
 )

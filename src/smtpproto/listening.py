@@ -12,6 +12,7 @@ import socket
 import stat
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 from .dialogues.kinds import FLAG, Kind, check
 from .exceptions import LocalProtocolError, Violation
@@ -32,6 +33,10 @@ def _are_some(got: object, kind: type) -> bool:
     return isinstance(got, Collection) and bool(got) and all(isinstance(one, kind) for one in got)
 
 
+def _are_streams(got: Any) -> bool:
+    return _are_some(got, socket.socket) and all(one.type == socket.SOCK_STREAM for one in got)
+
+
 _KINDS: Mapping[str, Kind] = {
     "host": (
         "a name or an address, one or more, or None,",
@@ -43,8 +48,8 @@ _KINDS: Mapping[str, Kind] = {
     ),
     "path": ("text", lambda got: got is None or isinstance(got, str)),
     "sockets": (
-        "at least one listening socket",
-        lambda got: got is None or _are_some(got, socket.socket),
+        "at least one stream socket",
+        lambda got: got is None or _are_streams(got),
     ),
     "reuse_port": FLAG,
 }
@@ -75,6 +80,8 @@ class Where:
         """
         if self.sockets is not None:
             listening = list(self.sockets)
+            for sock in listening:  # perhaps they are bound only
+                sock.listen(BACKLOG)
         else:
             listening = listen(self.host, self.port, self.path, reuse_port=self.reuse_port)
         for sock in listening:

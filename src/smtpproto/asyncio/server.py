@@ -85,10 +85,18 @@ class Server(Serving):
         clock = Clock(loop, self._settings.shortest)
         self._reception = Reception(self._settings, clock, self._observer, self._gates)
         self._means = Means(clock, tls=self._tls, is_server=True, executor=self._executor)
-        for sock in listening:
-            self._listeners.append(
-                await loop.create_server(self._protocol, sock=sock, backlog=BACKLOG)
-            )
+        try:
+            for sock in listening:
+                listener = await loop.create_server(
+                    self._protocol, sock=sock, backlog=BACKLOG, start_serving=False
+                )
+                self._listeners.append(listener)  # before anything can come between
+                await listener.start_serving()
+        except BaseException:
+            for sock in listening[len(self._listeners) :]:
+                sock.close()
+            self.close()
+            raise
         self.addresses = [at.getsockname() for one in self._listeners for at in one.sockets]
         return self
 
