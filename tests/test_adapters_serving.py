@@ -282,6 +282,15 @@ def test_contexts_that_are_none(world: World) -> None:
     ):
         with pytest.raises(LocalProtocolError, match=match):
             world.module.serve(Collect(), tls=given)
+    mine = ssl.create_default_context()
+    with pytest.warns(DeprecationWarning, match="TLSv1"):
+        mine.minimum_version = ssl.TLSVersion.TLSv1
+    for call in (
+        lambda: world.module.Client("localhost", tls=mine),
+        lambda: world.send_mail(b"", "localhost", tls=mine),
+    ):
+        with pytest.raises(LocalProtocolError, match=r"of TLSv1_2 expected, not TLSv1$"):
+            call()
 
 
 def write(authority: trustme.CA, folder: Path, when: int) -> bytes:

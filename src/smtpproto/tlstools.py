@@ -79,6 +79,15 @@ def context_of(tls: TLS) -> ssl.SSLContext:
             f"tls: an ssl.SSLContext, or what returns one, expected, not {type(context).__name__}",
             Violation.LOCAL_VALUE,
         )
+    return _modern(context)
+
+
+def _modern(context: ssl.SSLContext) -> ssl.SSLContext:
+    """Return a context that allows no less than TLS 1.2 (RFC 8996 4, RFC 8996 5).
+
+    Raises:
+        LocalProtocolError: it does.
+    """
     if context.minimum_version < ssl.TLSVersion.TLSv1_2:
         raise LocalProtocolError(
             f"tls: a minimum_version of TLSv1_2 expected, not {context.minimum_version.name}",
@@ -137,10 +146,12 @@ def checked_context(given: object) -> ssl.SSLContext | None:
     """Return the context that a client was given, or None.
 
     Raises:
-        LocalProtocolError: it is something else, as True.
+        LocalProtocolError: it is something else, as True, or it allows less than TLS 1.2.
     """
-    if given is None or isinstance(given, ssl.SSLContext):
-        return given
+    if given is None:
+        return None
+    if isinstance(given, ssl.SSLContext):
+        return _modern(given)
     raise LocalProtocolError(
         f"tls: an ssl.SSLContext expected, not {type(given).__name__}: what TLS is wanted, says "
         "security",
