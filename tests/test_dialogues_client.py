@@ -1093,6 +1093,18 @@ def test_results_and_errors_have_a_transcript() -> None:
     )
 
 
+def test_errors_of_the_protocol_have_what_the_others_have() -> None:
+    nonsense = sending(opened(), [OK + b"what?\r\n"]).error
+    assert isinstance(nonsense, RemoteProtocolError)
+    assert nonsense.transcript[-1] == "<- 250 2.0.0 ok"
+    assert "-> MAIL FROM:<a@example.com> SIZE=20" in nonsense.transcript
+    impossible = executing(opened(), Data()).error
+    assert isinstance(impossible, LocalProtocolError)
+    assert impossible.transcript == ()
+    assert not nonsense.is_transient
+    assert not impossible.is_transient
+
+
 def test_a_long_transcript_keeps_its_end() -> None:
     recipients = [f"user{number}@example.org" for number in range(600)]
     run = sending(opened(), [OK * 100] * 6 + [OK + GO_ON, OK], recipients=recipients)

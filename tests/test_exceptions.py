@@ -8,7 +8,14 @@ import pickle
 
 import pytest
 
-from smtpproto import InvalidValueError, LocalProtocolError, RemoteProtocolError, Reply, Violation
+from smtpproto import (
+    InvalidValueError,
+    LocalProtocolError,
+    ProtocolError,
+    RemoteProtocolError,
+    Reply,
+    Violation,
+)
 from smtpproto.asyncio import Reject
 from smtpproto.dialogues.errors import (
     AllRefused,
@@ -47,7 +54,7 @@ def test_none_is_left_out() -> None:
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_an_error_is_pickled(error: Exception) -> None:
-    if isinstance(error, SMTPError):
+    if isinstance(error, SMTPError | ProtocolError):
         error.transcript = ("S: 220 mx.example.org", "C: QUIT")
     error.add_note("seen in a worker")
     for again in (pickle.loads(pickle.dumps(error)), copy.copy(error)):

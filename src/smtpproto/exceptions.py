@@ -82,6 +82,11 @@ class ProtocolError(Exception):
         violation: the stable name of the error.
     """
 
+    is_transient: bool = False
+    """The same will fail again: as for the errors of a conversation, which may be transient."""
+    transcript: tuple[str, ...] = ()
+    """The lines of the conversation that ended so, where there was one: see ``SMTPError``."""
+
     def __init__(self, message: str, violation: Violation) -> None:
         super().__init__(message)
         self.violation = violation

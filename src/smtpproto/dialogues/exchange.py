@@ -11,7 +11,7 @@ from collections.abc import Generator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from ..exceptions import LocalProtocolError, RemoteProtocolError
+from ..exceptions import LocalProtocolError, ProtocolError, RemoteProtocolError
 from ..grammar.auth import EndOfMailData, Greeting
 from ..grammar.commands import Command, Data, Mail, Rcpt
 from ..grammar.replies import Reply, ReplyParser
@@ -208,7 +208,7 @@ class Exchange:
         traceback: TracebackType | None,
     ) -> None:
         """Let the errors that leave here tell what was said."""
-        if isinstance(error, SMTPError):
+        if isinstance(error, SMTPError | ProtocolError):
             error.transcript = self.recording.lines()
 
     def flush(self) -> bytes:
