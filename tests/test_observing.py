@@ -203,6 +203,18 @@ def test_counters() -> None:
     assert observer.counters.endings["quit"] == 1
 
 
+def test_counters_are_copied_while_a_session_ends() -> None:
+    """One that ends as none has before, in another thread, in the middle of a copy."""
+
+    class Late(int):
+        def __deepcopy__(self, memo: object) -> int:
+            counters.endings["lost"] = 1
+            return 7
+
+    counters = Counters(endings={"quit": Late(7), "left": 1})
+    assert counters.as_dict()["endings"] == {"quit": 7, "left": 1}
+
+
 def test_log_records(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "smtpproto.server")
     observed(MESSAGE, TEXT, QUIT)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from .dialogues.records import (
@@ -56,7 +56,8 @@ class Counters:
 
     def as_dict(self) -> dict[str, Any]:
         """Return a copy as plain values, for whatever exports them."""
-        return asdict(self)
+        # Each copy is one step of the interpreter: a session of another thread may end meanwhile.
+        return {**vars(self), "endings": dict(self.endings)}
 
 
 class Observer:
