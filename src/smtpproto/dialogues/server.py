@@ -109,8 +109,8 @@ def refuse_session(connection: ServerConnection, reply: Reply = TOO_MANY) -> Dia
 
 
 @lru_cache(maxsize=256)
-def _decided(*has: bool) -> frozenset[type[Command]]:
-    """Return the commands that more than the connection has a say in: one set for all sessions.
+def _settled(*has: bool) -> frozenset[type[Command]]:
+    """Return the commands that only the connection has a say in: one set for all sessions.
 
     Args:
         has: for each of `_NAMES`, whether the handler has the hook.
@@ -119,7 +119,7 @@ def _decided(*has: bool) -> frozenset[type[Command]]:
     hooked = [kind for kind, name in _HOOKS.items() if there[name]]
     streamed = (Data,) if there["open_message"] else ()
     refused = () if there["open_message"] or there["on_message"] else (Mail,)
-    return frozenset((*hooked, *_PARTS, *streamed, *refused))
+    return _KNOWN.difference(hooked, streamed, refused)
 
 
 class _Server(Claiming):
@@ -127,12 +127,11 @@ class _Server(Claiming):
 
     __slots__ = (
         "_commands",
-        "_decided",
         "_errors",
         "_last_refusal",
-        "_on_command",
         "_refused_recipients",
         "_refused_senders",
+        "_settled",
     )
 
     def __init__(
@@ -143,8 +142,7 @@ class _Server(Claiming):
         terms: Terms,
     ) -> None:
         super().__init__(connection, handler, peer, terms)
-        self._decided = _decided(*[getattr(handler, name, None) is not None for name in _NAMES])
-        self._on_command = getattr(handler, "on_command", None)
+        self._settled = _settled(*[getattr(handler, name, None) is not None for name in _NAMES])
         self._commands = self._errors = 0
         self._refused_senders = self._refused_recipients = 0
         self._last_refusal: Reply | None = None
@@ -242,11 +240,10 @@ class _Server(Claiming):
         self._commands += 1
         if self._transcript is not None:
             self._transcript(command_line(command, event.line))
-        if kind in self._decided or (kind in _ENDING and self._has_begun):
-            return self._decide(event, kind)
-        reply = event.default_reply or _ACCEPTED.get(kind)
-        if reply is None or (self._on_command is not None and kind not in _KNOWN):
-            return self._take_other(event)
+        if kind not in self._settled or (kind in _ENDING and self._has_begun):
+            is_known = kind in _KNOWN or kind in _PARTS
+            return self._decide(event, kind) if is_known else self._take_other(event)
+        reply = event.default_reply or _ACCEPTED[kind]
         self._out.append(self._connection.send(reply))
         if self._transcript is not None:
             self._say(reply)
@@ -297,7 +294,7 @@ class _Server(Claiming):
 
     def _take_other(self, event: CommandReceived) -> Dialogue:
         """Answer a command of an extension that nothing here knows."""
-        hook = self._on_command
+        hook = getattr(self._handler, "on_command", None)
         answer = (yield from self._ask(hook, self._peer, event.command)) if hook else None
         otherwise = _NOT_IMPLEMENTED if hook is None else _DONE
         yield from self._reply(answer or event.default_reply or otherwise)
