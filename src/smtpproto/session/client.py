@@ -132,7 +132,10 @@ class ClientConnection(Grouping):
         move = self._ahead.get(type(command))
         if move is None or not move.is_plain or self._chunks is not None or octets:
             return self._send_closely(command, octets)
-        line = command.encode(self._vocabulary)
+        try:
+            line = command.encode(self._vocabulary)
+        except InvalidValueError:
+            return self._send_closely(command, octets)  # which says what is wrong first
         if len(line) > move.longest or not line.isascii():
             self._check_line(command, line, move)
         if type(command) is Mail:
