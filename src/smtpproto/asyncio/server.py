@@ -85,10 +85,11 @@ class Server(Serving):
         clock = Clock(loop, self._settings.shortest)
         self._reception = Reception(self._settings, clock, self._observer, self._gates)
         self._means = Means(clock, tls=self._tls, is_server=True, executor=self._executor)
+        protocol = partial(_ServerDriver, self._means, self)
         try:
             for sock in listening:
                 listener = await loop.create_server(
-                    self._protocol, sock=sock, backlog=BACKLOG, start_serving=False
+                    protocol, sock=sock, backlog=BACKLOG, start_serving=False
                 )
                 self._listeners.append(listener)  # before anything can come between
                 await listener.start_serving()
@@ -164,10 +165,6 @@ class Server(Serving):
         if self._means is None and not self._closed.is_set():
             raise not_entered()
         await self._closed.wait()
-
-    def _protocol(self) -> Driver:
-        assert self._means is not None
-        return _ServerDriver(self._means, self)
 
     def begin(self, driver: _ServerDriver) -> None:
         """Begin the session of a new connection."""

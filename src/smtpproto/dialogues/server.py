@@ -64,7 +64,9 @@ _HOOKS: Mapping[type[Command], str] = {
     Expn: "on_expn",
     Help: "on_help",
 }
-_NAMES = ("open_message", "on_message", *dict.fromkeys(_HOOKS.values()))
+# The hooks of commands that are in each session; those of others are looked for when they come.
+_USUAL = ("on_message", "on_mail", "on_rcpt", "on_ehlo")
+_SELDOM = (Vrfy, Expn, Help)
 # What ends a transaction without its message (RFC 5321 4.1.4, 4.1.1.5, 4.1.1.10).
 _ENDING = frozenset((Ehlo, Helo, Lhlo, Rset, Quit))
 _ACCEPTED: Mapping[type[Command], Reply] = {
@@ -109,17 +111,18 @@ def refuse_session(connection: ServerConnection, reply: Reply = TOO_MANY) -> Dia
 
 
 @lru_cache(maxsize=256)
-def _settled(*has: bool) -> frozenset[type[Command]]:
+def _settled(streams: bool, *has: bool) -> frozenset[type[Command]]:
     """Return the commands that only the connection has a say in: one set for all sessions.
 
     Args:
-        has: for each of `_NAMES`, whether the handler has the hook.
+        streams: whether the handler takes messages piece by piece.
+        has: for each of `_USUAL`, whether the handler has the hook.
     """
-    there = dict(zip(_NAMES, has, strict=True))
-    hooked = [kind for kind, name in _HOOKS.items() if there[name]]
-    streamed = (Data,) if there["open_message"] else ()
-    refused = () if there["open_message"] or there["on_message"] else (Mail,)
-    return _KNOWN.difference(hooked, streamed, refused)
+    there = dict(zip(_USUAL, has, strict=True))
+    hooked = [kind for kind, name in _HOOKS.items() if there.get(name)]
+    streamed = (Data,) if streams else ()
+    refused = () if streams or there["on_message"] else (Mail,)
+    return _KNOWN.difference(hooked, _SELDOM, streamed, refused)
 
 
 class _Server(Claiming):
@@ -142,7 +145,10 @@ class _Server(Claiming):
         terms: Terms,
     ) -> None:
         super().__init__(connection, handler, peer, terms)
-        self._settled = _settled(*[getattr(handler, name, None) is not None for name in _NAMES])
+        self._settled = _settled(
+            self._open_message is not None,
+            *[getattr(handler, name, None) is not None for name in _USUAL],
+        )
         self._commands = self._errors = 0
         self._refused_senders = self._refused_recipients = 0
         self._last_refusal: Reply | None = None
