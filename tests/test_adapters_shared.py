@@ -355,7 +355,7 @@ def test_a_handler_whose_hooks_cannot_be_looked_at(
         is_well = True
 
         @property
-        def on_help(self) -> Any:
+        def on_rcpt(self) -> Any:
             if not self.is_well:
                 raise ZeroDivisionError
             return None
