@@ -50,9 +50,10 @@ from .session.events import (
     MailDataEnded,
     MailDataReceived,
     ReplyReceived,
+    ServerEvent,
     Signal,
 )
-from .session.server import ServerConnection, ServerEvent
+from .session.server import ServerConnection
 from .session.timeouts import recommended_timeout
 from .states import State
 from .tlsinfo import TLSInfo

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import field
+from typing import Literal
 
 from ..exceptions import Violation
 from ..grammar.commands import Command, Rcpt
@@ -128,3 +129,16 @@ class ConnectionClosed:
     """QUIT was answered, or the peer left between commands with no transaction."""
     unanswered: tuple[Command, ...] = ()
     """Client: the commands that got no reply, oldest first."""
+
+
+ServerEvent = (
+    Literal[Signal.NEED_DATA, Signal.NEED_REPLY, Signal.NEED_TLS]
+    | CommandReceived
+    | CommandRejected
+    | AuthResponseReceived
+    | MailDataReceived
+    | ChunkReceived
+    | ChunkEnded
+    | MailDataEnded
+    | ConnectionClosed
+)

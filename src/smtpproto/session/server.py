@@ -8,110 +8,36 @@ reply may change how the rest is framed. What replies do is not its business.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final
 
 from ..exceptions import InvalidValueError, LocalProtocolError, Violation
 from ..extensions import KNOWN
 from ..extensions.declaration import Extension
-from ..framing import (
-    BadLine,
-    ChunkReader,
-    ContentCheck,
-    LineEndings,
-    LineReader,
-    MailDataReader,
-    ReceivedPolicy,
-)
+from ..framing import BadLine, LineEndings, LineReader, MailDataReader, ReceivedPolicy
 from ..framing.buffer import CR, LF
 from ..grammar.auth import AuthResponse, EndOfMailData
-from ..grammar.commands import TLS_RECORD, Bdat, Command, parse_command
+from ..grammar.commands import TLS_RECORD, Command, parse_command
 from ..grammar.leniency import DEFAULT_LENIENCY, Leniency
-from ..grammar.replies import Reply
 from ..limits import DEFAULT_LIMITS, Limits
 from ..states import State
 from ..tlsinfo import TLSInfo
-from ..values import value
-from .admission import HELLOS, ServerArrangement, exceeds
-from .answering import GREETING, Answering
+from .admission import ServerArrangement
 from .arrangement import listed, no_list, remembered
 from .client import ClientConnection
 from .defaults import DEFAULTS
-from .events import (
-    AuthResponseReceived,
-    ChunkEnded,
-    ChunkReceived,
-    CommandReceived,
-    CommandRejected,
-    ConnectionClosed,
-    MailDataEnded,
-    MailDataReceived,
-    Signal,
-)
-from .refusals import (
-    AUTH_LINE_TOO_LONG,
-    BAD_CONTENT,
-    BAD_LINE,
-    CANCELLED,
-    CHUNK_TOO_BIG,
-    LINE_LOST,
-    LINE_TOO_LONG,
-    MAIL_DATA_LOST,
-    ONLY_QUIT,
-    TOO_BIG,
-    TOO_MANY_ERRORS,
-    WRONG_PROTOCOL,
-    Refusal,
-    ends_session,
-    refusal_by_first_word,
-    refusal_of,
-)
-from .session import END, check_utf8, octets_of
-from .table import NO_TRANSACTION, Step
+from .events import AuthResponseReceived, CommandReceived, ConnectionClosed, ServerEvent, Signal
+from .receiving import Reader, Receiving
+from .refusals import CANCELLED, WRONG_PROTOCOL, refusal_of
+from .session import check_utf8, octets_of
+from .table import NO_TRANSACTION
 
-ServerEvent = (
-    Literal[Signal.NEED_DATA, Signal.NEED_REPLY, Signal.NEED_TLS]
-    | CommandReceived
-    | CommandRejected
-    | AuthResponseReceived
-    | MailDataReceived
-    | ChunkReceived
-    | ChunkEnded
-    | MailDataEnded
-    | ConnectionClosed
-)
-
-# Refusals that do not speak against the client, and are not counted as errors.
-_NO_ERROR = frozenset(
-    (
-        Violation.TOO_MANY_RECIPIENTS,
-        Violation.MAIL_DATA_TOO_BIG,
-        Violation.MESSAGE_TOO_BIG,
-        Violation.TRANSACTION_FAILED,
-        Violation.AUTH_CANCELLED,
-    )
-)
-_UNPARSED = Command()
-# What stands before a space, a tab or another control character.
-_WORD = re.compile(rb"[!-~]++")
-_PART_LOST = Step(None, None, State.BDAT_FAILED)
 _NEED_DATA: Final = Signal.NEED_DATA
 _NEED_REPLY: Final = Signal.NEED_REPLY
 
 
-@value
-class _Chunk:
-    """Announced octets on their way."""
-
-    command: Command
-    line: bytes
-    reader: ChunkReader
-    rejected: CommandRejected | None
-
-
-class ServerConnection(Answering):
+class ServerConnection(Receiving):
     """One session, seen from the server.
 
     Args:
@@ -132,15 +58,7 @@ class ServerConnection(Answering):
         InvalidValueError: a hostname that is no printable ASCII, or a setting of another kind.
     """
 
-    __slots__ = (
-        "_check",
-        "_chunk",
-        "_errors",
-        "_lines",
-        "_lost_at",
-        "_mail_data",
-        "_read",
-    )
+    __slots__ = ()
 
     def __init__(
         self,
@@ -181,11 +99,7 @@ class ServerConnection(Answering):
         self._lost_at = arrangement.lost_at
         self._lines = LineReader(arrangement.line, arrangement.limits.discarded_line)
         self._errors = 0
-        self._check: ContentCheck | None = None
-        self._mail_data: MailDataReader | None = None
-        self._chunk: _Chunk | None = None
-        # A function: bound to its own instance it would be a cycle, and need the collector.
-        self._read: _Reader | None = None
+        self._check = self._mail_data = self._chunk = self._read = None
 
     @property
     def hostname(self) -> str:
@@ -317,52 +231,6 @@ class ServerConnection(Answering):
         self._due, self._step = response, step
         return AuthResponseReceived(response.data)
 
-    def _read_mail_data(self) -> ServerEvent:
-        reader = self._mail_data
-        assert reader is not None
-        check = reader.check
-        if not reader.ended and check.size <= self._lost_at:
-            if self._buffer.is_empty:
-                return self._nothing() if self._eof else _NEED_DATA
-            piece = reader.read(self._buffer)
-            if piece:
-                return MailDataReceived(piece)
-        if check.size > self._lost_at:
-            return self._end_mail_data(check, lost=True)
-        return self._end_mail_data(check) if reader.ended else self._nothing()
-
-    def _read_chunk(self) -> ServerEvent:
-        chunk = self._chunk
-        check = self._check
-        assert chunk is not None
-        command = chunk.command
-        while chunk.reader.left:
-            piece = chunk.reader.read(self._buffer)
-            if not piece:
-                return self._nothing()
-            if chunk.rejected is not None:
-                continue
-            if not isinstance(command, Bdat):
-                return ChunkReceived(command, piece)
-            assert check is not None
-            piece = check.take(piece)
-            if piece:
-                return MailDataReceived(piece)
-        self._chunk = None
-        self._read = None
-        if chunk.rejected is not None:
-            return self._await_refusal(chunk.rejected, self._step_back(command))
-        self._due = command
-        self._step = self._row[type(command)]
-        if not isinstance(command, Bdat):
-            return CommandReceived(command, chunk.line, command.default_reply)
-        assert check is not None
-        if command.last:
-            return self._end_mail_data(check)
-        if check.excess:
-            return self._reject(command, chunk.line, TOO_BIG, self._step)
-        return ChunkEnded(command, Reply(250, f"{command.size} octets received", "2.0.0"))
-
     def _read_tls(self) -> ServerEvent:
         return self._nothing() if self._eof else Signal.NEED_TLS
 
@@ -372,14 +240,6 @@ class ServerConnection(Answering):
     def _read_closed(self) -> ServerEvent:
         assert self._closed is not None
         return self._closed
-
-    def _nothing(self) -> ServerEvent:
-        """Say that more is needed, or that there will be no more."""
-        if not self._eof:
-            return Signal.NEED_DATA
-        between = self.state in (State.GREETED, State.READY, State.REFUSED)
-        started = self._chunk is not None or self._lines.started
-        return self._close(between and self._buffer.is_empty and not started)
 
     def _enter(self, state: State) -> None:
         if state in NO_TRANSACTION:
@@ -402,112 +262,6 @@ class ServerConnection(Answering):
             self._is_deaf = True
             if not self._buffer.is_empty:
                 self._buffer.take_all()
-
-    # --- chunks and the end of mail data -----------------------------------------------------
-
-    def _begin_chunk(self, command: Command, line: bytes, refusal: Refusal | None) -> ServerEvent:
-        """Go on to the octets that `command` announced: they are read whatever becomes of it."""
-        self._due = None
-        size = command.octets()
-        room = None if refusal is None else 0
-        if refusal is None and isinstance(command, Bdat):
-            if self._check is None or self.state is not State.BDAT:
-                self._check = self._new_check()
-            room = self._check.room
-        if room is not None and size > room + self._limits.discarded_mail_data:
-            return self._reject(command, line, refusal or CHUNK_TOO_BIG, closes=True)
-        rejected = None if refusal is None else self._rejected(command, line, refusal)
-        self._chunk = _Chunk(command, line, ChunkReader(size), rejected)
-        self._read = ServerConnection._read_chunk
-        return self._read_chunk()
-
-    def _new_check(self) -> ContentCheck:
-        arrangement = self._arrangement
-        binary = self.transaction is not None and self.transaction.is_binary
-        return ContentCheck(arrangement.mail_data_limit, arrangement.received, binary)
-
-    def _end_mail_data(self, check: ContentCheck, lost: bool = False) -> MailDataEnded:
-        recipients = tuple(self.transaction.recipients) if self.transaction is not None else ()
-        violation = check.violation()
-        default: Reply | None = None
-        if violation is not None:
-            default = (MAIL_DATA_LOST if lost else BAD_CONTENT[violation]).reply
-        if self.lmtp:
-            self._expect_ends()
-        else:
-            self._due = END
-        self._step = self._row[EndOfMailData]
-        self._refusal = default is not None
-        self._closes = lost
-        self._check = self._mail_data = None
-        size = check.size - check.excess if lost else check.size
-        return MailDataEnded(size, recipients, violation, default, lost)
-
-    def _step_back(self, command: Command) -> Step | None:
-        """Return where the refusal of `command` leads, as its client reads it from the table."""
-        kind = type(command)
-        step = self._row.get(kind)
-        if step is None and kind.carries_mail_data and kind not in self._facilities.not_in_force:
-            # Mail data is lost: what comes later must not pass for the whole (RFC 3030 2).
-            return _PART_LOST if self.transaction is not None else None
-        return step
-
-    # --- refusals ----------------------------------------------------------------------------
-
-    def _reject(
-        self,
-        command: Command | None,
-        line: bytes,
-        refusal: Refusal,
-        step: Step | None = None,
-        closes: bool = False,
-    ) -> CommandRejected:
-        return self._await_refusal(self._rejected(command, line, refusal, closes), step)
-
-    def _rejected(
-        self, command: Command | None, line: bytes, refusal: Refusal, closes: bool = False
-    ) -> CommandRejected:
-        """Make the event, and count the error."""
-        closes = closes or ends_session(refusal)
-        self._errors += refusal.violation not in _NO_ERROR
-        if not closes and exceeds(self._errors, self._limits.errors):
-            refusal, closes = TOO_MANY_ERRORS, True
-        return CommandRejected(command, line, refusal.violation, refusal.reply, closes)
-
-    def _await_refusal(self, rejected: CommandRejected, step: Step | None) -> CommandRejected:
-        self._due = rejected.command or _UNPARSED
-        self._step = step
-        self._refusal = True
-        self._closes = rejected.closes
-        return rejected
-
-    def _reject_bad_line(self, line: BadLine, step: Step | None = None) -> CommandRejected:
-        refusal = LINE_LOST if line.lost else BAD_LINE[line.violation]
-        if step is None:
-            return self._reject_unparsed(line.start, refusal)
-        if refusal is LINE_TOO_LONG:
-            refusal = AUTH_LINE_TOO_LONG
-        return self._reject(None, line.start, refusal, step)
-
-    def _reject_unparsed(self, line: bytes, refusal: Refusal) -> CommandRejected:
-        """Reject what is no command, and says whether commands may follow it at all."""
-        if line.startswith(TLS_RECORD):
-            return self._reject(None, TLS_RECORD, WRONG_PROTOCOL)
-        refusal = refusal_by_first_word(line, refusal)
-        if self.state is State.REFUSED and refusal.reply.code != 421:
-            refusal = ONLY_QUIT
-        rejected = self._reject(None, line, refusal, closes=self._is_chunk_line(line))
-        if self._vocabulary.verbs.get(line.partition(b" ")[0].rstrip(b"\t").upper()) in HELLOS:
-            self._due = GREETING  # as there, no reply has a status (RFC 2034 4)
-        return rejected
-
-    def _is_chunk_line(self, line: bytes) -> bool:
-        """Tell whether octets of an unknown number may follow: what is next is then not known."""
-        word = _WORD.match(line)
-        verb = word[0].upper() if word else b""
-        verbs = self._vocabulary.verbs
-        kind = verbs.get(verb) or verbs.get(verb.rstrip(b"0123456789"))  # BDAT5
-        return kind is not None and kind.announces_octets
 
     # --- the rest ----------------------------------------------------------------------------
 
@@ -553,9 +307,8 @@ def connection_like(other: ServerConnection, tls: TLSInfo | None = None) -> Serv
     return connection
 
 
-_Reader = Callable[[ServerConnection], ServerEvent]
 # Where no commands are read.
-_READERS: Mapping[State, _Reader] = {
+_READERS: Mapping[State, Reader] = {
     State.DATA: ServerConnection._read_mail_data,
     State.AUTH: ServerConnection._read_auth_response,
     State.TLS: ServerConnection._read_tls,
