@@ -462,6 +462,20 @@ def test_a_message_that_is_being_taken_is_taken_when_the_server_stops(world: Wor
     assert len(handler.messages) == 1
 
 
+def test_an_8bit_message_for_a_server_that_takes_none(world: World) -> None:
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = "a@x.org", "b@x.org", "Grüße"
+    message.set_content("Grüße\n")
+    handler = Collect()
+    with world.serve(handler, extensions=[Pipelining()]) as server:
+        world.send_mail(message, "127.0.0.1", server.port)
+        with pytest.raises(LocalProtocolError, match="only an EmailMessage"):
+            world.send_mail(message.as_bytes(), "127.0.0.1", server.port, **ENVELOPE)
+    [taken] = handler.messages
+    assert taken.content.isascii()
+    assert taken.parse().get_content() == "Grüße\r\n"
+
+
 def test_a_unix_socket(world: World, tmp_path: Path) -> None:
     handler = Collect()
     path = str(tmp_path / "lmtp")

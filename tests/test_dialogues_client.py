@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from email.message import EmailMessage
 from typing import Any
 
 import pytest
@@ -688,6 +689,18 @@ def test_the_last_words_about_a_chunk_count() -> None:
     run = lost_in_the_middle(b"421 bye\r\n", "bdat")
     assert isinstance(run.error, ReplyError)
     assert run.error.reply.code == 421
+
+
+@pytest.mark.parametrize("is_offered", [False, True])
+def test_a_server_without_8bitmime_gets_an_encoded_message(is_offered: bool) -> None:
+    """RFC 6152 3."""
+    message = EmailMessage()
+    message.set_content("Grüße\n", cte="8bit")
+    run = sending(opened(ALL if is_offered else PIPELINING), [OK + OK + GO_ON, OK], message)
+    assert run.error is None
+    assert ("BODY=8BITMIME" in run.lines[0]) == is_offered
+    assert ("\r\n\r\nGrüße\r\n.\r\n".encode() in run.out) == is_offered
+    assert (b"\r\n\r\nGr=C3=BC=C3=9Fe\r\n.\r\n" in run.out) == (not is_offered)
 
 
 def test_the_beginning_of_a_source_tells_what_it_needs() -> None:

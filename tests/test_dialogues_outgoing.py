@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import asyncio
+import email as email_package
 import io
 from collections.abc import AsyncIterator
+from email import policy
 from email.header import Header
 from email.message import EmailMessage, Message
 from email.mime.text import MIMEText
@@ -17,7 +19,7 @@ from hypothesis import strategies as st
 
 from smtpproto import InvalidValueError, LocalProtocolError, Path, Rcpt
 from smtpproto.dialogues import Outgoing, prepare
-from smtpproto.dialogues.outgoing import _size
+from smtpproto.dialogues.outgoing import _size, as_7bit
 
 
 def email(**fields: str) -> EmailMessage:
@@ -305,3 +307,118 @@ def test_keywords_in_any_case() -> None:
 def test_wrong_keywords(parameters: Any, message: str) -> None:
     with pytest.raises(InvalidValueError, match=message):
         prepare(b"", "a@x.org", "b@x.org", parameters)
+
+
+# --- 8-bit messages for a server that takes none -------------------------------------------------
+
+TEXT = "Grüße\n.\nFrom here = there \n" + "ä" * 400 + "\n"
+LATIN = TEXT.encode("latin-1").replace(b"\n", b"\r\n")
+HEADER = b"From: a@x.org\r\nTo: b@x.org\r\nSubject: =?utf-8?q?=C3=BC?=\r\nMIME-Version: 1.0\r\n"
+
+
+def parsed(content: bytes) -> EmailMessage:
+    made = email_package.message_from_bytes(content, policy=policy.default)
+    assert isinstance(made, EmailMessage)
+    return made
+
+
+def test_an_8bit_text_is_encoded_without_loss() -> None:
+    message = email(From="a@x.org", To="b@x.org", Subject="Grüße", Bcc="c@x.org")
+    message.set_content(TEXT, cte="8bit")
+    before = message.as_bytes()
+    outgoing = as_7bit(prepare(message))
+    content = octets(outgoing)
+    assert content.isascii()
+    assert outgoing.is_8bit is False
+    assert outgoing.size == len(content)
+    again = parsed(content)
+    assert again.get_content() == TEXT.replace("\n", "\r\n")
+    assert (again["Subject"], again["Bcc"]) == ("Grüße", None)
+    assert message.as_bytes() == before
+    assert outgoing.rewind is not None
+    outgoing.rewind()
+    assert octets(outgoing) == content
+
+
+@pytest.mark.parametrize("charset", ["latin-1", "utf-8", "unknown-8bit", "us-ascii", None])
+def test_a_text_is_encoded_octet_for_octet(charset: str | None) -> None:
+    """Also where it is not in the charset that it claims."""
+    told = (
+        b"" if charset is None else b"Content-Type: text/plain; charset=%b\r\n" % charset.encode()
+    )
+    message = parsed(HEADER + told + b"\r\n" + LATIN)
+    again = parsed(octets(as_7bit(prepare(message))))
+    assert again["Content-Transfer-Encoding"] == "quoted-printable"
+    assert again.get_content_charset() == charset
+    decoded = again.get_payload(decode=True)
+    assert isinstance(decoded, bytes)
+    assert decoded.replace(b"\r\n", b"\n") == LATIN.replace(b"\r\n", b"\n")
+
+
+@pytest.mark.parametrize("kind", [EmailMessage, Message])
+def test_each_part_is_encoded_that_has_to_be(kind: Any) -> None:
+    blob = bytes(range(1, 256)).replace(b"\r", b"").replace(b"\n", b"\r\n")
+    inner = parsed(HEADER + b"Content-Transfer-Encoding: 8bit\r\n\r\n" + LATIN)
+    content = (
+        HEADER + b'Content-Type: multipart/mixed; boundary="--x"\r\n'
+        b"Content-Transfer-Encoding: 8bit\r\n\r\n"
+        b"----x\r\nContent-Transfer-Encoding: 8bit\r\n\r\nall ASCII=\r\n"
+        b"----x\r\nContent-Type: application/x-y\r\nContent-Transfer-Encoding: BINARY\r\n\r\n"
+        + blob
+        + b"\r\n----x\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+        + inner.as_bytes(policy=policy.SMTP)
+        + b"\r\n----x\r\nContent-Transfer-Encoding: base64\r\n\r\nYWJj\r\n"
+        b"----x\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=FC\r\n----x--\r\n"
+    )
+    message = email_package.message_from_bytes(
+        content,
+        kind if kind is Message else None,
+        policy=policy.default if kind is EmailMessage else policy.compat32,
+    )
+    written = octets(as_7bit(prepare(message)))
+    assert written.isascii()
+    again = parsed(written)
+    assert "Content-Transfer-Encoding" not in again
+    plain, binary, nested, based, quoted = list(again.iter_parts())
+    assert plain.get_payload() == "all ASCII="
+    assert binary.get_payload(decode=True) == blob
+    assert nested["Content-Transfer-Encoding"] is None  # RFC 2046 5.2.1: never encoded itself
+    [letter] = nested.iter_parts()
+    content = parsed(letter.as_bytes(policy=policy.SMTP)).get_payload(decode=True)
+    assert isinstance(content, bytes)
+    assert content.replace(b">From", b"From") == LATIN  # the package's own, for its old policy
+    assert based.get_payload() == "YWJj"
+    assert quoted.get_payload() == "=FC"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        HEADER + b"DKIM-Signature: v=1\r\n\r\n" + LATIN,
+        HEADER + b"ARC-Message-Signature: i=1\r\n\r\n" + LATIN,
+        HEADER
+        + b'Content-Type: multipart/signed; boundary="x"\r\n\r\n--x\r\n\r\n'
+        + LATIN
+        + b"--x--\r\n",
+        HEADER
+        + b'Content-Type: multipart/mixed; boundary="x"\r\n\r\n'
+        + LATIN
+        + b"--x\r\n\r\n--x--\r\n",
+        HEADER + b"Content-Transfer-Encoding: base64\r\n\r\n" + LATIN,
+    ],
+    ids=["DKIM", "ARC", "signed", "preamble", "not base64"],
+)
+def test_what_cannot_be_encoded_stays(content: bytes) -> None:
+    outgoing = prepare(parsed(content))
+    assert as_7bit(outgoing) is outgoing
+    assert outgoing.is_8bit
+
+
+def test_octets_stay() -> None:
+    outgoing = prepare(HEADER + b"\r\n" + LATIN, "a@x.org", "b@x.org")
+    assert as_7bit(outgoing) is outgoing
+
+
+def test_a_message_without_content() -> None:
+    message = EmailMessage()
+    assert octets(as_7bit(prepare(message, "a@x.org", "b@x.org"))) == b"\r\n"

@@ -8,6 +8,9 @@ Decides which header fields say who sends and who receives, and that Bcc does no
 from __future__ import annotations
 
 import copy
+import re
+from base64 import encodebytes
+from binascii import b2a_qp
 from email.generator import BytesGenerator
 from email.message import Message
 from email.policy import EmailPolicy
@@ -16,6 +19,10 @@ from io import BytesIO
 from typing import Any
 
 from ..exceptions import InvalidValueError, LocalProtocolError, Violation, shown
+
+# What signs the mail data as it is, without a part of its own (RFC 6376 3.7).
+_SIGNATURES = ("DKIM-Signature", "ARC-Message-Signature")
+_LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 def envelope(message: Message[Any, Any]) -> tuple[str | None, tuple[str, ...] | None]:
@@ -49,7 +56,50 @@ def serialise(message: Message[Any, Any], utf8: bool = False) -> bytes:
     Raises:
         InvalidValueError: the ``email`` package cannot write it.
     """
-    plain = copy.copy(message)
+    return _written(copy.copy(message), utf8)
+
+
+def serialise_7bit(message: Message[Any, Any]) -> bytes | None:
+    """Return what `serialise` does, the 8-bit parts encoded (RFC 6152 3).
+
+    Args:
+        message: it stays as it is.
+
+    Returns:
+        The octets; None where that cannot be: a signature would not fit any longer, or a header
+        field is not ASCII.
+
+    Raises:
+        InvalidValueError: the ``email`` package cannot write it.
+    """
+    if any(name in message for name in _SIGNATURES):
+        return None
+    plain = copy.deepcopy(message)
+    for part in plain.walk():
+        if part.get_content_type() == "multipart/signed":
+            return None
+        encoding = str(part.get("Content-Transfer-Encoding", "8bit")).strip().lower()
+        if encoding in ("8bit", "binary"):
+            _encode(part)
+    octets = _written(plain)
+    return octets if octets.isascii() else None
+
+
+def _encode(part: Message[Any, Any]) -> None:
+    """Have a part say in ASCII what it says (RFC 2045 6.7, RFC 2045 6.8)."""
+    content: Any = b"" if part.is_multipart() else part.get_payload(decode=True) or b""
+    del part["Content-Transfer-Encoding"]  # none is 7bit
+    if content.isascii():
+        return
+    if part.get_content_maintype() == "text":
+        part.set_payload(b2a_qp(_LINE_END.sub(b"\n", content)).decode("ascii"))
+        part["Content-Transfer-Encoding"] = "quoted-printable"
+    else:
+        part.set_payload(encodebytes(content).decode("ascii"))
+        part["Content-Transfer-Encoding"] = "base64"
+
+
+def _written(plain: Message[Any, Any], utf8: bool = False) -> bytes:
     del plain["Bcc"]
     del plain["Resent-Bcc"]
     policy = plain.policy.clone(linesep="\r\n")

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ..exceptions import InvalidValueError, LocalProtocolError, Violation
@@ -62,6 +63,8 @@ class Outgoing:
     """More parameters for MAIL."""
     rewind: Callable[[], Any] | None = None
     """Makes `read` begin again; None when the source can be read once only."""
+    serialise_7bit: Callable[[], bytes | None] | None = None
+    """Returns the octets once more, all below 128, or None; None when there is no such way."""
 
     @property
     def is_one_piece(self) -> bool:
@@ -107,9 +110,11 @@ def prepare(
     addresses = (path.address, *[rcpt.forward_path.address for rcpt in rcpts])
     ascii_only = "".join(addresses).isascii()
     more = {} if parameters is None else _parameters(parameters)
+    seven_bit = None
     if is_email:
-        from .headers import serialise
+        from .headers import serialise, serialise_7bit
 
+        seven_bit = partial(serialise_7bit, source)
         source = serialise(source, utf8=not ascii_only)
     if not isinstance(source, (bytes, bytearray, memoryview)):
         read, rewind = _source(source)
@@ -121,8 +126,26 @@ def prepare(
     is_8bit = not content.isascii()
     needs_utf8 = not ascii_only or (is_8bit and not header_of(content).isascii())
     return Outgoing(
-        path, rcpts, octets, False, _size(content), is_8bit, needs_utf8, more, octets.rewind
+        path,
+        rcpts,
+        octets,
+        False,
+        _size(content),
+        is_8bit,
+        needs_utf8,
+        more,
+        octets.rewind,
+        seven_bit,
     )
+
+
+def as_7bit(message: Outgoing) -> Outgoing:
+    """Return the message with all octets below 128, or as it is where that cannot be."""
+    content = message.serialise_7bit and message.serialise_7bit()
+    if not content:
+        return message
+    octets = _Octets(content)
+    return replace(message, read=octets, size=_size(content), is_8bit=False, rewind=octets.rewind)
 
 
 def _path(sender: str | Path) -> Path:

@@ -23,7 +23,7 @@ from ..session.timeouts import recommended_timeout
 from ..states import State
 from .errors import AllRefused, ConnectionLost, ReplyError, SecurityError
 from .exchange import Answers, Exchange
-from .outgoing import Outgoing, header_of
+from .outgoing import Outgoing, as_7bit, header_of
 from .result import SendResult
 from .steps import Dialogue, Handle, Step
 from .transcript import Transcript
@@ -170,6 +170,9 @@ class _Sending(Exchange):
     def _looked_into(self, message: Outgoing) -> Generator[Step, Any, Outgoing]:
         """Read the beginning of a message of which nothing is known, and say what it tells."""
         if message.is_8bit is not None:
+            # RFC 6152 3: it may be converted; what needs SMTPUTF8 cannot be.
+            if message.is_8bit and not (message.needs_utf8 or self._takes_8bit(message)):
+                return as_7bit(message)
             return message
         self._ahead = yield from self._next_piece(message)
         needs_utf8 = message.needs_utf8 or not header_of(self._ahead).isascii()
@@ -396,7 +399,8 @@ _UNREAD = Reply(451, "the message could not be read again", "4.3.0")
 
 def _no_8bit() -> InvalidValueError:
     return InvalidValueError(
-        "octets below 128 expected: the server does not offer 8BITMIME",
+        "octets below 128 expected: the server does not offer 8BITMIME, and only an EmailMessage "
+        "that is not signed can be encoded without",
         Violation.EIGHT_BIT,
         554,
         "5.6.3",
