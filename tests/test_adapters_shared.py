@@ -462,6 +462,23 @@ def test_a_message_that_is_being_taken_is_taken_when_the_server_stops(world: Wor
     assert len(handler.messages) == 1
 
 
+def test_the_wrong_kind_of_tls_is_told(world: World) -> None:
+    with world.serve(Collect(), tls=SERVER) as server:
+        with pytest.raises(SecurityError, match=r"does not begin with TLS.*'starttls'"):
+            world.send_mail(
+                TEXT, "localhost", server.port, security="implicit", tls=CLIENT, **ENVELOPE
+            )
+        with pytest.raises(SecurityError, match=r"(?i)certificate verify failed") as caught:
+            world.send_mail(TEXT, "localhost", server.port, security="starttls", **ENVELOPE)
+        assert "begin with TLS" not in str(caught.value)
+    with (
+        world.serve(Collect(), tls=SERVER, tls_mode="implicit") as server,
+        pytest.raises(TimedOut, match=r"no reply within 0.2 s: greeting; .*'implicit'"),
+        world.client("localhost", server.port, timeout=0.2),
+    ):
+        pass
+
+
 def test_an_8bit_message_for_a_server_that_takes_none(world: World) -> None:
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = "a@x.org", "b@x.org", "Grüße"

@@ -26,6 +26,9 @@ logger = logging.getLogger("smtpproto")
 # What SCRAM can bind to, of our own certificates: a context does not tell which one it has.
 _own: WeakKeyDictionary[ssl.SSLContext, ChannelBinding] = WeakKeyDictionary()
 
+# What OpenSSL says of a greeting where a handshake should be.
+_NO_TLS = frozenset(("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"))
+
 
 def client_context(verify: bool = True) -> ssl.SSLContext:
     """Return a context for a client.
@@ -186,3 +189,11 @@ def tls_info(layer: ssl.SSLObject | ssl.SSLSocket) -> TLSInfo:
 def handshake_failure(error: Exception) -> SecurityError:
     """Return the error of a dialogue for what a handshake raised."""
     return SecurityError(f"TLS handshake failed: {error}")
+
+
+def opening_failure(error: ssl.SSLError) -> SecurityError:
+    """Return the error of a client that begins with TLS for what its handshake raised."""
+    advice = ""
+    if error.reason in _NO_TLS:
+        advice = "; the server does not begin with TLS, so security='starttls' may be right"
+    return SecurityError(f"{handshake_failure(error)}{advice}")

@@ -33,7 +33,7 @@ from ..grammar.addresses import Path
 from ..grammar.commands import Command, Noop
 from ..grammar.replies import Reply
 from ..session.client import ClientConnection
-from ..tlstools import checked_context, client_context, handshake_failure, tls_info
+from ..tlstools import checked_context, client_context, opening_failure, tls_info
 from ..transcribing import guarded_client
 from .channel import Means
 from .clock import Clock
@@ -211,7 +211,7 @@ class Client:
         except TimeoutError:
             raise TimedOut(f"no connection to {where} within {timeout} s") from None
         except ssl.SSLError as error:
-            raise handshake_failure(error) from error
+            raise opening_failure(error) from error
         except OSError as error:
             raise ConnectionLost(f"no connection to {where}: {error}") from error
         transport = self._driver.transport

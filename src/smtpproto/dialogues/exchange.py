@@ -130,7 +130,10 @@ class Exchange:
         try:
             data = yield step
         except TimeoutError:
-            raise TimedOut(f"no reply within {step.timeout} s: {_stage(oldest)}") from None
+            stage = _stage(oldest)
+            if isinstance(oldest, Greeting) and connection.tls is None:
+                stage += "; one that begins with TLS waits, too: security='implicit' may be right"
+            raise TimedOut(f"no reply within {step.timeout} s: {stage}") from None
         except ConnectionLost as lost:
             self._hear_last_words(lost)
         else:
