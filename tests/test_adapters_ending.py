@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from adapter_drive import SECONDS, AsyncioWorld, Raw, World, contexts
 
-from smtpproto import LocalProtocolError
+from smtpproto import Leniency, LocalProtocolError
 from smtpproto.dialogues import Collect, Message, Peer
+from smtpproto.extensions import Pipelining
+from smtpproto.limits import Limits
 
 SERVER, CLIENT = contexts()
 ENVELOPE = b"EHLO x.example\r\nMAIL FROM:<a@x.org>\r\nRCPT TO:<b@x.org>\r\n"
@@ -72,8 +74,11 @@ def begin(raw: Raw, command: bytes = b"DATA\r\n") -> None:
 
 
 def secure(raw: Raw) -> None:
-    raw.sock.sendall(b"EHLO x.example\r\n")
-    raw.reply()
+    raw.say(b"EHLO x.example\r\n")
+    wrap(raw)
+
+
+def wrap(raw: Raw) -> None:
     assert raw.say(b"STARTTLS\r\n").startswith("220")
     raw.file.close()
     raw.sock = CLIENT.wrap_socket(raw.sock, server_hostname="localhost")
@@ -106,6 +111,52 @@ def wait_until_nobody_listens(port: int) -> None:
         except ConnectionRefusedError:
             return
     pytest.fail("somebody listens")
+
+
+# --- caps ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limits", "line", "codes"),
+    [
+        (Limits(errors=3), b"BAD\r\n", "500 500 500 421"),
+        (Limits(commands=6), b"NOOP\r\n", "250 250 250 250 421"),  # EHLO and STARTTLS count
+        (Limits(idle_commands=4), b"NOOP\r\n", "250 250 250 421"),  # EHLO counts
+    ],
+    ids=["errors", "commands", "idle_commands"],
+)
+def test_caps_outlast_starttls(world: World, limits: Limits, line: bytes, codes: str) -> None:
+    """Or a client would begin anew with each handshake."""
+    expected = codes.split()
+    with world.serve(Collect(), tls=SERVER, limits=limits) as server, Raw(server.port) as raw:
+        raw.say(b"EHLO x.example\r\n")
+        heard = [raw.say(line)[:3] for _ in range(2)]
+        wrap(raw)
+        heard += [raw.say(line)[:3] for _ in expected[2:]]
+        assert heard == expected
+        assert raw.rest() == b""
+
+
+@pytest.mark.parametrize("limit", [33, 34])
+def test_mail_data_is_capped_without_size(world: World, limit: int) -> None:
+    handler = Collect()
+    options = {"extensions": [Pipelining()], "limits": Limits(mail_data=limit)}
+    with world.serve(handler, **options) as server, Raw(server.port) as raw:
+        begin(raw)
+        code = "250" if limit == 34 else "552"
+        assert raw.say(b"x" * 20 + b"\r\n.\r\n").startswith(code)
+    assert len(handler.messages) == (limit == 34)
+
+
+@pytest.mark.parametrize("is_lenient", [False, True])
+def test_what_is_overlooked_is_said_to_serve(world: World, is_lenient: bool) -> None:
+    leniency = Leniency(allow_missing_brackets=is_lenient, unknown_parameters="ignore")
+    options = {"leniency": leniency} if is_lenient else {}
+    with world.serve(Collect(), **options) as server, Raw(server.port) as raw:
+        raw.say(b"EHLO x.example\r\n")
+        for line in (b"MAIL FROM:a@x.org\r\n", b"RSET\r\n", b"MAIL FROM:<a@x.org> X=1\r\n"):
+            heard = raw.say(line)
+            assert heard.startswith("250") == (is_lenient or line == b"RSET\r\n")
 
 
 # --- deadlines -----------------------------------------------------------------------------------

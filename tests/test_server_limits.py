@@ -184,6 +184,13 @@ def test_errors_are_counted_over_tls_and_transactions() -> None:
     assert drive.talk(server, b"FOO\r\nFOO\r\n").codes == [500, 421]
 
 
+@pytest.mark.parametrize("cap", [{"commands": 5}, {"idle_commands": 4}])
+def test_commands_are_counted_over_tls(cap: dict[str, int]) -> None:
+    server = drive.ready(limits=Limits(**cap))  # with one EHLO behind it
+    outcome = drive.talk(server, b"NOOP\r\n" * 2, b"STARTTLS\r\n", b"NOOP\r\n" * 2)
+    assert outcome.codes == [250, 250, 220, 250, 421]
+
+
 @pytest.mark.parametrize(
     "line", [b"NOOP\r\n", b"RSET\r\n", b"VRFY x\r\n", b"EXPN x\r\n", b"HELP\r\n", drive.HELLO]
 )
