@@ -375,6 +375,20 @@ def test_a_reply_without_a_command_is_an_error(octets: bytes) -> None:
     assert client.buffered == 0
 
 
+def test_nothing_is_sent_after_an_error_in_the_middle_of_a_group() -> None:
+    client = ready()
+    client.send(MAIL)
+    client.send(RCPT)
+    client.receive_data(b"no reply\r\n")
+    with pytest.raises(RemoteProtocolError):
+        client.next_event()
+    for command in (RCPT, Data(), Noop()):
+        with pytest.raises(RemoteProtocolError):
+            client.send(command)
+    assert client.outstanding == (MAIL, RCPT)
+    assert client.state is State.ERROR
+
+
 def test_a_second_reply_to_one_command_is_an_error() -> None:
     client = ready()
     client.send(Noop())

@@ -369,6 +369,7 @@ class ClientConnection(Grouping):
 
     def _fail(self, error: RemoteProtocolError) -> None:
         self._error = error
+        self._is_stale = True  # so that `send` looks here first, though a group is under way
         self._buffer.take_all()
         self._enter(State.ERROR)
 
