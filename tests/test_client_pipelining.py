@@ -398,6 +398,70 @@ def test_a_second_reply_to_one_command_is_an_error() -> None:
         client.next_event()
 
 
+@pytest.mark.parametrize("sent", [MAIL, Noop(), Rset(), Quit()])
+def test_nothing_joins_a_group_after_an_error(sent: Command) -> None:
+    client = in_data("PIPELINING")
+    client.end_mail_data()
+    client.send(MAIL)
+    with pytest.raises(RemoteProtocolError):
+        feed(client, b"no reply\r\n")
+    with pytest.raises(RemoteProtocolError):
+        client.send(sent)
+
+
+def test_all_replies_to_a_group_at_once() -> None:
+    client = ready("PIPELINING")
+    group = (MAIL, RCPT, OTHER, Data())
+    for command in group:
+        client.send(command)
+    assert client.next_replies() == []
+    client.receive_data(b"250-one\r\n")
+    assert client.next_replies() == []
+    found = client.next_replies(b"250 two\r\n250 ok\r\n5")
+    assert [(answer.command, answer.reply.code) for answer in found] == [(MAIL, 250), (RCPT, 250)]
+    assert client.state is State.RCPT
+    found = client.next_replies(bytearray(b"50 no\r\n354 go\r\nand more"), 1)
+    assert [(answer.command, answer.reply.code) for answer in found] == [(OTHER, 550)]
+    assert [answer.command for answer in client.next_replies()] == [Data()]
+    assert client.next_replies() == []
+    with pytest.raises(RemoteProtocolError):
+        client.next_event()
+    with pytest.raises(RemoteProtocolError):
+        client.next_replies()
+
+
+def test_replies_before_an_error_are_not_lost() -> None:
+    client = ready("PIPELINING")
+    client.send(MAIL)
+    client.send(RCPT)
+    found = client.next_replies(b"250 ok\r\nno reply\r\n")
+    assert [answer.command for answer in found] == [MAIL]
+    with pytest.raises(RemoteProtocolError):
+        client.next_replies()
+    assert client.state is State.ERROR
+
+
+def test_replies_behind_a_421_answer_nothing() -> None:
+    client = ready("PIPELINING")
+    client.send(MAIL)
+    client.send(RCPT)
+    found = client.next_replies(b"421 bye\r\n250 ok\r\n")
+    assert [answer.reply.code for answer in found] == [421]
+    assert client.next_replies(b"250 ok\r\n") == []
+    assert client.next_event() == ConnectionClosed(False, (RCPT,))
+
+
+def test_octets_that_answer_nothing_wait_for_the_next_event() -> None:
+    client = ready("PIPELINING")
+    assert client.next_replies(b"421 bye\r\n") == []
+    assert client.next_event() == ReplyReceived(None, Reply(421, "bye"))
+    client = ready()
+    client.send(Noop())
+    client.receive_eof()
+    with pytest.raises(LocalProtocolError):
+        client.next_replies(b"250 ok\r\n")
+
+
 def test_replies_sent_ahead_answer_nothing() -> None:
     """A server that answers before it was asked must not make a delivery that never was."""
     client = ready()

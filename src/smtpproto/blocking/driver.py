@@ -91,13 +91,13 @@ class Driver:
                 step = dialogue.send(result) if failure is None else dialogue.throw(failure)
                 result = failure = None
                 try:
-                    if isinstance(step, Read):
+                    if type(step) is Read:
                         result = self._read(step)
                     elif isinstance(step, Handle):
                         result, failure = self._handle(step)
                     elif isinstance(step, Handshake):
                         result = self._shake_hands(step)
-                    else:
+                    elif isinstance(step, Close):
                         self._close(step)
                 except (TimeoutError, SecurityError, Cancelled) as error:
                     failure = error
@@ -128,23 +128,32 @@ class Driver:
     # --- steps -----------------------------------------------------------------------------------
 
     def _read(self, step: Read) -> bytes | None:
-        if not step.timeout:
-            self._write(step.out, _LINGER)
+        timeout = step.timeout
+        if step.out or self._held:
+            self._write(step.out, timeout or _LINGER)
+        if not timeout:
             return self._look()
-        if not step.goes_on:
-            self._deadline = time.monotonic() + step.timeout
-        self._write(step.out, step.timeout)
+        # The whole time for the first read: mostly it brings all, and setting costs a call.
+        if step.goes_on:
+            timeout = self._deadline - time.monotonic()
+        else:
+            self._deadline = time.monotonic() + timeout
         self._is_idle = not step.may_finish
         if self._stopping and (self._is_idle or self._cut):
             raise Cancelled
-        # The whole time for the first read: mostly it brings all, and setting costs a call.
-        self._allow(step.timeout if not step.goes_on else self._deadline - time.monotonic())
-        if isinstance(self.sock, ssl.SSLSocket) and not self.sock.pending():
+        if timeout != self._timeout:
+            self._allow(timeout)
+        sock = self.sock
+        if (
+            type(sock) is not socket.socket
+            and isinstance(sock, ssl.SSLSocket)
+            and not sock.pending()
+        ):
             # An end of the stream, and `stop` makes one, would break the layer: look below it.
-            socket.socket.recv(self.sock, 1, socket.MSG_PEEK)
+            socket.socket.recv(sock, 1, socket.MSG_PEEK)
             if self._stopping and (self._is_idle or self._cut):
                 raise Cancelled
-        data = self.sock.recv(step.limit or _READ)
+        data = sock.recv(step.limit or _READ)
         self._is_idle = False
         if not data:
             if self._stopping:
@@ -154,8 +163,7 @@ class Driver:
 
     def _look(self) -> bytes | None:
         """Return what is there, None for nothing."""
-        is_held = isinstance(self.sock, ssl.SSLSocket) and self.sock.pending()
-        if not (is_held or self._is_readable()):
+        if not self._is_readable():
             return None
         self._allow(0.0)
         try:
@@ -165,6 +173,8 @@ class Driver:
 
     def _is_readable(self) -> bool:
         """Ask the system at once, which is cheaper than a read that fails."""
+        if isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
+            return True
         if self._poll is None:
             if not hasattr(select, "poll"):  # Windows
                 return True
@@ -261,7 +271,8 @@ class Driver:
             octets = b"".join((*self._held, octets))
             self._held.clear()
         if octets:
-            self._allow(timeout)
+            if timeout != self._timeout:
+                self._allow(timeout)
             self.sock.sendall(octets)
 
     def _allow(self, seconds: float) -> None:

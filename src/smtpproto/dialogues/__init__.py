@@ -25,6 +25,7 @@ from .errors import (
     SMTPError,
     TimedOut,
 )
+from .needs import Transfer
 from .outgoing import Content, Outgoing, Recipients, prepare
 from .records import (
     AuthenticationRecord,
@@ -35,7 +36,7 @@ from .records import (
     SessionRecord,
 )
 from .result import SendResult
-from .sending import Transfer, send_message
+from .sending import send_message
 from .server import refuse_session, serve_session
 from .steps import (
     CallFailed,

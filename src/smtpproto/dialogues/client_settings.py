@@ -26,8 +26,9 @@ from ..values import value
 from .client import StartTLSPolicy, execute, open_session, quit_session
 from .client_auth import Login, Mechanism
 from .kinds import check_names
+from .needs import Transfer
 from .outgoing import Outgoing
-from .sending import Transfer, send_message
+from .sending import send_message
 from .steps import Dialogue
 from .transcript import Transcript
 

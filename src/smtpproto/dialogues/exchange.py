@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from ..exceptions import LocalProtocolError, ProtocolError, RemoteProtocolError
 from ..grammar.auth import EndOfMailData, Greeting
 from ..grammar.commands import Command, Data, Mail, Rcpt
 from ..grammar.replies import Reply, ReplyParser
 from ..limits import DEFAULT_LIMITS
-from ..session.client import ClientConnection, ClientEvent
+from ..session.client import ClientConnection
 from ..session.events import ReplyReceived, Signal
 from ..session.timeouts import recommended_timeout
 from ..states import State
@@ -25,15 +25,21 @@ from .steps import CallFailed, Dialogue, Handle, Handshake, Read, Step
 from .transcript import Recording, Said, Transcript, lines_of
 
 # RFC 2920 3.1: what is outstanding must fit the windows of TCP, or both sides may wait for ever.
-_WINDOW_COMMANDS = 100
-_WINDOW_OCTETS = 4096
+_WINDOW = 4096
+_COMMAND = 41
+"""Octets that a command is counted as at least: a hundred of them are enough."""
 _NEEDS: Mapping[type[Command], tuple[State, ...]] = {
     Mail: (State.READY,),
     Rcpt: (State.MAIL, State.RCPT),
     Data: (State.RCPT,),
 }
 
+_NEED_DATA: Final = Signal.NEED_DATA
+_LOOK, _LOOK_AGAIN = Read(b"", 0.0), Read(b"", 0.0, True)
+
 Answers = list[ReplyReceived]
+TELLING = (SMTPError, ProtocolError)
+"""The errors that tell what was said."""
 
 
 class Exchange:
@@ -62,44 +68,77 @@ class Exchange:
         """
         connection = self.connection
         answers: Answers = []
-        waiting = len(connection.outstanding)
-        octets = 0
+        note, out = self.note, self.out
+        room = 0
         for command in commands:
-            if waiting and (
-                not connection.may_group or waiting >= _WINDOW_COMMANDS or octets >= _WINDOW_OCTETS
-            ):
-                yield from self.collect(answers)
-                waiting = octets = 0
-            if not waiting:
+            if room <= 0:
+                if out:
+                    yield from self.collect(answers, is_new=True)
                 needed = _NEEDS.get(type(command))
                 if needed and connection.state not in needed:
                     break
+                room = _WINDOW if connection.may_group else 1
             try:
                 line = connection.send(command)
             except LocalProtocolError:
                 yield from self.collect(answers)  # so that both sides agree on where we are
                 raise
-            self.out.append(line)
-            waiting += 1
-            octets += len(line)
-            self.note((command, line))
-        yield from self.collect(answers)
+            out.append(line)
+            note((command, line))
+            room -= max(len(line), _COMMAND)
+        yield from self.collect(answers, is_new=True)
         return answers
 
-    def collect(self, answers: Answers | None = None) -> Generator[Step, Any, Answers]:
-        """Read the replies to all that is outstanding."""
-        answers = [] if answers is None else answers
-        connection = self.connection
+    def collect(
+        self, answers: Answers | None = None, most: int | None = None, *, is_new: bool = False
+    ) -> Generator[Step, Any, Answers]:
+        """Read the replies to all that is outstanding, or `most` of them.
+
+        Args:
+            answers: a list for them; what came before an error stands in it.
+            most: how many.
+            is_new: True where none can have come yet.
+
+        Raises:
+            ReplyError: one is a 421, which ends the session.
+        """
+        if answers is None:
+            answers = []
+        connection, note = self.connection, self.note
+        found = [] if is_new else connection.next_replies(b"", most)
         goes_on = False
-        while connection.oldest is not None:
-            event = connection.next_event()
-            if event is Signal.NEED_DATA:
-                yield from self._read(goes_on)
-                goes_on = True
-            else:
-                answers.append(self._heard(event))
-                goes_on = False
-        return answers
+        while True:
+            for event in found:
+                reply = event.reply
+                note(reply)
+                if reply.code == 421:
+                    raise ReplyError(reply, _stage(event.command))
+                answers.append(event)
+            oldest = connection.oldest
+            if (oldest is None) if most is None else found:
+                return answers
+            goes_on = goes_on and not found
+            if (goes_on or most or self._lost) and connection.next_event() is not _NEED_DATA:
+                raise self._lost or ConnectionLost("the server closed the connection")
+            timeout = self.timeout or recommended_timeout("client", connection.state, oldest)
+            step = Read(self.flush(), timeout, goes_on)
+            goes_on = True
+            try:
+                data = yield step
+                if not data or oldest is None:
+                    self._feed(data)
+                    data = b""
+            except TimeoutError:
+                stage = _stage(oldest)
+                if isinstance(oldest, Greeting) and connection.tls is None:
+                    stage += (
+                        "; one that begins with TLS waits, too: security='implicit' may be right"
+                    )
+                raise TimedOut(f"no reply within {timeout} s: {stage}") from None
+            except ConnectionLost as lost:
+                self._hear_last_words(lost)
+                data = b""
+            found = connection.next_replies(data, most)
 
     def next_reply(self) -> Generator[Step, Any, ReplyReceived]:
         """Read one reply.
@@ -107,37 +146,7 @@ class Exchange:
         Raises:
             ReplyError: it is a 421, which ends the session.
         """
-        connection = self.connection
-        goes_on = False
-        while (event := connection.next_event()) is Signal.NEED_DATA:
-            yield from self._read(goes_on)
-            goes_on = True
-        return self._heard(event)
-
-    def _heard(self, event: ClientEvent) -> ReplyReceived:
-        if not isinstance(event, ReplyReceived):
-            raise self._lost or ConnectionLost("the server closed the connection")
-        self.note(event.reply)
-        if event.reply.code == 421:
-            raise ReplyError(event.reply, _stage(event.command))
-        return event
-
-    def _read(self, goes_on: bool) -> Dialogue:
-        connection = self.connection
-        oldest = connection.oldest
-        timeout = self.timeout or recommended_timeout("client", connection.state, oldest)
-        step = Read(self.flush(), timeout, goes_on)
-        try:
-            data = yield step
-        except TimeoutError:
-            stage = _stage(oldest)
-            if isinstance(oldest, Greeting) and connection.tls is None:
-                stage += "; one that begins with TLS waits, too: security='implicit' may be right"
-            raise TimedOut(f"no reply within {step.timeout} s: {stage}") from None
-        except ConnectionLost as lost:
-            self._hear_last_words(lost)
-        else:
-            self._feed(data)
+        return (yield from self.collect(most=1))[0]
 
     def _feed(self, data: bytes) -> None:
         """Take octets, or the end of the stream.
@@ -162,7 +171,12 @@ class Exchange:
         Args:
             busy: we have been writing, and nobody may have looked for a while.
         """
-        data = yield from self.guard(Read(b"", 0.0, busy))
+        step = _LOOK_AGAIN if busy else _LOOK
+        try:
+            data = yield step
+        except (ConnectionLost, TimeoutError) as failure:
+            yield from self._broken(step, failure)  # which raises
+            return
         if data is not None:
             self._feed(data)
             yield from self.next_reply()  # which raises: no reply is due
@@ -184,16 +198,22 @@ class Exchange:
             return (yield step)
         except CallFailed as failed:
             raise failed.__cause__ or failed from None
-        except ConnectionLost as lost:
-            self._hear_last_words(lost)
-            while self.connection.oldest is not None:
-                answer = yield from self.next_reply()
-                if not answer.reply.is_positive:  # as for a chunk, with more of them on their way
-                    raise ReplyError(answer.reply, _stage(answer.command)) from None
-            yield from self.next_reply()  # which raises: no more is to come
-        except TimeoutError:
+        except (ConnectionLost, TimeoutError) as failure:
+            yield from self._broken(step, failure)
+
+    def _broken(
+        self, step: Read | Handshake | Handle, failure: ConnectionLost | TimeoutError
+    ) -> Dialogue:
+        """Raise what has become of a step that was not the reading of a reply."""
+        if not isinstance(failure, ConnectionLost):
             what = "makes no handshake" if isinstance(step, Handshake) else "takes nothing more"
             raise TimedOut(f"the server {what} within {step.timeout} s") from None
+        self._hear_last_words(failure)
+        while self.connection.oldest is not None:
+            answer = yield from self.next_reply()
+            if not answer.reply.is_positive:  # as for a chunk, with more of them on their way
+                raise ReplyError(answer.reply, _stage(answer.command)) from None
+        yield from self.next_reply()  # which raises: no more is to come
 
     def _tell(self, said: Said) -> None:
         assert self._transcript is not None
@@ -211,7 +231,7 @@ class Exchange:
         traceback: TracebackType | None,
     ) -> None:
         """Let the errors that leave here tell what was said."""
-        if isinstance(error, SMTPError | ProtocolError):
+        if isinstance(error, TELLING):
             error.transcript = self.recording.lines()
 
     def flush(self) -> bytes:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ..exceptions import InvalidValueError, LocalProtocolError, Violation
@@ -23,6 +24,7 @@ from ..values import value
 if TYPE_CHECKING:
     from email.message import Message
 
+_NONE: Mapping[str, Any] = MappingProxyType({})
 PIECE = 65536
 """Octets asked of a source at a time."""
 
@@ -51,15 +53,13 @@ class Outgoing:
     recipients: tuple[Rcpt, ...]
     read: Callable[[], Any]
     """Returns the next octets, or an awaitable of them; b"" at the end."""
-    blocks: bool
-    """True when `read` may take its time."""
-    size: int | None = None
-    """Octets with CRLF line endings, perhaps too many; None when not known."""
+    content: bytes | None = None
+    """All there is to read, where it is in memory: else `read` may take its time."""
     is_8bit: bool | None = None
     """True when an octet is above 127; None when not known."""
     needs_utf8: bool = False
     """True when an address or a header field is not ASCII (RFC 6531 3.2)."""
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = _NONE
     """More parameters for MAIL."""
     rewind: Callable[[], Any] | None = None
     """Makes `read` begin again; None when the source can be read once only."""
@@ -67,9 +67,14 @@ class Outgoing:
     """Returns the octets once more, all below 128, or None; None when there is no such way."""
 
     @property
-    def is_one_piece(self) -> bool:
-        """True when `read` ends at once, and gives all there is the first time."""
-        return not self.blocks and self.size is not None and self.size < PIECE
+    def size(self) -> int | None:
+        """Octets with CRLF line endings, perhaps too many; None when not known."""
+        return None if self.content is None else _size(self.content)
+
+    @property
+    def blocks(self) -> bool:
+        """True when `read` may take its time."""
+        return self.content is None
 
 
 def prepare(
@@ -94,7 +99,8 @@ def prepare(
         TypeError: nothing that a message can be.
     """
     source: Any = message
-    is_email = type(source) is not bytes and hasattr(type(source), "get_all")
+    is_octets = type(source) is bytes
+    is_email = not is_octets and hasattr(type(source), "get_all")
     if isinstance(source, str):
         raise TypeError("octets expected, not str: encode it, or send an EmailMessage")
     if is_email:
@@ -105,37 +111,27 @@ def prepare(
         recipients = found_recipients if recipients is None else recipients
     if sender is None or recipients is None:
         raise _missing("sender" if sender is None else "recipients", is_email)
-    path = _path(sender)
+    path = _path(sender, "sender")
     rcpts = _rcpts(recipients)
-    addresses = (path.address, *[rcpt.forward_path.address for rcpt in rcpts])
-    ascii_only = "".join(addresses).isascii()
-    more = {} if parameters is None else _parameters(parameters)
+    addresses = "".join([path.address, *[rcpt.forward_path.address for rcpt in rcpts]])
+    needs_utf8 = not addresses.isascii()
+    more = _NONE if parameters is None else _parameters(parameters)
     seven_bit = None
-    if is_email:
-        from .headers import serialise, serialise_7bit
+    if not is_octets:
+        if is_email:
+            from .headers import serialise, serialise_7bit
 
-        seven_bit = partial(serialise_7bit, source)
-        source = serialise(source, utf8=not ascii_only)
-    if not isinstance(source, (bytes, bytearray, memoryview)):
-        read, rewind = _source(source)
-        return Outgoing(
-            path, rcpts, read, True, needs_utf8=not ascii_only, parameters=more, rewind=rewind
-        )
-    content = bytes(source)
-    octets = _Octets(content)
-    is_8bit = not content.isascii()
-    needs_utf8 = not ascii_only or (is_8bit and not header_of(content).isascii())
+            seven_bit = partial(serialise_7bit, source)
+            source = serialise(source, utf8=needs_utf8)
+        if not isinstance(source, (bytes, bytearray, memoryview)):
+            read, rewind = _source(source)
+            return Outgoing(path, rcpts, read, None, None, needs_utf8, more, rewind)
+        source = bytes(source)
+    is_8bit = not source.isascii()
+    needs_utf8 = needs_utf8 or (is_8bit and not header_of(source).isascii())
+    octets = _Octets(source)
     return Outgoing(
-        path,
-        rcpts,
-        octets,
-        False,
-        _size(content),
-        is_8bit,
-        needs_utf8,
-        more,
-        octets.rewind,
-        seven_bit,
+        path, rcpts, octets, source, is_8bit, needs_utf8, more, octets.rewind, seven_bit
     )
 
 
@@ -145,12 +141,7 @@ def as_7bit(message: Outgoing) -> Outgoing:
     if not content:
         return message
     octets = _Octets(content)
-    return replace(message, read=octets, size=_size(content), is_8bit=False, rewind=octets.rewind)
-
-
-def _path(sender: str | Path) -> Path:
-    given = _address(sender, "sender")
-    return given if isinstance(given, Path) else Path(given)
+    return replace(message, read=octets, content=content, is_8bit=False, rewind=octets.rewind)
 
 
 def _parameters(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,12 +161,14 @@ def _parameters(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rcpts(recipients: Recipients) -> tuple[Rcpt, ...]:
+    if type(recipients) is str:  # as most often
+        return (Rcpt(recipients),)
     single = isinstance(recipients, (str, bytes, Path, Rcpt))
     many: Any = recipients
     if single or not isinstance(recipients, Iterable):
         many = (recipients,)
     rcpts = tuple(
-        one if isinstance(one, Rcpt) else Rcpt(_address(one, "recipients")) for one in many
+        [one if isinstance(one, Rcpt) else Rcpt(_path(one, "recipients")) for one in many]
     )
     if not rcpts:
         raise LocalProtocolError(
@@ -184,15 +177,17 @@ def _rcpts(recipients: Recipients) -> tuple[Rcpt, ...]:
     return rcpts
 
 
-def _address(given: Any, name: str) -> str | Path:
-    """Return `given` where it may be an address.
+def _path(given: Any, name: str) -> Path:
+    """Return `given` as a path.
 
     Raises:
-        InvalidValueError: it is neither text nor a path.
+        InvalidValueError: it is neither text nor a path, or no address.
     """
-    if not isinstance(given, (str, Path)):
+    if isinstance(given, Path):
+        return given
+    if not isinstance(given, str):
         raise InvalidValueError(f"{name}: text or a Path expected, not {type(given).__name__}")
-    return given
+    return Path(given)
 
 
 def _missing(name: str, is_email: bool) -> LocalProtocolError:

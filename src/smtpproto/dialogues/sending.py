@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, get_args
+from typing import Any, Final
 
-from ..exceptions import InvalidValueError, LocalProtocolError, ProtocolError, Violation, shown
-from ..extensions.limits import domains_had, limits_left, rcpt_domain
+from ..exceptions import LocalProtocolError, ProtocolError, shown
 from ..grammar.auth import EndOfMailData
 from ..grammar.commands import Command, Data, Mail, Rcpt, Rset
 from ..grammar.replies import Reply
@@ -21,23 +20,28 @@ from ..session.client import ClientConnection
 from ..session.events import ReplyReceived
 from ..session.timeouts import recommended_timeout
 from ..states import State
-from .errors import AllRefused, ConnectionLost, ReplyError, SecurityError
-from .exchange import Answers, Exchange
-from .outgoing import Outgoing, as_7bit, header_of
+from .errors import AllRefused, ConnectionLost, ReplyError
+from .exchange import TELLING, Answers, Exchange
+from .needs import (
+    Transfer,
+    check_transfer,
+    mail_parameters,
+    no_8bit,
+    planned,
+    takes_8bit,
+    uses_chunks,
+)
+from .outgoing import PIECE, Outgoing, as_7bit, header_of
 from .result import SendResult
 from .steps import Dialogue, Handle, Step
 from .transcript import Transcript
 
-Transfer = Literal["auto", "data", "bdat"]
-"""How mail data travels: by DATA, by BDAT (RFC 3030), or by what suits the message."""
-
-_TRANSFERS = get_args(Transfer)
+_DATA: Final = State.DATA
+_DATA_COMMAND = Data()
+_READY: Final = State.READY
 _CHUNKS_OUTSTANDING = 4
-_LARGE = 1 << 20
-"""From this size on, chunks spare the work of transparency."""
 _LOOK = 16
 """Pieces of mail data after which we look whether the server has refused the rest."""
-_NO_ROOM = Reply(452, "not sent: beyond what the server takes in one session", "4.5.3")
 _LOST = Reply(451, "connection lost before the reply", "4.4.2")
 
 
@@ -70,9 +74,7 @@ def send_message(
         ConnectionLost: the connection ended, or timed out.
         RemoteProtocolError: the server broke the protocol.
     """
-    sending = _Sending(connection, timeout, transcript)
-    with sending:
-        return (yield from sending.send(message, transfer))
+    return _Sending(connection, timeout, transcript).send(message, transfer)
 
 
 class _Sending(Exchange):
@@ -81,16 +83,61 @@ class _Sending(Exchange):
     _ahead = b""
 
     def send(self, message: Outgoing, transfer: Transfer) -> Generator[Step, Any, SendResult]:
-        if transfer not in _TRANSFERS:
-            raise LocalProtocolError(
-                f"transfer: one of {', '.join(_TRANSFERS)} expected, not {transfer!r}",
-                Violation.LOCAL_VALUE,
-            )
-        yield from self.hear()
-        parts, replies = self._plan(message)
-        message = yield from self._looked_into(message)
-        parameters = self._parameters(message)
-        chunks = self._uses_chunks(message, transfer, parameters)
+        connection = self.connection
+        try:
+            check_transfer(transfer)
+            yield from self.hear()
+            parts, refused = planned(connection, message)
+            if message.is_8bit is None:
+                message = yield from self._looked_into(message)
+            # RFC 6152 3: it may be converted; what needs SMTPUTF8 cannot be.
+            elif message.is_8bit and not (message.needs_utf8 or takes_8bit(connection, message)):
+                message = as_7bit(message)
+            parameters = mail_parameters(connection, message)
+            chunks = uses_chunks(connection, message, transfer)
+            if len(parts) == 1 and not refused:
+                each, last = yield from self._transact(
+                    message, message.recipients, parameters, chunks
+                )
+            else:
+                each, last = yield from self._transact_in_parts(
+                    message, parts, refused, parameters, chunks
+                )
+            addresses = tuple([rcpt.forward_path.address for rcpt in message.recipients])
+            if last is None:
+                raise AllRefused(addresses, tuple(each))
+        except TELLING as error:
+            error.transcript = self.recording.lines()
+            raise
+        return SendResult(addresses, tuple(each), last, self.recording)
+
+    def _looked_into(self, message: Outgoing) -> Generator[Step, Any, Outgoing]:
+        """Read the beginning of a message of which nothing is known, and say what it tells."""
+        self._ahead = yield from self._next_piece(message)
+        needs_utf8 = message.needs_utf8 or not header_of(self._ahead).isascii()
+        return replace(message, needs_utf8=needs_utf8)
+
+    def _transact_in_parts(
+        self,
+        message: Outgoing,
+        parts: Sequence[Sequence[int]],
+        replies: Mapping[int, Reply],
+        parameters: Mapping[str, Any],
+        chunks: bool,
+    ) -> Generator[Step, Any, tuple[list[Reply], Reply | None]]:
+        """Send the message in several transactions, where the server takes it so.
+
+        Args:
+            message: which one.
+            parts: the recipients of each transaction, by index.
+            replies: those that stand already for the others.
+            parameters: of MAIL.
+            chunks: True for BDAT.
+
+        Returns:
+            As `_transact`.
+        """
+        found = dict(replies)
         last: Reply | None = None
         for number, part in enumerate(parts):
             recipients = [message.recipients[index] for index in part]
@@ -104,134 +151,11 @@ class _Sending(Exchange):
                 # Some have it already: an error would have the caller send it to them again.
                 self.note(f"({failure})")
                 rest = _reply_for(failure)
-                replies = {index: rest for later in parts[number:] for index in later} | replies
+                found = {index: rest for later in parts[number:] for index in later} | found
                 break
-            replies |= zip(part, each, strict=True)
-            if any(reply.is_positive for reply in each):
-                last = final
-        addresses = tuple(recipient.forward_path.address for recipient in message.recipients)
-        outcome = tuple(replies[index] for index in range(len(addresses)))
-        if last is None:
-            raise AllRefused(addresses, outcome)
-        return SendResult(addresses, outcome, last, self.recording)
-
-    # --- what the server takes -------------------------------------------------------------------
-
-    def _plan(self, message: Outgoing) -> tuple[list[list[int]], dict[int, Reply]]:
-        """Return the recipients of each transaction, by index, and a reply for the others.
-
-        Those for whom the server has no room in this session (RFC 9422 4) may be tried in another.
-
-        Raises:
-            LocalProtocolError: there is no room for the message at all.
-            InvalidValueError: there is more than one transaction, and the source can be read once.
-        """
-        told = self.connection.announced.get("LIMITS")
-        taken = list(range(len(message.recipients)))
-        if told is None:
-            return [taken], {}
-        left = limits_left(self.connection)
-        if left.mail_max == 0:
-            raise LocalProtocolError(
-                "a session that is not used up expected: the server takes "
-                f"{told.mail_max} messages in one",
-                Violation.TOO_MANY_COMMANDS,
-            )
-        if left.rcpt_domain_max is not None:
-            taken = self._of_few_domains(message.recipients, left.rcpt_domain_max)
-        most = told.rcpt_max or len(taken) or 1
-        parts = [taken[at : at + most] for at in range(0, len(taken), most)][: left.mail_max]
-        if len(parts) > 1 and message.rewind is None:
-            raise InvalidValueError(
-                f"a message that can be read again expected: the server takes {most} recipients "
-                f"at a time, not {len(taken)}",
-                Violation.TOO_MANY_RECIPIENTS,
-                452,
-                "4.5.3",
-            )
-        planned = {index for part in parts for index in part}
-        return parts, {n: _NO_ROOM for n in range(len(message.recipients)) if n not in planned}
-
-    def _of_few_domains(self, recipients: Sequence[Rcpt], room: int) -> list[int]:
-        """Return the indexes of those whose domains the server takes still (RFC 9422 4.3)."""
-        had = {"", *domains_had(self.connection)}
-        taken = []
-        for index, recipient in enumerate(recipients):
-            domain = rcpt_domain(recipient)
-            if domain not in had and room:
-                had.add(domain)
-                room -= 1
-            if domain in had:
-                taken.append(index)
-        return taken
-
-    # --- what the message needs ------------------------------------------------------------------
-
-    def _looked_into(self, message: Outgoing) -> Generator[Step, Any, Outgoing]:
-        """Read the beginning of a message of which nothing is known, and say what it tells."""
-        if message.is_8bit is not None:
-            # RFC 6152 3: it may be converted; what needs SMTPUTF8 cannot be.
-            if message.is_8bit and not (message.needs_utf8 or self._takes_8bit(message)):
-                return as_7bit(message)
-            return message
-        self._ahead = yield from self._next_piece(message)
-        needs_utf8 = message.needs_utf8 or not header_of(self._ahead).isascii()
-        return replace(message, needs_utf8=needs_utf8)
-
-    def _takes_8bit(self, message: Outgoing) -> bool:
-        is_binary = message.parameters.get("BODY") == "BINARYMIME"
-        return is_binary or "8BITMIME" in self.connection.announced
-
-    def _parameters(self, message: Outgoing) -> dict[str, Any]:
-        """Return the parameters of MAIL that the message needs and the server knows.
-
-        Raises:
-            InvalidValueError: it needs one that the server does not know.
-            LocalProtocolError: one that this dialogue cannot keep.
-            SecurityError: REQUIRETLS, and the server has not shown who it is.
-        """
-        offered = self.connection.announced
-        parameters: dict[str, Any] = {}
-        if message.size is not None and "SIZE" in offered:
-            parameters["SIZE"] = message.size
-        if "8BITMIME" in offered:
-            if message.is_8bit is not False:
-                parameters["BODY"] = "8BITMIME"
-        elif message.is_8bit and not self._takes_8bit(message):
-            raise _no_8bit()
-        if message.needs_utf8:
-            if "SMTPUTF8" not in offered:
-                raise InvalidValueError(
-                    "ASCII in addresses and header expected: the server does not offer SMTPUTF8",
-                    Violation.NON_ASCII_ADDRESS,
-                    550,
-                    "5.6.7",
-                )
-            parameters["SMTPUTF8"] = None
-        if "TRANSID" in message.parameters:
-            raise LocalProtocolError(
-                "TRANSID: a message from its beginning expected, which a resumed one is not "
-                "(RFC 1845 3)",
-                Violation.LOCAL_VALUE,
-            )
-        tls = self.connection.tls
-        if "REQUIRETLS" in message.parameters and not (tls is not None and tls.peer_verified):
-            # RFC 8689 4.2.1: whoever answers would not do.
-            raise SecurityError("REQUIRETLS: TLS with a verified certificate expected")
-        return {**parameters, **message.parameters}
-
-    def _uses_chunks(
-        self, message: Outgoing, transfer: Transfer, parameters: Mapping[str, Any]
-    ) -> bool:
-        if transfer == "auto":
-            is_large = message.size is None or message.size >= _LARGE
-            offered = "CHUNKING" in self.connection.announced
-            return parameters.get("BODY") == "BINARYMIME" or (offered and is_large)
-        if transfer == "bdat" and "CHUNKING" not in self.connection.announced:
-            raise LocalProtocolError(
-                "a server that offers CHUNKING expected for BDAT", Violation.NOT_OFFERED
-            )
-        return transfer == "bdat"
+            found |= zip(part, each, strict=True)
+            last = final or last
+        return [found[index] for index in range(len(found))], last
 
     # --- one transaction -------------------------------------------------------------------------
 
@@ -251,15 +175,15 @@ class _Sending(Exchange):
         connection = self.connection
         commands: list[Command] = [Mail(message.sender, parameters), *recipients]
         if not chunks:
-            commands.append(Data())
-        if connection.state is not State.READY or connection.needs_reset:
+            commands.append(_DATA_COMMAND)
+        if connection.state is not _READY or connection.needs_reset:
             commands.insert(0, Rset())
         answers = yield from self.group(commands)
         first = answers[0]
         if isinstance(first.command, Rset) and not first.reply.is_positive:
             # The old transaction may stand: it must not get this message, not even a lone dot.
             raise ReplyError(first.reply, "RSET")
-        replies = [a.reply for a in answers if isinstance(a.command, Rcpt)]
+        replies = [answer.reply for answer in answers if type(answer.command) is Rcpt]
         if connection.transaction is None or not connection.transaction.recipients:
             yield from self._give_up()
             refused = next(a.reply for a in answers if isinstance(a.command, Mail))
@@ -268,11 +192,11 @@ class _Sending(Exchange):
             return replies, None
         if chunks:
             final = yield from self._send_chunks(message)
-        elif connection.state is State.DATA:
+        elif connection.state is _DATA:
             final = yield from self._send_data(message)
         else:
             raise ReplyError(answers[-1].reply, "DATA")
-        return self._outcome(replies, final), final[-1].reply
+        return self._outcome(replies, final)
 
     def _give_up(self) -> Dialogue:
         """End mail data that was asked for though nobody is to get it (RFC 2920 3.1)."""
@@ -282,20 +206,28 @@ class _Sending(Exchange):
 
     def _send_data(self, message: Outgoing) -> Generator[Step, Any, Answers]:
         connection = self.connection
-        pieces = 0
-        left = True
-        while left and (piece := (yield from self._next_piece(message))):
-            self.out.append(connection.send_mail_data(piece))
-            self.note(f"-> ({len(piece)} octets of mail data)")
-            pieces += 1
-            left = not message.is_one_piece
-            if pieces % _LOOK == 0:
+        content = message.content
+        if content is not None and len(content) < PIECE:
+            self._put(content)
+        else:
+            pieces = 0
+            while piece := (yield from self._next_piece(message)):
+                self._put(piece)
+                pieces += 1
+                if pieces % _LOOK == 0:
+                    yield from self.hear(busy=True)
+            if pieces > 1:
                 yield from self.hear(busy=True)
-        if pieces > 1:
-            yield from self.hear(busy=True)
         self.out.append(connection.end_mail_data())
         self.note("-> .")
-        return (yield from self._collect_final())
+        if connection.lmtp:
+            return (yield from self._collect_for_each())
+        return (yield from self.collect(is_new=True))
+
+    def _put(self, piece: bytes) -> None:
+        if piece:
+            self.out.append(self.connection.send_mail_data(piece))
+            self.note(len(piece))
 
     def _send_chunks(self, message: Outgoing) -> Generator[Step, Any, Answers]:
         """Send a message by BDAT (RFC 3030 2), several chunks at a time where that is allowed."""
@@ -313,7 +245,9 @@ class _Sending(Exchange):
             piece = following
         while len(connection.outstanding) > 1:
             yield from self._chunk_reply()
-        return (yield from self._collect_final())
+        if connection.lmtp:
+            return (yield from self._collect_for_each())
+        return (yield from self.collect())
 
     def _chunk_reply(self) -> Dialogue:
         answer = yield from self.next_reply()
@@ -338,8 +272,10 @@ class _Sending(Exchange):
         if not isinstance(piece, (bytes, bytearray, memoryview)):
             raise TypeError(f"a source of octets expected, not of {type(piece).__name__}")
         octets = bytes(piece)
-        if message.is_8bit is None and not (octets.isascii() or self._takes_8bit(message)):
-            raise _no_8bit()
+        if message.is_8bit is None and not (
+            octets.isascii() or takes_8bit(self.connection, message)
+        ):
+            raise no_8bit()
         return octets
 
     def _rewind(self, message: Outgoing) -> Dialogue:
@@ -347,42 +283,47 @@ class _Sending(Exchange):
         yield from self._ask(message, message.rewind)
 
     def _ask(self, message: Outgoing, call: Any) -> Generator[Step, Any, Any]:
-        if message.is_one_piece:
-            return call()  # it ends at once, and all it gives is no more than a write may hold
         timeout = self.timeout or recommended_timeout("client", State.DATA)
         step = Handle(self.flush(), call, (), timeout, blocks=message.blocks)
         return (yield from self.guard(step))
 
     # --- the outcome -----------------------------------------------------------------------------
 
-    def _collect_final(self) -> Generator[Step, Any, Answers]:
-        """Read the replies for the mail data: in LMTP those that came before the end stand."""
+    def _collect_for_each(self) -> Generator[Step, Any, Answers]:
+        """Read the replies for the mail data in LMTP: those that came before the end stand."""
+        connection = self.connection
         final: Answers = []
-        transaction = self.connection.transaction
+        transaction = connection.transaction
         recipients = list(transaction.recipients) if transaction is not None else []
         try:
             yield from self.collect(final)
         except (ReplyError, ConnectionLost) as failure:
-            if not (self.connection.lmtp and any(a.reply.is_positive for a in final)):
+            if not any(answer.reply.is_positive for answer in final):
                 raise
             rest = _reply_for(failure)
             final += [ReplyReceived(EndOfMailData(r), rest) for r in recipients[len(final) :]]
         return final
 
-    def _outcome(self, replies: Sequence[Reply], final: Answers) -> list[Reply]:
+    def _outcome(
+        self, replies: Sequence[Reply], final: Answers
+    ) -> tuple[list[Reply], Reply | None]:
         """Join the replies to RCPT with those to the mail data (RFC 2033 4.2).
 
         Raises:
             ReplyError: the message was refused for all.
         """
         last = final[-1].reply
-        if not (self.connection.lmtp or last.is_positive):
-            raise ReplyError(last, "mail data")
+        if not self.connection.lmtp:
+            if last.code >= 300:
+                raise ReplyError(last, "mail data")
+            if len(final) == 1:
+                return [last if reply.code < 300 else reply for reply in replies], last
         each = [
             a.reply for a in final if isinstance(a.command, EndOfMailData) and a.command.recipient
         ]
         ends = iter(each or [last] * len(replies))
-        return [next(ends) if reply.is_positive else reply for reply in replies]
+        joined = [next(ends) if reply.is_positive else reply for reply in replies]
+        return joined, last if any(reply.is_positive for reply in joined) else None
 
 
 def _reply_for(failure: Exception) -> Reply:
@@ -395,13 +336,3 @@ def _reply_for(failure: Exception) -> Reply:
 
 
 _UNREAD = Reply(451, "the message could not be read again", "4.3.0")
-
-
-def _no_8bit() -> InvalidValueError:
-    return InvalidValueError(
-        "octets below 128 expected: the server does not offer 8BITMIME, and only an EmailMessage "
-        "that is not signed can be encoded without",
-        Violation.EIGHT_BIT,
-        554,
-        "5.6.3",
-    )

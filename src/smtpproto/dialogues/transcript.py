@@ -45,8 +45,9 @@ def reply_lines(reply: Reply) -> list[str]:
     ]
 
 
-Said = str | Reply | tuple[Command, bytes]
-"""What a transcript is made of: a remark, a reply, or a command with its line."""
+Said = str | int | Reply | tuple[Command, bytes]
+"""What a transcript is made of: a remark, octets of mail data, a reply, or a command with its
+line."""
 
 _KEPT = 1000
 _DROPPED = "..."
@@ -56,6 +57,8 @@ def lines_of(said: Said) -> list[str]:
     """Return the lines of one thing that was said."""
     if isinstance(said, str):
         return [said]
+    if isinstance(said, int):
+        return [f"-> ({said} octets of mail data)"]
     return reply_lines(said) if isinstance(said, Reply) else [command_line(*said)]
 
 

@@ -66,6 +66,21 @@ class ReceiveBuffer:
         self.is_empty = end == len(data)
         return line if type(line) is bytes else bytes(line)
 
+    def take_lines(self, most: int, data: bytes = b"") -> list[bytes]:
+        """Add `data`, then take up to `most` lines, as far as they are there whole."""
+        if self.is_empty:
+            lines = data.split(b"\r\n", most)
+            rest = lines.pop()
+            if rest:
+                self.append(rest)
+            return lines
+        if data:
+            self.append(data)
+        lines = []
+        while len(lines) < most and (line := self.take_line()) is not None:
+            lines.append(line)
+        return lines
+
     def take(self, count: int) -> bytes:
         """Take the next `count` octets, or what there is."""
         data = self._data

@@ -17,6 +17,8 @@ from .buffer import CR, DOT, LF
 LineEndings = Literal["normalise", "strict"]
 """Make bare CR and LF a CRLF, or refuse them."""
 
+_SHORT = 60
+"""Octets of a line that is no long one."""
 _SLICE = 65536
 """Octets worked on at a time: temporaries of this size stay out of mmap."""
 
@@ -72,11 +74,8 @@ class LineEndingWriter:
         has_cr = CR in piece
         if not has_cr and LF not in piece:
             return piece
-        if has_cr:
-            decoder = io.IncrementalNewlineDecoder(None, translate=False)
-            decoder.decode(piece.decode("latin-1"), final=True)
-            if decoder.newlines == "\r\n":
-                return piece
+        if has_cr and _is_clean(piece):
+            return piece
         if self._strict:
             violation = Violation.BARE_LF
             if has_cr and LF not in piece.replace(b"\r\n", b""):
@@ -129,6 +128,18 @@ class MailDataWriter:
         if DOT in data and data.rfind(b"\r\n.") >= 0:  # the first is the faster by far
             data = data.replace(b"\r\n.", b"\r\n..")
         return b"." + data if first else data
+
+
+def _is_clean(piece: bytes) -> bool:
+    """Tell whether each CR and each LF is one of a CRLF."""
+    # The longer lines are, the better it is to be led from one to the next; where they are short,
+    # to look at each octet.
+    end = piece.find(LF, len(piece) // 2)
+    if piece.find(LF, end + 1, end + _SHORT) < 0:
+        return piece.replace(b"\r", b"").replace(b"\n", b"\r\n") == piece
+    decoder = io.IncrementalNewlineDecoder(None, translate=False)
+    decoder.decode(piece.decode("latin-1"), final=True)
+    return decoder.newlines == "\r\n"
 
 
 def _slices(data: bytes) -> list[bytes]:

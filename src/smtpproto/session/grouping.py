@@ -93,7 +93,10 @@ class Grouping(Session):
         self._here = self._admitted[state]
 
     def _project_anew(self) -> None:
-        """Begin at the real state, and suppose that all that is outstanding succeeds."""
+        """Begin at the real state, and suppose that all that is outstanding succeeds.
+
+        Something is.
+        """
         self._is_stale = False
         ahead = self._here
         self._then = self.transaction
@@ -101,8 +104,7 @@ class Grouping(Session):
             move = self._admitted[ahead.state].get(type(waiting))
             if move is not None:
                 ahead = self._behind(waiting, move)
-        last = self._outstanding[-1] if self._outstanding else None
-        if last is not None and (last.ends_group or not self.may_group):
+        if self._outstanding[-1].ends_group or not self.may_group:
             ahead = self._awaiting[ahead.state]
         self._ahead = ahead
 

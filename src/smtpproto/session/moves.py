@@ -19,7 +19,7 @@ from ..states import State
 from ..values import value
 from .arrangement import Facilities
 from .session import COMMAND_LINE
-from .table import Step
+from .table import Note, Step
 
 # A reply that leads there changes nothing but the state, and what the note of the command says.
 _PLAIN = frozenset((State.READY, State.MAIL, State.RCPT, State.DATA))
@@ -28,11 +28,17 @@ _PLAIN = frozenset((State.READY, State.MAIL, State.RCPT, State.DATA))
 class Admitted(dict[type[Command], "Move"]):
     """The commands that a state admits."""
 
-    __slots__ = ("state",)
+    __slots__ = ("state", "usual")
 
     def __init__(self, state: State) -> None:
         super().__init__()
         self.state = state
+        self.usual: dict[type[Command], dict[int, Usual]] = {}
+        """For each, the replies that are what was hoped for, and no more."""
+
+
+Usual = tuple[Admitted, Note | None]
+"""Where a reply leads, and what is to be remembered of it."""
 
 
 @value
@@ -44,8 +50,6 @@ class Move:
     """Octets of its line at most, with CRLF."""
     is_plain: bool
     """True when there is nothing to look at before it goes, beside its line and parameters."""
-    usual: Mapping[int, Admitted]
-    """Where those replies lead that are what was hoped for, and no more."""
     after: Admitted = field(repr=False, compare=False)
     """What may follow in its group, if all goes well."""
 
@@ -72,13 +76,15 @@ def make_moves(facilities: Facilities, limits: Limits, lmtp: bool) -> Moves:
         for kind, step in row.items():
             goes_on = facilities.allows_groups and not kind.ends_group
             then = step.success or step.intermediate or step.failure
-            usual = {} if lmtp and kind is EndOfMailData else _usual(kind, step)
+            if not (lmtp and kind is EndOfMailData):
+                admitted[state].usual[kind] = {
+                    code: (admitted[to], step.note) for code, to in _usual(kind, step).items()
+                }
             is_special = kind in facilities.not_in_force or kind is Rset
             admitted[state][kind] = Move(
                 step,
                 _longest(kind, facilities, limits),
                 not (step.checks or step.counts or step.is_part or is_special),
-                {code: admitted[to] for code, to in usual.items()},
                 (admitted if goes_on else awaiting)[then],
             )
     return Moves(admitted, awaiting)
