@@ -412,6 +412,23 @@ def test_a_hundred_starts(world: World) -> None:
             assert server.addresses == [("127.0.0.1", server.port)]
 
 
+def test_start_and_stop_apart(world: World) -> None:
+    def call(result: Any) -> Any:
+        return world.call(result) if isinstance(world, AsyncioWorld) else result
+
+    server = world.module.serve(Collect())
+    assert call(server.start()) is server
+    world.send_mail(TEXT, "localhost", server.port, **ENVELOPE)
+    with pytest.raises(LocalProtocolError, match="not entered before"):
+        call(server.start())
+    if isinstance(world, AsyncioWorld):
+        world.loop.call_soon_threadsafe(server.close)
+    else:
+        server.close()
+    call(server.wait_closed())
+    assert len(server.handler.messages) == 1
+
+
 def test_stopped_twice(world: World) -> None:
     with world.serve(Collect()) as server:
         server.close() if world.name == "blocking" else world.loop.call_soon_threadsafe(

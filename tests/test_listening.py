@@ -13,6 +13,7 @@ import pytest
 from smtpproto import LocalProtocolError
 from smtpproto.listening import Where, listen
 
+NO_HOSTS = (b"127.0.0.1", 5, [], [5], [None], "", [""], ["::1", ""])
 STREAM = socket.socket()
 DATAGRAM = socket.socket(type=socket.SOCK_DGRAM)
 STREAM.close()
@@ -121,7 +122,7 @@ def test_what_is_no_unix_socket_of_ours_stays(tmp_path: Path, kind: str) -> None
 
 def test_sockets_that_are_there_already(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as given:
-        where = Where("127.0.0.1", 0, "/no/path", sockets=(given,))
+        where = Where("127.0.0.1", 0, sockets=(given,))
         assert where.listen() == [given]
         assert where.mark() is None
 
@@ -141,7 +142,10 @@ def test_many_may_wait(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     ("name", "got", "told"),
     [
         *(("port", got, "a number from 0 to 65535") for got in ("25", 70000, -1, None, True, 2.5)),
-        *(("host", got, "a name or an address") for got in (b"127.0.0.1", 5, [], [5], [None])),
+        *(
+            ("host", got, "a name or an address")
+            for got in (b"127.0.0.1", 5, [], [5], [None], "", [""], ["::1", ""])
+        ),
         ("path", 5, "text expected, not 5"),
         ("sockets", [], "at least one stream socket expected"),
         ("sockets", [5], "at least one stream socket expected"),
@@ -154,6 +158,14 @@ def test_many_may_wait(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_misunderstood_is_refused(name: str, got: Any, told: str) -> None:
     with pytest.raises(LocalProtocolError, match=f"^{name}: .*{told}"):
         Where(**{"host": "127.0.0.1", "port": 0, name: got})
+
+
+def test_one_place_is_said() -> None:
+    with (
+        socket.socket() as given,
+        pytest.raises(LocalProtocolError, match=r"^path, sockets: one of them expected$"),
+    ):
+        Where("127.0.0.1", 0, "/a/path", [given])
 
 
 @pytest.mark.parametrize("given", [False, True])

@@ -33,6 +33,10 @@ def _are_some(got: object, kind: type) -> bool:
     return isinstance(got, Collection) and bool(got) and all(isinstance(one, kind) for one in got)
 
 
+def _are_names(got: Any) -> bool:
+    return _are_some(got, str) and all(got)
+
+
 def _are_streams(got: Any) -> bool:
     return _are_some(got, socket.socket) and all(one.type == socket.SOCK_STREAM for one in got)
 
@@ -40,7 +44,8 @@ def _are_streams(got: Any) -> bool:
 _KINDS: Mapping[str, Kind] = {
     "host": (
         "a name or an address, one or more, or None,",
-        lambda got: got is None or isinstance(got, str) or _are_some(got, str),
+        # An empty one, perhaps a variable that is not set, would be all interfaces.
+        lambda got: got is None or _are_names([got] if isinstance(got, str) else got),
     ),
     "port": (
         "a number from 0 to 65535",
@@ -71,6 +76,8 @@ class Where:
 
     def __post_init__(self) -> None:
         check(_KINDS, {name: getattr(self, name) for name in _KINDS})
+        if self.path is not None and self.sockets is not None:
+            raise LocalProtocolError("path, sockets: one of them expected", Violation.LOCAL_VALUE)
 
     def listen(self) -> list[socket.socket]:
         """Return sockets that listen.

@@ -70,11 +70,18 @@ class Server(Serving):
         return len(self._drivers)
 
     async def __aenter__(self) -> Server:
-        """Listen.
+        """Listen, as `start` does."""
+        return await self.start()
+
+    async def start(self) -> Server:
+        """Listen: the ``async with`` statement does so, and closes, too.
+
+        Returns:
+            The server itself. It is ended by `close` and `wait_closed`.
 
         Raises:
             OSError: the address cannot be had.
-            LocalProtocolError: it was entered before.
+            LocalProtocolError: it was started before.
         """
         if self._means is not None or self._closed.is_set():
             raise entered_before()

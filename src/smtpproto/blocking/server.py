@@ -65,11 +65,18 @@ class Server(Serving):
         return len(self._sessions)
 
     def __enter__(self) -> Server:
-        """Listen.
+        """Listen, as `start` does."""
+        return self.start()
+
+    def start(self) -> Server:
+        """Listen: the ``with`` statement does so, and closes, too.
+
+        Returns:
+            The server itself. It is ended by `close` and `wait_closed`.
 
         Raises:
             OSError: the address cannot be had.
-            LocalProtocolError: it was entered before.
+            LocalProtocolError: it was started before.
         """
         if self._acceptor is not None or self._closing.is_set():
             raise entered_before()
