@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import field, replace
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -59,7 +59,8 @@ class Outgoing:
     """True when an octet is above 127; None when not known."""
     needs_utf8: bool = False
     """True when an address or a header field is not ASCII (RFC 6531 3.2)."""
-    parameters: Mapping[str, Any] = _NONE
+    # Not a default as it is: before Python 3.12 it has no hash.
+    parameters: Mapping[str, Any] = field(default_factory=lambda: _NONE)
     """More parameters for MAIL."""
     rewind: Callable[[], Any] | None = None
     """Makes `read` begin again; None when the source can be read once only."""
