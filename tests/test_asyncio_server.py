@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import logging
 import socket
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Coroutine
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -66,6 +69,42 @@ class Streams:
 
 
 # --- hooks ---------------------------------------------------------------------------------------
+
+
+class _Content(bytearray):
+    """What a weak reference can be made of."""
+
+
+def _extend_of(content: _Content) -> Callable[[bytes], None]:
+    return content.extend
+
+
+def _function_around(content: _Content) -> Callable[[bytes], None]:
+    def write(data: bytes) -> None:
+        content.extend(data)
+
+    return write
+
+
+@pytest.mark.parametrize("write_to", [_extend_of, _function_around])
+def test_what_a_message_was_written_into_is_not_kept(
+    write_to: Callable[[_Content], Callable[[bytes], None]],
+) -> None:
+    made: list[weakref.ref[_Content]] = []
+
+    class Handler:
+        def open_message(self, peer: Peer) -> Any:
+            content = _Content()
+            made.append(weakref.ref(content))
+            return SimpleNamespace(write=write_to(content), commit=lambda: None, abort=lambda: None)
+
+    async def test() -> None:
+        async with serve(Handler()) as server:
+            assert (await send(server.port)).is_complete
+        gc.collect()
+        assert [content() for content in made] == [None]
+
+    run(test)
 
 
 def test_async_hooks_run_in_the_loop() -> None:

@@ -10,8 +10,8 @@ import asyncio
 import inspect
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import lru_cache, partial
-from types import CoroutineType
+from functools import partial
+from types import CoroutineType, FunctionType
 from typing import Any
 
 # Python 3.11 knows no eager tasks: there a coroutine begins in the next turn of the loop.
@@ -33,12 +33,9 @@ async def _wait_for(result: Awaitable[Any]) -> Any:
 
 def is_async(call: Callable[..., Any]) -> bool:
     """Tell whether `call` is an ``async def``."""
-    try:
-        return _is_async_function(getattr(call, "__func__", call))
-    except TypeError:  # not hashable
-        return inspect.iscoroutinefunction(call)
-
-
-@lru_cache(maxsize=256)
-def _is_async_function(function: Callable[..., Any]) -> bool:
-    return inspect.iscoroutinefunction(function)
+    function = getattr(call, "__func__", call)
+    if type(function) is FunctionType and not function.__dict__:
+        return bool(function.__code__.co_flags & inspect.CO_COROUTINE)
+    # Decorated, perhaps marked, or none of Python's. Not to be remembered: what a message is
+    # written into may hang on it.
+    return inspect.iscoroutinefunction(call)
