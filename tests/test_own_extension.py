@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -331,6 +331,42 @@ def test_a_declaration_that_remembers_and_has_no_hash() -> None:
         assert codes(pair) == [250]
     with pytest.raises(LocalProtocolError, match="enough"):
         pair.client.send(Ping())
+
+
+@dataclass(unsafe_hash=True)
+class Choosy(Pings):
+    """One that is equal to another, and does something else."""
+
+    is_open: bool = field(default=True, compare=False)
+
+    def check(self, command: Command, facts: SessionFacts) -> None:
+        if not self.is_open:
+            raise InvalidValueError("not to you", code=550, enhanced="5.7.1")
+
+
+@pytest.mark.parametrize("order", [(False, True), (True, False)])
+def test_a_declaration_that_is_equal_to_that_of_another_connection(order: tuple[bool, ...]) -> None:
+    """The other's must not be asked, in neither role."""
+    for is_open in order:
+        declarations = [Choosy(is_open=is_open)]
+        server = ServerConnection("mx.example.org", extensions=declarations)
+        pair = ConnectionPair(server, ClientConnection(extensions=[Pings()]))
+        pair.run()
+        pair.write(pair.client.send(Ehlo("client.example.com")))
+        pair.run()
+        pair.write(pair.client.send(Ping()))
+        assert codes(pair) == [250 if is_open else 550]
+        client = ClientConnection(extensions=declarations)
+        client.receive_data(b"220 mx.example.org\r\n")
+        client.next_event()
+        client.send(Ehlo("client.example.com"))
+        client.receive_data(b"250-mx.example.org\r\n250 XPING\r\n")
+        client.next_event()
+        if is_open:
+            assert client.send(Ping()) == b"XPING\r\n"
+        else:
+            with pytest.raises(LocalProtocolError, match="not to you"):
+                client.send(Ping())
 
 
 def test_a_refusal_of_the_check_leads_where_the_row_says() -> None:

@@ -112,7 +112,10 @@ class SessionFacts(Protocol):
 
 
 class Extension:
-    """The base of all extensions: a class declares, an instance may hold a server's settings."""
+    """The base of all extensions: a class declares, an instance may hold a server's settings.
+
+    What it declares is read once for all connections that it is given to: not to be changed later.
+    """
 
     keyword: ClassVar[str]
     """The EHLO keyword in upper case."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import field
 from functools import lru_cache
+from operator import is_
 from types import MappingProxyType
 from typing import Any
 
@@ -204,14 +205,27 @@ def _facilities(arrangement: Arrangement, in_force: tuple[Extension, ...]) -> Fa
     )
 
 
-def listed(extensions: Iterable[Extension]) -> tuple[Extension, ...]:
+class Given(tuple[Extension, ...]):
+    """Extensions as they were given: those of another connection only where each is the same one.
+
+    One that is equal may do something else, by a callback that does not count or by True for 1.
+    """
+
+    __slots__ = ()
+    __hash__ = tuple.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Given) and len(self) == len(other) and all(map(is_, self, other))
+
+
+def listed(extensions: Iterable[Extension]) -> Given:
     """Return extensions as a tuple.
 
     Raises:
         InvalidValueError: it is no list of anything.
     """
     try:
-        return tuple(extensions)
+        return Given(extensions)
     except TypeError:
         raise no_list("extensions", "[Size()]", extensions) from None
 
