@@ -108,16 +108,17 @@ class Exchange:
         found = [] if is_new else connection.next_replies(b"", most)
         goes_on = False
         while True:
-            for event in found:
-                reply = event.reply
-                note(reply)
-                if reply.code == 421:
-                    raise ReplyError(reply, _stage(event.command))
-                answers.append(event)
+            if found:
+                note(found)
+                last = found[-1]
+                if last.reply.code == 421:  # behind which there is none
+                    answers += found[:-1]
+                    raise ReplyError(last.reply, _stage(last.command))
+                answers += found
+                goes_on = False
             oldest = connection.oldest
             if (oldest is None) if most is None else found:
                 return answers
-            goes_on = goes_on and not found
             if (goes_on or most or self._lost) and connection.next_event() is not _NEED_DATA:
                 raise self._lost or ConnectionLost("the server closed the connection")
             timeout = self.timeout or recommended_timeout("client", connection.state, oldest)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from ..grammar.auth import Auth, AuthResponse
 from ..grammar.commands import Command
 from ..grammar.replies import Reply
+from ..session.events import ReplyReceived
 
 Transcript = Callable[[str], None]
 """Called with each line of a session, such as ``-> EHLO client.example`` or ``<- 250 ok``."""
@@ -45,9 +46,9 @@ def reply_lines(reply: Reply) -> list[str]:
     ]
 
 
-Said = str | int | Reply | tuple[Command, bytes]
-"""What a transcript is made of: a remark, octets of mail data, a reply, or a command with its
-line."""
+Said = str | int | Reply | list[ReplyReceived] | tuple[Command, bytes]
+"""What a transcript is made of: a remark, octets of mail data, a reply or several, or a command
+with its line."""
 
 _KEPT = 1000
 _DROPPED = "..."
@@ -59,6 +60,8 @@ def lines_of(said: Said) -> list[str]:
         return [said]
     if isinstance(said, int):
         return [f"-> ({said} octets of mail data)"]
+    if isinstance(said, list):
+        return [line for event in said for line in reply_lines(event.reply)]
     return reply_lines(said) if isinstance(said, Reply) else [command_line(*said)]
 
 
@@ -75,6 +78,8 @@ class Recording:
 
     def lines(self) -> tuple[str, ...]:
         """Return the lines; a first one of ``...`` stands for what is kept no longer."""
-        said = list(self._said)
+        said: list[Said] = []
+        for each in self._said:
+            said += [event.reply for event in each] if isinstance(each, list) else [each]
         dropped = [_DROPPED] if len(said) > _KEPT else []
         return (*dropped, *(line for each in said[-_KEPT:] for line in lines_of(each)))
