@@ -49,6 +49,8 @@ from smtpproto import (
     Violation,
     Vrfy,
 )
+from smtpproto.extensions import Extension, Pipelining, Row
+from smtpproto.values import value
 
 OTHER = Rcpt("other@example.com")
 LAST_ONLY: dict[str, Command] = {
@@ -121,6 +123,40 @@ def test_the_mail_data_may_begin_a_group() -> None:
     assert group.startswith(b".\r\nMAIL ")
     found = feed(client, b"250 queued\r\n250 ok\r\n550 no\r\n554 none\r\n")
     assert replies(found) == [(EndOfMailData(), 250), (MAIL, 250), (RCPT, 550), (Data(), 554)]
+    assert client.state is State.MAIL
+
+
+@value
+class Fetch(Command):
+    """Mail data from elsewhere, as a verb of one's own may have it."""
+
+    verb = "FETCH"
+    ends_group = False
+    carries_mail_data = True
+
+    def ends_mail_data(self) -> bool:
+        return True
+
+
+class Fetching(Extension):
+    keyword = "FETCHING"
+    verbs = (Fetch,)
+    rows = tuple(
+        Row((State.RCPT,), kind, State.READY, failure=State.READY)
+        for kind in (Fetch, EndOfMailData)
+    )
+
+
+def test_the_next_message_waits_for_the_recipients_of_the_last() -> None:
+    """After refusals only, it would join a transaction that did not end."""
+    client = ready("PIPELINING", "FETCHING", extensions=[Pipelining(), Fetching()])
+    for command in (MAIL, RCPT, Fetch()):
+        client.send(command)
+    with pytest.raises(LocalProtocolError, match="replies to RCPT are awaited"):
+        client.send(MAIL)
+    feed(client, b"250 ok\r\n250 ok\r\n")
+    client.send(MAIL)
+    assert [event.reply.code for event in client.next_replies(b"250 ok\r\n250 ok\r\n")] == [250] * 2
     assert client.state is State.MAIL
 
 

@@ -957,6 +957,19 @@ def test_lmtp_where_nobody_gets_it() -> None:
     assert [reply.code for reply in run.error.replies] == [550, 450, 550]
 
 
+def test_the_time_for_a_reply_begins_with_the_one_before() -> None:
+    inputs = [OK, b"250 ", b"ok\r\n", GO_ON, b"2", b"50 ok\r\n"]
+    run = sending(opened(), inputs, message=b"x\r\n", transfer="data")
+    assert run.result.is_complete
+    reads = [step.goes_on for step in run.steps if isinstance(step, Read) and step.timeout]
+    assert reads == [False, False, True, False, False, True]
+
+
+def test_lmtp_where_421_follows_at_once() -> None:
+    run = sending(opened(lmtp=True), [OK * 4 + GO_ON, OK + b"421 bye\r\n"], recipients=THREE)
+    assert [reply.code for reply in run.result.replies] == [250, 421, 421]
+
+
 @pytest.mark.parametrize(
     ("end", "code"), [(b"421 bye\r\n", 421), (b"", 451), (ConnectionLost(), 451)]
 )
