@@ -351,6 +351,41 @@ def test_a_group_of_commands_is_answered_by_one_write(monkeypatch: pytest.Monkey
     run(test)
 
 
+def test_a_client_that_does_not_read_and_is_lost_is_not_waited_for() -> None:
+    class Handler(Collect):
+        async def on_help(self, peer: Peer, command: Any) -> None:
+            asked.append("on_help")
+
+        async def on_rcpt(self, peer: Peer, rcpt: Any) -> None:
+            asked.append("on_rcpt")
+            await go_on.wait()
+
+        async def on_close(self, peer: Peer) -> None:
+            asked.append("on_close")
+
+    asked: list[str] = []
+    go_on = asyncio.Event()
+
+    async def test() -> None:
+        async with serve(Handler()) as server:
+            client = await Streams.connect(server.port)
+            client.writer.write(b"EHLO x\r\nMAIL FROM:<a@x.org>\r\nRCPT TO:<b@x.org>\r\nHELP\r\n")
+            while not asked:
+                await asyncio.sleep(0.01)
+            [driver] = server._drivers
+            driver.pause_writing()
+            driver.transport.abort()
+            while not driver._lost:
+                await asyncio.sleep(0.01)
+            go_on.set()
+            while server.sessions:
+                await asyncio.sleep(0.01)
+            client.writer.transport.abort()
+        assert asked == ["on_rcpt", "on_help", "on_close"]
+
+    run(test)
+
+
 def test_a_client_that_does_not_read_is_not_read_from(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(channel, "_CLOSING", 0.1)
 

@@ -352,7 +352,7 @@ class Driver(Channel):
             self._held.append(step.out)
             if len(step.out) > _HELD:
                 self._write(b"")
-        if step.out and (self._choked or (self.transport.is_closing() and not self._lost)):
+        if step.out and not self._lost and (self._choked or self.transport.is_closing()):
             self._step = step
             self._wait = Wait.WRITABLE
             self.deadline = self._clock.deadline(step.timeout)
