@@ -8,7 +8,6 @@ dialogue, and run by the driver.
 
 from __future__ import annotations
 
-import io
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import field, replace
 from functools import partial
@@ -16,7 +15,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ..exceptions import InvalidValueError, LocalProtocolError, Violation
-from ..framing.buffer import LF
+from ..framing.buffer import CR, LF
+from ..framing.writer import is_clean
 from ..grammar.addresses import Path
 from ..grammar.commands import Rcpt
 from ..values import value
@@ -212,11 +212,10 @@ def header_of(content: bytes) -> bytes:
 def _size(content: bytes) -> int:
     """Return how big `content` is with CRLF line endings, never too little by much (RFC 1870 6)."""
     size = len(content) + (0 if not content or content.endswith(b"\n") else 2)
-    decoder = io.IncrementalNewlineDecoder(None, translate=False)  # one look, in C
-    decoder.decode(content[:PIECE].decode("latin-1"), final=True)
-    if decoder.newlines in ("\r\n", None):
+    start = content[:PIECE]
+    if is_clean(start):
         return size
-    if decoder.newlines == "\n":
+    if CR not in start:
         return size + content.count(b"\n")
     pairs = content.count(b"\r\n")
     return size + content.count(b"\n") + content.count(b"\r") - 2 * pairs

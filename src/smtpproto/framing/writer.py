@@ -74,7 +74,7 @@ class LineEndingWriter:
         has_cr = CR in piece
         if not has_cr and LF not in piece:
             return piece
-        if has_cr and _is_clean(piece):
+        if has_cr and is_clean(piece):
             return piece
         if self._strict:
             violation = Violation.BARE_LF
@@ -130,7 +130,7 @@ class MailDataWriter:
         return b"." + data if first else data
 
 
-def _is_clean(piece: bytes) -> bool:
+def is_clean(piece: bytes) -> bool:
     """Tell whether each CR and each LF is one of a CRLF."""
     # The longer lines are, the better it is to be led from one to the next; where they are short,
     # to look at each octet.
