@@ -208,7 +208,7 @@ class Admission(Session):
             and not self.is_authenticated
             and kind not in _BEFORE_AUTH
         ):
-            if self._notes.get(kind) is RESET:  # it may say who was authenticated
+            if self._facilities.notes.get(kind) is RESET:  # it may say who was authenticated
                 return
             raise error_of(AUTH_REQUIRED)
 

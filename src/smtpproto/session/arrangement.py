@@ -52,10 +52,8 @@ class Facilities:
 
     vocabulary: Vocabulary
     table: Table
-    checks: Mapping[type[Command], tuple[Check, ...]]
     notes: Mapping[type[Command], Note]
     not_in_force: frozenset[type[Command]]
-    counts: Mapping[type[Command], tuple[Check, ...]]
     allows_groups: bool
     moves: list[Any] = field(default_factory=list)
     """What the client's side makes of all this, once it has."""
@@ -197,10 +195,8 @@ def _facilities(arrangement: Arrangement, in_force: tuple[Extension, ...]) -> Fa
         table=build_table(
             rows, arrangement.lmtp, refused, checks=checks, counts=counts, notes=notes
         ),
-        checks=checks,
         notes=notes,
         not_in_force=(frozenset(verbs) - usable) | refused,
-        counts=counts,
         allows_groups=any(extension.allows_groups for extension in in_force),
     )
 

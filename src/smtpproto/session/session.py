@@ -34,14 +34,11 @@ class Session:
     __slots__ = (
         "_arrangement",
         "_buffer",
-        "_checks",
-        "_counts",
         "_eof",
         "_facilities",
         "_forgotten",
         "_limits",
         "_memory",
-        "_notes",
         "_row",
         "_table",
         "_vocabulary",
@@ -208,9 +205,6 @@ class Session:
         facilities = in_force.facilities
         self._facilities = facilities
         self._vocabulary = facilities.vocabulary
-        self._checks = facilities.checks
-        self._counts = facilities.counts
-        self._notes = facilities.notes
         self._table = facilities.table
         self._row = self._table[self.state]
 
