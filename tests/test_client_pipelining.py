@@ -477,6 +477,32 @@ def test_replies_before_an_error_are_not_lost() -> None:
     assert client.state is State.ERROR
 
 
+@pytest.mark.parametrize("most", [None, 1, 2, 9])
+@pytest.mark.parametrize(
+    ("command", "reply"), [(Noop(), b"250 ok\r\n"), (StartTLS(), b"220 go\r\n")]
+)
+def test_replies_behind_the_last_that_is_due_are_never_taken(
+    command: Command, reply: bytes, most: int | None
+) -> None:
+    """However many are asked for: what stands behind the 220 would have come before TLS."""
+    client = ready()
+    client.send(command)
+    with pytest.raises(RemoteProtocolError) as caught:
+        client.next_replies(reply + b"250 ok\r\n250 ok\r\n", most)
+        client.next_event()
+    assert client.state is State.ERROR
+    wanted = {Noop: Violation.REPLY_UNEXPECTED, StartTLS: Violation.INPUT_BEHIND_STARTTLS}
+    assert caught.value.violation is wanted[type(command)]
+
+
+def test_a_421_that_nothing_asked_for_behind_a_reply() -> None:
+    client = ready()
+    client.send(Noop())
+    found = client.next_replies(b"250 ok\r\n421 bye\r\n", 2)
+    assert [(answer.command, answer.reply.code) for answer in found] == [(Noop(), 250), (None, 421)]
+    assert client.state is State.CLOSED
+
+
 def test_replies_behind_a_421_answer_nothing() -> None:
     client = ready("PIPELINING")
     client.send(MAIL)

@@ -246,6 +246,22 @@ def test_a_message_in_one_group() -> None:
     assert is_reusable(connection)
 
 
+@pytest.mark.parametrize(
+    "replies",
+    [
+        OK + b"no reply\r\n",
+        OK + OK + b"220 go\r\n",
+        OK + OK + b"250 ok\r\n",
+        OK + b"no\r\n421 x\r\n",
+    ],
+)
+def test_an_error_behind_replies_is_told_at_once(replies: bytes) -> None:
+    """Not when the server, which may be silent now, says more; nor as a refusal."""
+    run = sending(opened(), [replies])
+    assert isinstance(run.error, RemoteProtocolError)
+    assert sum(isinstance(step, Read) for step in run.steps) == 2  # with the look before the group
+
+
 def test_a_message_in_lock_step() -> None:
     run = sending(opened(PLAIN), [OK, OK, OK, GO_ON, OK], recipients=["b@x.org", "c@x.org"])
     assert [write.split(b":")[0].split(b"\r")[0] for write in run.writes] == [

@@ -34,6 +34,7 @@ _NEEDS: Mapping[type[Command], tuple[State, ...]] = {
     Data: (State.RCPT,),
 }
 
+_ERROR: Final = State.ERROR
 _NEED_DATA: Final = Signal.NEED_DATA
 _LOOK, _LOOK_AGAIN = Read(b"", 0.0), Read(b"", 0.0, True)
 
@@ -116,6 +117,8 @@ class Exchange:
                     raise ReplyError(last.reply, _stage(last.command))
                 answers += found
                 goes_on = False
+                if connection.state is _ERROR:
+                    connection.next_event()  # which raises what was wrong behind them
             oldest = connection.oldest
             if (oldest is None) if most is None else found:
                 return answers

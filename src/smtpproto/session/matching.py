@@ -87,7 +87,8 @@ class Matching(Grouping):
             while left := len(outstanding) if most is None else most - len(found):
                 if not outstanding and not buffer.is_empty:
                     self._check_unasked()
-                lines = buffer.take_lines(left, data)
+                # No line behind the reply that is due last: it may be meant for nobody, or for TLS.
+                lines = buffer.take_lines(min(left, len(outstanding) or 1), data)
                 data = b""
                 if not lines:
                     if not buffer.is_empty:
@@ -103,7 +104,7 @@ class Matching(Grouping):
                             continue
                     if not outstanding:  # only a 421 has come as far as this
                         self._close(clean=False)
-                        return [ReplyReceived(None, reply)]
+                        return [*found, ReplyReceived(None, reply)]
                     command = outstanding.popleft()
                     here = self._here
                     usual = here.usual.get(type(command), _NONE).get(reply.code)
