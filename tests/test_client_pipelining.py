@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from client_drive import (
     MAIL,
@@ -487,8 +489,9 @@ def test_replies_behind_the_last_that_is_due_are_never_taken(
     """However many are asked for: what stands behind the 220 would have come before TLS."""
     client = ready()
     client.send(command)
-    with pytest.raises(RemoteProtocolError) as caught:
+    with suppress(RemoteProtocolError):  # at once only where no reply came before it
         client.next_replies(reply + b"250 ok\r\n250 ok\r\n", most)
+    with pytest.raises(RemoteProtocolError) as caught:
         client.next_event()
     assert client.state is State.ERROR
     wanted = {Noop: Violation.REPLY_UNEXPECTED, StartTLS: Violation.INPUT_BEHIND_STARTTLS}
