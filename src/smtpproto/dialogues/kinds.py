@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What each setting of a server has to be.
+"""What a setting has to be, and how a wrong one is told; for a server, which kind each has.
 
-Decides which values are a misunderstanding, told when the server is made and not by the first
-client. Whether settings fit together is decided where they are completed.
+Decides which values are a misunderstanding, told when a server, a handler or a client is made and
+not by the first session. Whether settings fit together is decided where they are completed.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ _FUNCTION: Kind = ("a function", lambda got: got is None or callable(got))
 _TEXTS: Kind = ("texts", each(_is_text))
 _LISTS = frozenset(("extensions", "auth", "disabled", "xclient", "proxy"))
 
-KINDS: Mapping[str, Kind] = {
+KINDS: Mapping[str, Kind] = {  # the settings of a server
     "hostname": ("text", lambda got: got is None or isinstance(got, str)),
     "extensions": ("extensions such as Size()", each(lambda one: isinstance(one, Extension))),
     "limits": ("Limits", lambda got: isinstance(got, Limits)),

@@ -66,7 +66,7 @@ _HOOKS: Mapping[type[Command], str] = {
 }
 # The hooks of commands that are in each session; those of others are looked for when they come.
 _USUAL = ("on_message", "on_mail", "on_rcpt", "on_ehlo")
-_SELDOM = (Vrfy, Expn, Help)
+_SELDOM = tuple(kind for kind, name in _HOOKS.items() if name not in _USUAL)
 # What ends a transaction without its message (RFC 5321 4.1.4, 4.1.1.5, 4.1.1.10).
 _ENDING = frozenset((Ehlo, Helo, Lhlo, Rset, Quit))
 _ACCEPTED: Mapping[type[Command], Reply] = {

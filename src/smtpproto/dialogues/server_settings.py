@@ -2,7 +2,7 @@
 """What a server is told once, the same for every adapter.
 
 Decides the defaults, such as which extensions are offered. A new setting is a field of
-`ServerOptions` and of `ServerSettings`, and nothing in an adapter. Opens nothing.
+`ServerOptions` and of `ServerSettings`, a row of `KINDS`, and nothing in an adapter. Opens nothing.
 """
 
 from __future__ import annotations
