@@ -286,7 +286,7 @@ class _Oracle:
         self.state = "G"
         self.is_extended = self.is_binary = False
         self.data = b""
-        self.recipients = self.errors = self.idle = 0
+        self.recipients = self.errors = self.idle = self.pardons = 0
 
     def run(self) -> bool:
         """Read all there is; return True if nothing was too hard."""
@@ -302,7 +302,12 @@ class _Oracle:
     def answer(self, code: int) -> None:
         self.codes.append(code)
 
-    def refuse(self, code: int) -> None:
+    def refuse(self, code: int, verb: str) -> None:
+        if verb == "MAIL":
+            self.pardons = 4  # a group may be on its way: all recipients, and DATA
+        elif verb in ("RCPT", "DATA", "BDAT") and code == 503 and self.pardons:
+            self.pardons -= 1
+            self.errors -= 1
         self.errors += 1
         if self.errors > 4:
             self.state, code = "Q", 421
@@ -313,15 +318,15 @@ class _Oracle:
             raise _Unsure
         verb = line[:4].decode("latin-1")
         if verb in _ARGUMENTS and set(line) & set(b"\r\n\0"):
-            return self.refuse(500)
+            return self.refuse(500, verb)
         if verb == "BDAT":
             return self.chunk(line.decode("latin-1"))
         if not re.fullmatch(_ARGUMENTS.get(verb, "(?!)"), line[4:].decode("latin-1")):
             raise _Unsure
         if b"=" in line and not self.is_extended:
-            return self.refuse(555)
+            return self.refuse(555, verb)
         if self.state not in _ADMITTED[verb] or (verb == "DATA" and self.is_binary):
-            return self.refuse(503)
+            return self.refuse(503, verb)
         return self.obey(verb, line)
 
     def obey(self, verb: str, line: bytes) -> None:
@@ -384,7 +389,7 @@ class _Oracle:
         if self.state == "F":
             return self.answer(503)  # sent before the client knew: no error
         if self.state not in "TB" or not self.is_extended:
-            return self.refuse(503)
+            return self.refuse(503, "BDAT")
         self.data += data
         if found[2]:
             return self.end()

@@ -20,11 +20,13 @@ from smtpproto import (
     MailDataReceived,
     Reply,
     ServerConnection,
+    ServerEvent,
     Signal,
     State,
     Violation,
     extensions,
 )
+from smtpproto.testing import Application, accept
 
 BARE: dict[str, Any] = {"extensions": [extensions.Chunking()], "limits": drive.SMALL}
 """Without the parameters that lengthen the lines, and without SIZE."""
@@ -175,6 +177,51 @@ def test_what_the_application_refuses_is_no_error() -> None:
     server = drive.in_mail(**BARE)
     codes = drive.talk(server, drive.RCPT * 30, application=drive.refuse(550)).codes
     assert codes == [550] * 30
+
+
+def refuses(verb: str) -> Application:
+    """Return an application that refuses one command, and takes the rest."""
+
+    def answer(event: ServerEvent) -> Reply:
+        is_it = isinstance(event, CommandReceived) and event.command.verb == verb
+        return Reply(550, "no", "5.7.1") if is_it else accept(event)
+
+    return answer
+
+
+def test_the_rest_of_a_group_is_no_error_where_mail_is_refused() -> None:
+    """RFC 2920 3.1: who sends a group cannot know that what it begins with is refused."""
+    server = drive.ready()
+    group = drive.MAIL + drive.RCPT * 100 + b"DATA\r\n"
+    codes = drive.talk(server, group, application=refuses("MAIL")).codes
+    assert codes == [550] + [503] * 101
+    assert drive.talk(server, drive.MAIL).codes == [250]
+
+
+def test_nor_is_data_where_each_recipient_is_refused() -> None:
+    server = drive.ready()
+    group = drive.MAIL + drive.RCPT + b"DATA\r\nRSET\r\n"
+    codes = drive.talk(server, *[group] * 50, application=refuses("RCPT")).codes
+    assert codes == [250, 550, 503, 250] * 50
+
+
+def test_nor_what_follows_a_mail_that_policy_or_syntax_refuses() -> None:
+    for server, mail, refused in [
+        (drive.ready(require_auth=True), drive.MAIL, 530),
+        (drive.ready(require_tls=True), drive.MAIL, 530),
+        (drive.ready(), b"MAIL FROM:<a@>\r\n", 501),
+    ]:
+        codes = drive.talk(server, mail + drive.RCPT * 50 + b"DATA\r\n").codes
+        assert codes == [refused] + [530 if refused == 530 else 503] * 51
+
+
+def test_no_more_than_may_stand_in_a_group_is_passed_over() -> None:
+    server = drive.ready(limits=Limits(errors=3, recipients=4))
+    group = drive.MAIL + drive.RCPT * 20
+    codes = drive.talk(server, group, application=refuses("MAIL")).codes
+    assert codes == [550] + [503] * 8 + [421]  # four recipients and DATA, and three errors
+    unbounded = drive.ready(limits=Limits(errors=3, recipients=None))
+    assert drive.talk(unbounded, group, application=refuses("MAIL")).codes == [550] + [503] * 20
 
 
 def test_errors_are_counted_over_tls_and_transactions() -> None:

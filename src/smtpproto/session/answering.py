@@ -6,9 +6,11 @@ Decides what is due, and where each reply leads. Reads nothing: what was read sa
 
 from __future__ import annotations
 
+import sys
+
 from ..exceptions import LocalProtocolError, Violation
 from ..grammar.auth import Auth, Greeting
-from ..grammar.commands import Command, Expn, Rcpt, Vrfy
+from ..grammar.commands import Command, Expn, Mail, Rcpt, Vrfy
 from ..grammar.replies import DEFAULT_STATUS, Reply
 from ..states import State
 from ..tlsinfo import TLSInfo
@@ -19,6 +21,7 @@ from .session import END
 from .table import SAYS_NOTHING, Step
 
 GREETING = Greeting()
+_ENVELOPE = frozenset((Mail, Rcpt))
 _WITHOUT_STATUS = frozenset((*HELLOS, Greeting))
 # To AUTH: no credentials were tried, for want of the mechanism, of TLS, or of the right moment.
 _NOT_TRIED = frozenset((502, 503, 504, 530))
@@ -33,6 +36,7 @@ class Answering(Admission):
         "_due",
         "_due_after",
         "_is_deaf",
+        "_pardons",
         "_refusal",
         "_step",
     )
@@ -46,6 +50,8 @@ class Answering(Admission):
         self._step: Step | None = self._row[Greeting]
         self._refusal = False
         self._closes = False
+        # Commands that may yet stand in a group behind what was refused.
+        self._pardons = 0
         # No input is expected, or none is taken any more.
         self._is_deaf = False
         self._closed: ConnectionClosed | None = None
@@ -128,6 +134,8 @@ class Answering(Admission):
         if self._due_after:
             self._due = self._due_after.pop()
             return octets
+        if type(due) in _ENVELOPE and not self._refusal:
+            self._pardon()
         before = self.state
         closes = self._closes
         self._due = None
@@ -140,6 +148,11 @@ class Answering(Admission):
         elif step is not None and step.failure is not before:
             self._enter(step.failure)
         return octets
+
+    def _pardon(self) -> None:
+        """Expect the rest of a group that was sent before its refusal was known (RFC 2920 3.1)."""
+        most = self._limits.recipients
+        self._pardons = sys.maxsize if most is None else most + 1
 
     def _send_421(self, reply: Reply) -> bytes:
         if reply.code != 421 or self.state in SAYS_NOTHING:

@@ -11,7 +11,7 @@ import re
 
 from ..exceptions import Violation
 from ..framing import BadLine
-from ..grammar.commands import TLS_RECORD, Command
+from ..grammar.commands import TLS_RECORD, Bdat, Command, Data, Rcpt
 from ..states import State
 from .admission import HELLOS, exceeds
 from .answering import GREETING, Answering
@@ -40,6 +40,9 @@ _NO_ERROR = frozenset(
         Violation.AUTH_CANCELLED,
     )
 )
+# What may stand behind MAIL in a group, and its refusals once there is no transaction.
+_FOLLOWING = frozenset((Rcpt, Data, Bdat))
+_OUT_OF_PLACE = frozenset((Violation.BAD_SEQUENCE, Violation.TLS_REQUIRED, Violation.AUTH_REQUIRED))
 _UNPARSED = Command()
 # What stands before a space, a tab or another control character.
 _WORD = re.compile(rb"[!-~]++")
@@ -77,7 +80,14 @@ class Rejecting(Answering):
     ) -> CommandRejected:
         """Make the event, and count the error."""
         closes = closes or ends_session(refusal)
-        self._errors += refusal.violation not in _NO_ERROR
+        violation = refusal.violation
+        counts = violation not in _NO_ERROR
+        if line[:4].upper() == b"MAIL":
+            self._pardon()
+        elif self._pardons and type(command) in _FOLLOWING and violation in _OUT_OF_PLACE:
+            self._pardons -= 1
+            counts = False
+        self._errors += counts
         if not closes and exceeds(self._errors, self._limits.errors):
             refusal, closes = TOO_MANY_ERRORS, True
         return CommandRejected(command, line, refusal.violation, refusal.reply, closes)
