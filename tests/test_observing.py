@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from dialogue_drive import connection, serve
 
-from smtpproto import Limits, Reply, blocking
+from smtpproto import Limits, Reply, TLSInfo, blocking
 from smtpproto.dialogues import (
     AuthenticationError,
     Cancelled,
@@ -121,6 +121,15 @@ def test_refused_senders() -> None:
     assert str(session.last_refusal) == "550 5.7.1 not you"
     [session] = records(HELLO, b"MAIL FROM:<a@example.com>\r\n", QUIT, handler=object())
     assert session.refused_senders == 1  # nobody takes mail
+
+
+def test_recipients_refused_before_a_transaction_are_none_of_its() -> None:
+    server = connection(require_tls=True)
+    group = MAIL + b"RCPT TO:<b@example.org>\r\n"
+    inputs = (HELLO + group, b"STARTTLS\r\n", TLSInfo(), MESSAGE, TEXT, QUIT)
+    [message, session] = records(*inputs, server=server)
+    assert message.refused_recipients == 0
+    assert (session.refused_senders, session.refused_recipients) == (1, 1)
 
 
 def test_what_the_protocol_refuses_counts_too() -> None:

@@ -290,7 +290,7 @@ class _Server(Claiming):
     def _note_refusal(self, kind: type[Command] | type[None], reply: Reply) -> None:
         """Take note of a command of a transaction that was refused."""
         if kind is Rcpt:
-            self._refused += 1
+            self._refused += self._peer.transaction is not None
             self._refused_recipients += 1
         elif kind is Mail:
             self._refused_senders += 1
