@@ -8,6 +8,7 @@ import server_drive as drive
 
 from smtpproto import InvalidValueError, Path, TLSInfo, extensions
 from smtpproto.extensions.auth import REVEALING, Auth
+from smtpproto.sasl import DEFAULT_ORDER, ChannelBinding, Credentials, ServerMechanisms, choose
 
 ALL = ("PLAIN", "LOGIN", "OAUTHBEARER", "XOAUTH2", "CRAM-MD5", "SCRAM-SHA-256", "EXTERNAL")
 
@@ -18,6 +19,17 @@ def test_what_reveals_the_secret_is_announced_under_tls_only() -> None:
     assert auth.announcement(drive.new(tls=TLSInfo())) == " ".join(ALL)
     assert set(ALL[:4]) == REVEALING
     assert Auth(*ALL, cleartext=True).announcement(drive.new()) == " ".join(ALL)
+
+
+def test_core_and_both_sides_of_sasl_agree_on_what_reveals_the_secret() -> None:
+    mechanisms = ServerMechanisms(DEFAULT_ORDER, host="mx.example.org", random=bytes)
+    assert mechanisms.revealing == REVEALING
+    binding = ChannelBinding("tls-server-end-point", b"x")
+    for bound in (binding, None):
+        everything = Credentials("ann", "secret", "token", "", True, "trace", bound)
+        under_tls = choose(DEFAULT_ORDER, everything, tls=True)
+        in_clear = choose(DEFAULT_ORDER, everything, tls=False)
+        assert set(under_tls) - set(in_clear) == REVEALING
 
 
 def test_names_are_made_upper_case_and_checked() -> None:
