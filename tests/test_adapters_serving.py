@@ -56,10 +56,10 @@ def test_several_servers_on_one_port(world: World) -> None:
 # --- once ----------------------------------------------------------------------------------------
 
 
-def test_a_blocking_server_that_was_not_entered_is_not_waited_for() -> None:
+def test_a_blocking_server_that_was_not_started_is_not_waited_for() -> None:
     server = blocking.serve(Collect())
     for wait in (server.wait_closed, server.serve_forever):
-        with pytest.raises(LocalProtocolError, match="enter it first"):
+        with pytest.raises(LocalProtocolError, match="start it first"):
             wait()
     server.close()
     server.wait_closed()
@@ -68,14 +68,14 @@ def test_a_blocking_server_that_was_not_entered_is_not_waited_for() -> None:
 async def wait_for_nothing() -> None:
     server = smtpproto.asyncio.serve(Collect())
     for wait in (server.wait_closed, server.serve_forever):
-        with pytest.raises(LocalProtocolError, match="enter it first"):
+        with pytest.raises(LocalProtocolError, match="start it first"):
             async with asyncio.timeout(SECONDS):
                 await wait()
     server.close()
     await server.wait_closed()
 
 
-def test_an_asyncio_server_that_was_not_entered_is_not_waited_for() -> None:
+def test_an_asyncio_server_that_was_not_started_is_not_waited_for() -> None:
     asyncio.run(wait_for_nothing())
 
 

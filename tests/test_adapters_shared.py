@@ -419,7 +419,7 @@ def test_start_and_stop_apart(world: World) -> None:
     server = world.module.serve(Collect())
     assert call(server.start()) is server
     world.send_mail(TEXT, "localhost", server.port, **ENVELOPE)
-    with pytest.raises(LocalProtocolError, match="not entered before"):
+    with pytest.raises(LocalProtocolError, match="not started before"):
         call(server.start())
     if isinstance(world, AsyncioWorld):
         world.loop.call_soon_threadsafe(server.close)

@@ -191,15 +191,15 @@ def _mark(path: str) -> Mark | None:
     return None
 
 
-def not_entered() -> LocalProtocolError:
+def not_started() -> LocalProtocolError:
     """Make the error for who waits for a server that does not listen yet: it would be for ever."""
     return LocalProtocolError(
-        "a server that listens expected: enter it first", Violation.LOCAL_STATE
+        "a server that listens expected: enter or start it first", Violation.LOCAL_STATE
     )
 
 
-def entered_before() -> LocalProtocolError:
-    """Make the error for who enters a server twice."""
+def started_before() -> LocalProtocolError:
+    """Make the error for who starts a server twice."""
     return LocalProtocolError(
-        "a server that was not entered before expected: make another one", Violation.LOCAL_STATE
+        "a server that was not started before expected: make another one", Violation.LOCAL_STATE
     )

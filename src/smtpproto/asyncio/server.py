@@ -26,7 +26,7 @@ from ..dialogues.server_settings import (
     server_settings,
 )
 from ..gate import gates_of
-from ..listening import BACKLOG, Hosts, Where, entered_before, not_entered
+from ..listening import BACKLOG, Hosts, Where, not_started, started_before
 from ..serving import Serving
 from ..tlstools import TLS, context_of
 from .channel import Means
@@ -41,7 +41,7 @@ _TURNS = 3
 
 
 class Server(Serving):
-    """A server that `serve` made; it listens from ``async with`` on.
+    """A server that `serve` made; it listens from ``async with``, or `start`, on.
 
     It may be closed as often as one likes.
     """
@@ -84,7 +84,7 @@ class Server(Serving):
             LocalProtocolError: it was started before.
         """
         if self._means is not None or self._closed.is_set():
-            raise entered_before()
+            raise started_before()
         loop = asyncio.get_running_loop()
         listening = await asyncio.to_thread(self._listen)
         if self._threads:
@@ -140,7 +140,7 @@ class Server(Serving):
         """Wait until the sessions have ended, and break off those that do not within the grace.
 
         Raises:
-            LocalProtocolError: it was not entered, and would never end.
+            LocalProtocolError: it was not started, and would never end.
         """
         await self.serve_forever()
         for _ in range(_TURNS):
@@ -167,10 +167,10 @@ class Server(Serving):
         """Wait until `close` is called, or the task is cancelled.
 
         Raises:
-            LocalProtocolError: it was not entered, and would never end.
+            LocalProtocolError: it was not started, and would never end.
         """
         if self._means is None and not self._closed.is_set():
-            raise not_entered()
+            raise not_started()
         await self._closed.wait()
 
     def begin(self, driver: _ServerDriver) -> None:

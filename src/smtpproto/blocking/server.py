@@ -29,7 +29,7 @@ from ..dialogues.server_settings import (
     server_settings,
 )
 from ..gate import gates_of
-from ..listening import Hosts, Where, entered_before, not_entered
+from ..listening import Hosts, Where, not_started, started_before
 from ..serving import Serving
 from ..tlstools import TLS, context_of
 from .driver import Clock, Driver, logger
@@ -39,7 +39,7 @@ _GOODBYE = 1.0
 
 
 class Server(Serving):
-    """A server that `serve` made; it listens from ``with`` on, in threads of its own.
+    """A server that `serve` made; it listens from ``with``, or `start`, on, in its own threads.
 
     It may be closed as often as one likes, and from any thread.
     """
@@ -79,7 +79,7 @@ class Server(Serving):
             LocalProtocolError: it was started before.
         """
         if self._acceptor is not None or self._closing.is_set():
-            raise entered_before()
+            raise started_before()
         self._listeners = self._listen()
         self.addresses = [listener.getsockname() for listener in self._listeners]
         self._wake = socket.socketpair()
@@ -120,7 +120,7 @@ class Server(Serving):
         """Wait until the sessions have ended, and break off those that do not within the grace.
 
         Raises:
-            LocalProtocolError: it was not entered, and would never end.
+            LocalProtocolError: it was not started, and would never end.
         """
         self.serve_forever()
         if self._acceptor is not None:
@@ -144,10 +144,10 @@ class Server(Serving):
         """Wait until `close` is called.
 
         Raises:
-            LocalProtocolError: it was not entered, and would never end.
+            LocalProtocolError: it was not started, and would never end.
         """
         if self._acceptor is None and not self._closing.is_set():
-            raise not_entered()
+            raise not_started()
         self._closing.wait()
 
     def _accept_all(self) -> None:
