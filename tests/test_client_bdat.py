@@ -183,6 +183,20 @@ def test_chunks_behind_a_refused_envelope_are_refused(replies: bytes) -> None:
     assert client.state is (State.BDAT_FAILED if replies.startswith(b"250") else State.READY)
 
 
+def test_a_refused_last_chunk_asks_for_rset_until_it_is_sent() -> None:
+    """Also where another message was begun without it."""
+    client = in_rcpt()
+    assert not client.needs_reset
+    client.send_chunk(b"one\n", last=True)
+    answered(client, b"550 no\r\n")
+    assert client.needs_reset
+    client.send(MAIL)
+    answered(client, b"250 ok\r\n")
+    assert client.needs_reset
+    client.send(Rset())
+    assert not client.needs_reset
+
+
 @pytest.mark.parametrize("reply", [b"503 no\r\n", b"250 ok\r\n"])
 def test_no_later_chunk_completes_a_message_whose_first_was_refused(reply: bytes) -> None:
     """RFC 3030 2: a recipient that is accepted after all must not get the rest alone."""

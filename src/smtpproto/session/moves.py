@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ..grammar.auth import Auth, EndOfMailData
 from ..grammar.command import Command
-from ..grammar.commands import Mail, Rcpt
+from ..grammar.commands import Mail, Rcpt, Rset
 from ..limits import Limits
 from ..states import State
 from ..values import value
@@ -80,10 +80,12 @@ def make_moves(facilities: Facilities, limits: Limits, lmtp: bool) -> Moves:
                 admitted[state].usual[kind] = {
                     code: (admitted[to], step.note) for code, to in _usual(kind, step).items()
                 }
+            # RSET ends the wish for one, even where the chunks before it are forgotten.
+            is_special = kind in facilities.not_in_force or kind is Rset
             admitted[state][kind] = Move(
                 step,
                 _longest(kind, facilities, limits),
-                not (step.checks or step.counts or step.is_part or kind in facilities.not_in_force),
+                not (step.checks or step.counts or step.is_part or is_special),
                 (admitted if goes_on else awaiting)[then],
             )
     return Moves(admitted, awaiting)
