@@ -411,6 +411,48 @@ def test_a_421_at_any_time(replies: list[bytes]) -> None:
     assert not is_reusable(connection)
 
 
+GONE = b"421 4.7.0 too many errors\r\n"
+
+
+def test_a_421_hides_no_mail_refused_for_good() -> None:
+    run = sending(opened(), [NO + b"503 no\r\n" * 2 + GONE], recipients=FIVE)
+    assert isinstance(run.error, ReplyError)
+    assert (run.error.stage, run.error.reply.code) == ("MAIL", 550)
+    run = sending(opened(), [LATER + b"503 no\r\n" * 2 + GONE], recipients=FIVE)
+    assert isinstance(run.error, ReplyError)
+    assert run.error.reply.code == 421
+
+
+def test_a_421_hides_no_recipients_all_refused_for_good() -> None:
+    run = sending(opened(), [OK + NO * 5 + GONE], recipients=FIVE)
+    assert isinstance(run.error, AllRefused)
+    assert not run.error.is_transient
+    for replies in [OK + NO * 4 + GONE, OK + NO * 4 + LATER + GONE, OK + NO * 4 + OK + GONE]:
+        run = sending(opened(), [replies], recipients=FIVE)
+        assert isinstance(run.error, ReplyError)
+        assert run.error.reply.code == 421
+
+
+def test_a_421_where_others_are_still_to_be_tried() -> None:
+    """RFC 9422 4.2: those of the next transaction have not been refused."""
+    run = sending(opened(TWO), [OK + NO + NO + GONE], recipients=FIVE)
+    assert isinstance(run.error, ReplyError)
+    assert run.error.reply.code == 421
+
+
+def test_the_transcript_shows_each_reply_as_it_takes_effect() -> None:
+    connection = opened()
+    seen: list[State] = []
+
+    def look(line: str) -> None:
+        if line.startswith("<- "):
+            seen.append(connection.state)
+
+    run = sending(connection, [OK + OK + NO + GO_ON, OK], recipients=FIVE[:2], transcript=look)
+    assert run.error is None
+    assert seen == [State.MAIL, State.RCPT, State.RCPT, State.DATA, State.READY]
+
+
 def test_what_the_server_said_unasked_is_heard_first() -> None:
     outgoing = prepare(BODY, "a@example.com", "b@example.org")
     run = drive(send_message(opened(), outgoing), [b"421 4.4.2 idle too long\r\n"])

@@ -62,13 +62,19 @@ class Exchange:
         self.out: list[bytes] = []
         self._lost: ConnectionLost | None = None
 
-    def group(self, commands: Sequence[Command]) -> Generator[Step, Any, Answers]:
+    def group(
+        self, commands: Sequence[Command], answers: Answers | None = None
+    ) -> Generator[Step, Any, Answers]:
         """Send commands, together as far as the server allows; return their replies.
 
         What has become pointless because of a refusal is not sent.
+
+        Args:
+            commands: what to send.
+            answers: a list for the replies; what came before an error stands in it.
         """
         connection = self.connection
-        answers: Answers = []
+        answers = [] if answers is None else answers
         note, out = self.note, self.out
         room = 0
         for command in commands:
@@ -106,7 +112,9 @@ class Exchange:
         if answers is None:
             answers = []
         connection, note = self.connection, self.note
-        found = [] if is_new else connection.next_replies(b"", most)
+        # Who listens may look at the connection: as it is after each reply.
+        pace = most if self._transcript is None else 1
+        found = [] if is_new else connection.next_replies(b"", pace)
         goes_on = False
         while True:
             if found:
@@ -122,6 +130,8 @@ class Exchange:
             oldest = connection.oldest
             if (oldest is None) if most is None else found:
                 return answers
+            if found and pace != most and (found := connection.next_replies(b"", pace)):
+                continue
             if (goes_on or most or self._lost) and connection.next_event() is not _NEED_DATA:
                 raise self._lost or ConnectionLost("the server closed the connection")
             timeout = self.timeout or recommended_timeout("client", connection.state, oldest)
@@ -142,7 +152,7 @@ class Exchange:
             except ConnectionLost as lost:
                 self._hear_last_words(lost)
                 data = b""
-            found = connection.next_replies(data, most)
+            found = connection.next_replies(data, pace)
 
     def next_reply(self) -> Generator[Step, Any, ReplyReceived]:
         """Read one reply.

@@ -178,7 +178,14 @@ class _Sending(Exchange):
             commands.append(_DATA_COMMAND)
         if connection.state is not _READY or connection.needs_reset:
             commands.insert(0, Rset())
-        answers = yield from self.group(commands)
+        answers: Answers = []
+        try:
+            yield from self.group(commands, answers)
+        except ReplyError:  # a 421 behind what was refused for good is no reason to try it again
+            replies = _refused_for_good(answers)
+            if len(replies) < len(message.recipients):
+                raise
+            return replies, None
         first = answers[0]
         if isinstance(first.command, Rset) and not first.reply.is_positive:
             # The old transaction may stand: it must not get this message, not even a lone dot.
@@ -324,6 +331,23 @@ class _Sending(Exchange):
         ends = iter(each or [last] * len(replies))
         joined = [next(ends) if reply.is_positive else reply for reply in replies]
         return joined, last if any(reply.is_positive for reply in joined) else None
+
+
+def _refused_for_good(answers: Answers) -> list[Reply]:
+    """Return the replies to RCPT that are permanent.
+
+    Raises:
+        ReplyError: that to MAIL is.
+    """
+    replies = []
+    for answer in answers:
+        if not answer.reply.is_permanent:
+            continue
+        if isinstance(answer.command, Mail):
+            raise ReplyError(answer.reply, "MAIL")
+        if isinstance(answer.command, Rcpt):
+            replies.append(answer.reply)
+    return replies
 
 
 def _reply_for(failure: Exception) -> Reply:
