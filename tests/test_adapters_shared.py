@@ -1036,8 +1036,11 @@ def test_what_a_client_cannot_do(world: World) -> None:
         world.module.Client("localhost", tls=True)
     with pytest.raises(TypeError, match=r"^Client\(\) got an .* 'start_tls'$"):
         world.module.Client("localhost", start_tls=True)
-    with pytest.raises(TypeError, match=r"^Client\(\) got an .* did you mean 'username'\?$"):
-        world.send_mail(TEXT, "localhost", 25, user_name="ann")
+    with pytest.raises(TypeError, match=r"^Client\(\) got an .* did you mean 'host'\?$"):
+        world.module.Client(hosts="localhost")
+    for misspelt, meant in (("user_name", "username"), ("recipents", "recipients")):
+        with pytest.raises(TypeError, match=rf"^send_mail\(\) got an .* did you mean '{meant}'\?$"):
+            world.send_mail(TEXT, "localhost", 25, **{misspelt: "ann"})
 
 
 def test_a_command_that_leads_out_of_the_session(world: World) -> None:

@@ -277,6 +277,8 @@ def test_an_option_that_there_is_not() -> None:
     told = r"^serve\(\) got an unexpected keyword argument 'hostnam': did you mean 'hostname'\?$"
     with pytest.raises(TypeError, match=told):
         keywords(hostnam="mx.example.org")
+    with pytest.raises(TypeError, match=r"^serve.* 'prt': did you mean 'port'"):
+        keywords(prt=25)
     for name in ("is_implicit", "x"):
         with pytest.raises(TypeError, match=f"unexpected keyword argument '{name}'$"):
             keywords(**{name: True})

@@ -27,7 +27,7 @@ from ..dialogues import (
     may_quit,
     prepare,
 )
-from ..dialogues.client_settings import ClientOptions, client_settings
+from ..dialogues.client_settings import ClientOptions, check_send_mail, client_settings
 from ..exceptions import LocalProtocolError, Violation
 from ..grammar.addresses import Path
 from ..grammar.commands import Command, Noop
@@ -299,6 +299,7 @@ async def send_mail(
     Returns:
         As `Client.send`, and it raises what `Client` raises.
     """
+    check_send_mail(options)
     async with Client(host, port, path=path, tls=tls, **options) as client:
         return await client.send(
             message, sender, recipients, parameters=parameters, transfer=transfer

@@ -26,7 +26,7 @@ from ..dialogues import (
     may_quit,
     prepare,
 )
-from ..dialogues.client_settings import ClientOptions, client_settings
+from ..dialogues.client_settings import ClientOptions, check_send_mail, client_settings
 from ..exceptions import LocalProtocolError, Violation
 from ..grammar.addresses import Path
 from ..grammar.commands import Command, Noop
@@ -289,5 +289,6 @@ def send_mail(
     Returns:
         As `Client.send`, and it raises what `Client` raises.
     """
+    check_send_mail(options)
     with Client(host, port, path=path, tls=tls, **options) as client:
         return client.send(message, sender, recipients, parameters=parameters, transfer=transfer)

@@ -8,7 +8,7 @@ when credentials may go out without TLS. A new setting is a field of `ClientOpti
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from ipaddress import ip_address
 from typing import Any, Literal, TypedDict, get_args
@@ -97,6 +97,11 @@ class ClientOptions(TypedDict, total=False):
     """Whether the password or token may be revealed without TLS; None: only to this machine."""
     saslprep: bool | None
     """Prepare name and password by SASLprep (RFC 4013); None: for SCRAM only."""
+
+
+# What the two take by name, for advice about a name that is misspelt.
+_OF_CLIENT = frozenset((*ClientOptions.__annotations__, "host", "port", "path", "tls"))
+_OF_SEND_MAIL = _OF_CLIENT | {"sender", "recipients", "parameters", "transfer"}
 
 
 @value
@@ -342,8 +347,17 @@ def client_settings(
         LocalProtocolError: a setting of the wrong kind, or settings that do not fit together.
         TypeError: an option that there is not.
     """
-    check_names("Client()", ClientOptions.__annotations__, options)
+    check_names("Client()", _OF_CLIENT, options)
     return ClientSettings(host, port, path=path, **options)
+
+
+def check_send_mail(options: Mapping[str, object]) -> None:
+    """Look for options that ``send_mail`` does not take: `client_settings` would name ``Client``.
+
+    Raises:
+        TypeError: there is one.
+    """
+    check_names("send_mail()", _OF_SEND_MAIL, options)
 
 
 def _is_host(host: str) -> bool:

@@ -52,7 +52,6 @@ DEFAULT_SESSION_TIME = 86400.0
 """A relay may keep a connection for its next messages; a day is also what it may drip."""
 DEFAULT_GRACE = 5.0
 
-
 _CLAIMS = (XClient(), XForward())
 # What a server of LMTP must offer (RFC 2033 5).
 _IN_LMTP = {"PIPELINING", "ENHANCEDSTATUSCODES"}
@@ -121,6 +120,12 @@ class ServerOptions(TypedDict, total=False):
     proxy: Iterable[str] | None
     """Who the proxies are that all clients come through: IP addresses, networks, "unix". Each
     connection must begin with a PROXY header then, and others are closed without a greeting."""
+
+
+# What serve takes by name, for advice about a name that is misspelt.
+_OF_SERVE = frozenset(
+    (*ServerOptions.__annotations__, "host", "port", "path", "sockets", "reuse_port", "tls")
+)
 
 
 def default_extensions(limits: Limits) -> tuple[Extension, ...]:
@@ -267,7 +272,7 @@ def server_settings(
             had, what is no handler or has a misspelt hook, or extensions that do not fit.
         TypeError: an option that there is not.
     """
-    check_names("serve()", ServerOptions.__annotations__, options)
+    check_names("serve()", _OF_SERVE, options)
     told = listed({**options})
     check(_KINDS, {"tls_mode": tls_mode, **told})
     if not has_tls and told.get("require_tls"):
