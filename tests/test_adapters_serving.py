@@ -112,6 +112,7 @@ def test_a_server_may_be_entered_again_when_its_port_was_taken(world: World) -> 
     [
         ({"tls": "cert.pem"}, "tls: an ssl.SSLContext, .* expected, not str"),
         ({"tls": True}, "tls: an ssl.SSLContext, .* expected, not bool"),
+        ({"tls": ssl.create_default_context()}, "tls: a context for servers, .*, not for clients"),
         ({"port": "25"}, "port: a number from 0 to 65535 expected, not '25'"),
         ({"sockets": []}, "sockets: at least one"),
     ],

@@ -7,6 +7,7 @@ import io
 import logging
 import smtplib
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -1034,6 +1035,9 @@ def test_a_session_that_is_opened_and_closed_by_hand(world: World) -> None:
 def test_what_a_client_cannot_do(world: World) -> None:
     with pytest.raises(LocalProtocolError, match=r"tls: an .* expected, not bool"):
         world.module.Client("localhost", tls=True)
+    for_servers = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    with pytest.raises(LocalProtocolError, match=r"tls: a context for clients, .*, not for serv"):
+        world.module.Client("localhost", tls=for_servers)
     with pytest.raises(TypeError, match=r"^Client\(\) got an .* 'start_tls'$"):
         world.module.Client("localhost", start_tls=True)
     with pytest.raises(TypeError, match=r"^Client\(\) got an .* did you mean 'host'\?$"):

@@ -69,7 +69,8 @@ def context_of(tls: TLS) -> ssl.SSLContext:
         tls: the context, or what returns it.
 
     Raises:
-        LocalProtocolError: it is no context, or one that allows less than TLS 1.2 (RFC 8996).
+        LocalProtocolError: it is no context, one for clients, or one that allows less than TLS 1.2
+            (RFC 8996).
     """
     context: object = tls
     try:
@@ -78,10 +79,9 @@ def context_of(tls: TLS) -> ssl.SSLContext:
     except OSError as error:  # not one of the connection's
         raise LocalProtocolError(f"tls: no context: {error}", Violation.LOCAL_VALUE) from error
     if not isinstance(context, ssl.SSLContext):
-        raise LocalProtocolError(
-            f"tls: an ssl.SSLContext, or what returns one, expected, not {type(context).__name__}",
-            Violation.LOCAL_VALUE,
-        )
+        raise _wrong("an ssl.SSLContext, or what returns one,", type(context).__name__)
+    if context.protocol is ssl.PROTOCOL_TLS_CLIENT:
+        raise _wrong("a context for servers, as tlstools.server_context makes it,", "for clients")
     return _modern(context)
 
 
@@ -92,11 +92,12 @@ def _modern(context: ssl.SSLContext) -> ssl.SSLContext:
         LocalProtocolError: it does.
     """
     if context.minimum_version < ssl.TLSVersion.TLSv1_2:
-        raise LocalProtocolError(
-            f"tls: a minimum_version of TLSv1_2 expected, not {context.minimum_version.name}",
-            Violation.LOCAL_VALUE,
-        )
+        raise _wrong("a minimum_version of TLSv1_2", context.minimum_version.name)
     return context
+
+
+def _wrong(wanted: str, got: str) -> LocalProtocolError:
+    return LocalProtocolError(f"tls: {wanted} expected, not {got}", Violation.LOCAL_VALUE)
 
 
 class ReloadingContext:
@@ -149,17 +150,18 @@ def checked_context(given: object) -> ssl.SSLContext | None:
     """Return the context that a client was given, or None.
 
     Raises:
-        LocalProtocolError: it is something else, as True, or it allows less than TLS 1.2.
+        LocalProtocolError: it is something else, as True, one for servers, or it allows less than
+            TLS 1.2.
     """
     if given is None:
         return None
     if isinstance(given, ssl.SSLContext):
+        if given.protocol is ssl.PROTOCOL_TLS_SERVER:
+            raise _wrong(
+                "a context for clients, as ssl.create_default_context() makes it,", "for servers"
+            )
         return _modern(given)
-    raise LocalProtocolError(
-        f"tls: an ssl.SSLContext expected, not {type(given).__name__}: what TLS is wanted, says "
-        "security",
-        Violation.LOCAL_VALUE,
-    )
+    raise _wrong("an ssl.SSLContext", f"{type(given).__name__}: what TLS is wanted, says security")
 
 
 def tls_info(layer: ssl.SSLObject | ssl.SSLSocket) -> TLSInfo:
