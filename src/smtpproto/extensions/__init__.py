@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The registry of extensions: declarations and nothing else.
 
-To add one: subclass `Extension` in a module here, and name it in `KNOWN`. Nothing else of the package
-changes; tests ask for a sample of it and for its row in docs/.
+To add one: subclass `Extension` in a module here, and name it in `KNOWN`. Nothing else of the
+package changes; tests ask for a sample of it and for its row in docs/.
 """
 
 from .auth import Auth
