@@ -101,7 +101,11 @@ class Long(Collect):
         """Take one too many."""
 
 
-@pytest.mark.parametrize("kind", [Short, Long])
+class Empty(Collect):
+    on_rcpt: Any = lambda: None  # no `self` either
+
+
+@pytest.mark.parametrize("kind", [Short, Long, Empty])
 def test_a_hook_that_does_not_take_what_it_gets(kind: Any) -> None:
     for given in (kind, kind()):
         with pytest.raises(LocalProtocolError, match="on_rcpt: a function of peer, rcpt expected"):

@@ -12,7 +12,7 @@ from collections.abc import Hashable
 from contextlib import suppress
 from difflib import get_close_matches
 from functools import lru_cache
-from inspect import getattr_static, iscoroutinefunction, isfunction, signature
+from inspect import getattr_static, iscoroutinefunction, isfunction, ismethod, signature
 from typing import Any
 
 from ..exceptions import LocalProtocolError, Violation
@@ -76,6 +76,9 @@ def _check_hook(handler: Any, name: str) -> None:
     if isinstance(handler, type):
         if not isfunction(getattr_static(handler, name)):
             return  # what it will take is not known before there is an object
+        takes = ("self", *takes)
+    elif ismethod(hook):  # without any parameter, as when self was forgotten, it has no signature
+        hook = hook.__func__
         takes = ("self", *takes)
     with suppress(ValueError):  # one of C's that does not say
         try:
