@@ -405,13 +405,39 @@ def test_each_part_is_encoded_that_has_to_be(kind: Any) -> None:
         + LATIN
         + b"--x\r\n\r\n--x--\r\n",
         HEADER + b"Content-Transfer-Encoding: base64\r\n\r\n" + LATIN,
+        HEADER
+        + b"Content-Type: message/partial; id=x; number=1\r\n\r\n"
+        + HEADER
+        + b"\r\n"
+        + LATIN,
+        b"From: a@x.org\r\nTo: b@x.org\r\n\r\n" + LATIN,
+        HEADER + b"Content-Type: message/rfc822\r\n\r\nFrom: a@x.org\r\n\r\n" + LATIN,
     ],
-    ids=["DKIM", "ARC", "signed", "preamble", "not base64"],
+    ids=[
+        "DKIM",
+        "ARC",
+        "signed",
+        "preamble",
+        "not base64",
+        "partial",
+        "without MIME-Version",
+        "without MIME-Version within another",
+    ],
 )
 def test_what_cannot_be_encoded_stays(content: bytes) -> None:
     outgoing = prepare(parsed(content))
     assert as_7bit(outgoing) is outgoing
     assert outgoing.is_8bit
+
+
+def test_a_text_of_wider_units_is_encoded_as_octets() -> None:
+    """RFC 6152 3: without loss. Its octets of CR and LF need not be line ends."""
+    content = "ü \u0a0d\n".encode("utf-16")
+    message = parsed(HEADER + b"Content-Type: text/plain; charset=utf-16\r\n\r\n")
+    message["Content-Transfer-Encoding"] = "binary"
+    message.set_payload(content.decode("ascii", "surrogateescape"))
+    again = parsed(octets(as_7bit(prepare(message))))
+    assert again.get_payload(decode=True) == content
 
 
 def test_octets_stay() -> None:

@@ -11,6 +11,7 @@ import copy
 import re
 from base64 import encodebytes
 from binascii import b2a_qp
+from collections.abc import Iterator
 from email.generator import BytesGenerator
 from email.message import Message
 from email.policy import EmailPolicy
@@ -22,6 +23,8 @@ from ..exceptions import InvalidValueError, LocalProtocolError, Violation, shown
 
 # What signs the mail data as it is, without a part of its own (RFC 6376 3.7).
 _SIGNATURES = ("DKIM-Signature", "ARC-Message-Signature")
+# What is signed, or is put together again elsewhere (RFC 2046 5.2.2), must stay as it is, too.
+_UNTOUCHED = ("multipart/signed", "message/partial")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
@@ -66,8 +69,8 @@ def serialise_7bit(message: Message[Any, Any]) -> bytes | None:
         message: it stays as it is.
 
     Returns:
-        The octets; None where that cannot be: a signature would not fit any longer, or a header
-        field is not ASCII.
+        The octets; None where that cannot be: a signature would not fit any longer, a header field
+        is not ASCII, or what is 8-bit says nowhere that it is MIME.
 
     Raises:
         InvalidValueError: the ``email`` package cannot write it.
@@ -75,8 +78,8 @@ def serialise_7bit(message: Message[Any, Any]) -> bytes | None:
     if any(name in message for name in _SIGNATURES):
         return None
     plain = copy.deepcopy(message)
-    for part in plain.walk():
-        if part.get_content_type() == "multipart/signed":
+    for part in _mime_parts(plain):
+        if part.get_content_type() in _UNTOUCHED:
             return None
         encoding = str(part.get("Content-Transfer-Encoding", "8bit")).strip().lower()
         if encoding in ("8bit", "binary"):
@@ -85,13 +88,27 @@ def serialise_7bit(message: Message[Any, Any]) -> bytes | None:
     return octets if octets.isascii() else None
 
 
+def _mime_parts(entity: Message[Any, Any], is_mime: bool = False) -> Iterator[Message[Any, Any]]:
+    """Give out a message and its parts, as far as their encoding would be looked at.
+
+    That is where the message, or the one that is within another, has MIME-Version (RFC 2045 4).
+    """
+    is_mime = is_mime or "MIME-Version" in entity
+    if is_mime:
+        yield entity
+    is_message = entity.get_content_maintype() == "message"
+    parts: Any = entity.get_payload() if entity.is_multipart() else ()
+    for part in parts:
+        yield from _mime_parts(part, is_mime and not is_message)
+
+
 def _encode(part: Message[Any, Any]) -> None:
     """Have a part say in ASCII what it says (RFC 2045 6.7, RFC 2045 6.8)."""
     content: Any = b"" if part.is_multipart() else part.get_payload(decode=True) or b""
     del part["Content-Transfer-Encoding"]  # none is 7bit
     if content.isascii():
         return
-    if part.get_content_maintype() == "text":
+    if part.get_content_maintype() == "text" and 0 not in content:  # it has lines of octets
         part.set_payload(b2a_qp(_LINE_END.sub(b"\n", content)).decode("ascii"))
         part["Content-Transfer-Encoding"] = "quoted-printable"
     else:
