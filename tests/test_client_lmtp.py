@@ -148,7 +148,7 @@ def test_a_chunk_that_is_not_the_last_has_one_reply() -> None:
 
 
 def test_the_last_chunk_awaits_the_replies_to_rcpt() -> None:
-    """RFC 2033 4.2: without them nobody knows how many replies there will be."""
+    """RFC 2033 4.3: without them nobody knows how many replies there will be."""
     client = ready(lmtp=True)
     client.send(MAIL)
     client.send(A)
@@ -161,7 +161,7 @@ def test_the_last_chunk_awaits_the_replies_to_rcpt() -> None:
 
 
 def test_the_last_chunk_is_not_sent_when_all_recipients_were_refused() -> None:
-    """RFC 2033 4.2: it would have no reply at all."""
+    """RFC 2033 4.3: it would have no reply at all."""
     client = ready(lmtp=True)
     client.send(MAIL)
     client.send(A)

@@ -169,7 +169,7 @@ class Grouping(Session):
                 f"{command.verb} may be sent (RFC 2920 3.1)",
                 Violation.BAD_SEQUENCE,
             )
-        # How many replies BDAT LAST has in LMTP depends on those to RCPT (RFC 2033 4.2).
+        # How many replies BDAT LAST has in LMTP depends on those to RCPT (RFC 2033 4.3).
         is_counted = self.lmtp and command.ends_mail_data()
         # After refusals only, BDAT LAST ends no transaction, and the next message would join it.
         may_join = isinstance(command, Mail) and last.carries_mail_data
