@@ -575,6 +575,15 @@ def test_in_prdr_there_may_be_a_reply_for_each_recipient(
     assert told[0].is_accepted is (250 in codes)
 
 
+def test_an_answer_that_would_announce_others() -> None:
+    """A 353 is the session's to say, not the hook's."""
+    server = ServerConnection("mx.example.org", extensions=(Pipelining(), Prdr()))
+    handler = Recorder(on_message=Reply(353, "x"))
+    run = serve(handler, PRDR + b"DATA\r\n.\r\n", QUIT, server=server)
+    assert run.codes[-3:] == [354, 451, 221]
+    assert len(run.failures) == 1
+
+
 def test_prdr_is_only_where_the_client_asked_for_it() -> None:
     server = ServerConnection("mx.example.org", extensions=(Pipelining(), Prdr()))
     handler = Recorder(on_message=[None, NO])

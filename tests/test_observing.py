@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from dialogue_drive import connection, serve
 
-from smtpproto import Limits, Reply, TLSInfo, blocking
+from smtpproto import Limits, Rcpt, Reply, TLSInfo, blocking
 from smtpproto.dialogues import (
     AuthenticationError,
     Cancelled,
@@ -130,6 +130,20 @@ def test_recipients_refused_before_a_transaction_are_none_of_its() -> None:
     [message, session] = records(*inputs, server=server)
     assert message.refused_recipients == 0
     assert (session.refused_senders, session.refused_recipients) == (1, 1)
+
+
+def test_what_was_sent_in_place_of_an_answer_is_told() -> None:
+    class Confused:
+        def on_rcpt(self, peer: Peer, rcpt: Rcpt) -> Reply | None:
+            return Reply(354, "x") if "x@" in rcpt.forward_path.address else None
+
+        def on_message(self, peer: Peer, message: Any) -> Reply:
+            return Reply(354, "x")
+
+    [message, session] = records(START + BAD + b"DATA\r\n", TEXT, QUIT, handler=Confused())
+    assert [str(reply) for reply in message.replies] == ["451 4.3.0 local error"]
+    assert (message.refused_recipients, session.refused_recipients) == (1, 1)
+    assert str(session.last_refusal) == "451 4.3.0 local error"
 
 
 def test_what_the_protocol_refuses_counts_too() -> None:

@@ -132,8 +132,8 @@ class Conversation:
 
     # --- output --------------------------------------------------------------------------------
 
-    def _reply(self, reply: Reply, otherwise: Reply = FAILED) -> Dialogue:
-        """Send what may be a hook's reply, or what stands for one that cannot be."""
+    def _reply(self, reply: Reply, otherwise: Reply = FAILED) -> Generator[Step, Any, Reply]:
+        """Send what may be a hook's reply, or what stands for one that cannot be; return it."""
         try:
             self._send(reply)
         except LocalProtocolError as error:
@@ -142,6 +142,7 @@ class Conversation:
             self._send(reply)
         if reply.code == 421:
             self._ending = "turned away"
+        return reply
 
     def _send(self, reply: Reply) -> None:
         self._out.append(self._connection.send(reply))

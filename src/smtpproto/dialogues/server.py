@@ -279,9 +279,9 @@ class _Server(Claiming):
             yield from self._abort()
         if kind is Quit:
             self._ending = "quit"
+        reply = yield from self._reply(reply)
         if reply.code >= 400:
             self._note_refusal(kind, reply)
-        yield from self._reply(reply)
         if kind is Mail:
             self._peer.transaction = self._connection.transaction
         elif self._connection.state is State.DATA:

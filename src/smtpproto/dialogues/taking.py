@@ -14,6 +14,7 @@ from ..extensions.declaration import Transaction
 from ..grammar.commands import Mail, Rcpt
 from ..grammar.replies import Reply
 from ..session.events import ChunkEnded, MailDataEnded, MailDataReceived
+from ..session.refusals import forbidden
 from ..session.server import ServerConnection
 from ..states import State
 from .application import NO_FACTS, Message, Peer
@@ -170,6 +171,10 @@ class Taking(Conversation):
                 wanted = ANSWER + several * self._may_answer_each(transaction)
                 yield from self._complain(bad_answer(wanted, answers))
                 replies = (FAILED,) * count
+            wrong = answers and [reply for reply in replies if reply.is_intermediate]
+            if wrong:  # it would only announce other replies, as a 353 in PRDR
+                yield from self._complain(forbidden("2yz, 4yz or 5yz", wrong[0]))
+                replies = tuple([FAILED if reply in wrong else reply for reply in replies])
             self._peer.transaction = None
             self._peer.forwarded = NO_FACTS
         if self._observe is not None and transaction is not None:
