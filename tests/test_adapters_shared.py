@@ -194,6 +194,23 @@ def test_a_peer_is_known_by_its_address_and_its_tls(world: World) -> None:
     assert (address, version, hello.domain) == ("127.0.0.1", "TLSv1.3", "me.example")
 
 
+def test_a_client_connects_from_the_address_it_is_told(world: World) -> None:
+    seen: list[Any] = []
+
+    class Handler(Collect):
+        def on_mail(self, peer: Peer, mail: Any) -> None:
+            seen.append(peer.address[0])
+
+    with world.serve(Handler()) as server:
+        for source in [("127.0.0.2", 0), None]:
+            with world.client("127.0.0.1", server.port, source_address=source) as client:
+                client.send(TEXT, "a@x.org", "b@x.org")
+        unknown = ("192.0.2.1", 0)
+        with pytest.raises(ConnectionLost, match="no connection to"):
+            world.client("127.0.0.1", server.port, source_address=unknown).__enter__()
+    assert seen == ["127.0.0.2", "127.0.0.1"]
+
+
 def test_hooks_refuse(world: World) -> None:
     class Handler(Collect):
         def on_rcpt(self, peer: Peer, rcpt: Any) -> Reply | None:

@@ -36,6 +36,10 @@ from smtpproto.dialogues.client_settings import ClientSettings
         ({"local_name": b"me.example"}, "local_name: text expected"),
         ({"local_name": "me you"}, "not 'me you'"),
         ({"local_name": "me\r\nMAIL"}, "me"),
+        ({"source_address": "192.0.2.1"}, "source_address: an address and a port, without `path`"),
+        ({"source_address": ("192.0.2.1",)}, "source_address: an address"),
+        ({"source_address": ("192.0.2.1", 65536)}, "source_address: an address"),
+        ({"source_address": ("192.0.2.1", 0), "path": "/x"}, "source_address: an address"),
         ({"timeout": 0}, "timeout: seconds, more than none, expected"),
         ({"timeout": -1.0}, "timeout: "),
         ({"timeout": "5"}, "timeout: "),
@@ -55,6 +59,7 @@ def test_what_a_client_is_told_wrong(options: dict[str, Any], told: str) -> None
     [
         {"local_name": "[192.0.2.1]"},
         {"local_name": "localhost"},
+        {"source_address": ("192.0.2.1", 0)},
         {"timeout": 0.1},
         {"host": "127.0.0.1"},
         {"host": "::1"},

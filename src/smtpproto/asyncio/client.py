@@ -251,7 +251,11 @@ class Client:
             }
         if settings.path is not None:
             return (await loop.create_unix_connection(protocol, settings.path, **secured))[1]
-        return (await loop.create_connection(protocol, name, settings.port, **secured))[1]
+        source = settings.source_address
+        connecting = loop.create_connection(
+            protocol, name, settings.port, local_addr=source, **secured
+        )
+        return (await connecting)[1]
 
     async def _leave(self, abort: bool) -> None:
         """Close the connection, with QUIT if it is in order."""

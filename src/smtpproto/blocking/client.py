@@ -224,7 +224,8 @@ class Client:
         if settings.path is not None:
             sock = socket.socket(socket.AF_UNIX)
         else:
-            sock = socket.create_connection((settings.host, settings.port), timeout)
+            there = settings.host, settings.port
+            sock = socket.create_connection(there, timeout, settings.source_address)
         driver = Driver(sock, tls=self._context, is_server=False, server_hostname=settings.host)
         try:
             if settings.path is not None:

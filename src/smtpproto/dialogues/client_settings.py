@@ -68,6 +68,9 @@ class ClientOptions(TypedDict, total=False):
     local_name: str | None
     """Our name for EHLO; by default this machine's if it is a full one, otherwise the address
     literal of our end."""
+    source_address: tuple[str, int] | None
+    """Which address of ours to connect from, and the port, 0 for any; by default the system's
+    choice."""
     lmtp: bool
     """Speak LMTP (RFC 2033)."""
     timeout: float | None
@@ -113,6 +116,7 @@ class ClientSettings:
     path: str | None = field(default=None, kw_only=True)
     security: Security = "auto"
     local_name: str | None = None
+    source_address: tuple[str, int] | None = None
     lmtp: bool = False
     timeout: float | None = None
     limits: Limits = DEFAULT_LIMITS
@@ -148,6 +152,11 @@ class ClientSettings:
                 raise _wrong(name, "text", getattr(self, name))
         if self.path is None and not _is_host(self.host):
             raise _wrong("host", "a name or an address", self.host)
+        if self.source_address is not None and (
+            self.path is not None or not _is_address(self.source_address)
+        ):
+            wanted = "an address and a port, without `path`"
+            raise _wrong("source_address", wanted, self.source_address)
         if not (self.transcript is None or callable(self.transcript)):
             raise _wrong("transcript", "a function", self.transcript)
         if self.local_name is not None:
@@ -358,6 +367,14 @@ def check_send_mail(options: Mapping[str, object]) -> None:
         TypeError: there is one.
     """
     check_names("send_mail()", _OF_SEND_MAIL, options)
+
+
+def _is_address(given: object) -> bool:
+    return (
+        isinstance(given, tuple)
+        and [type(part) for part in given] == [str, int]
+        and 0 <= given[1] <= 65535
+    )
 
 
 def _is_host(host: str) -> bool:

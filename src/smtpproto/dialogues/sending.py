@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """A client's conversation about one message: its envelope, its mail data, and what became of it.
 
-Decides which extensions the message uses, in how many transactions it travels, by DATA or BDAT, and
-what the replies mean for each recipient. Whether a command may be sent now is the connection's
-business; when to try again is the caller's.
+Decides what is said in a transaction, and what the replies mean for each recipient. Which
+extensions the message uses, and in how many transactions it travels, is worked out in `needs`;
+whether a command may be sent now is the connection's business, and when to try again the caller's.
 """
 
 from __future__ import annotations
