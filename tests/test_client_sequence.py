@@ -291,6 +291,7 @@ def test_a_keyword_is_discarded_only_between_transactions(place: str) -> None:
         (Mail("a@example.com", {"SIZE": 5}), "SIZE"),
         (Mail("a@example.com", {"BODY": "8BITMIME"}), "8BITMIME BINARYMIME"),
         (Mail("a@example.com", {"SMTPUTF8": None}), "SMTPUTF8"),
+        (Mail("\u00e9@example.com", {"SMTPUTF8": None}), "SMTPUTF8"),
         (Mail("a@example.com", {"AUTH": "<>"}), "AUTH"),
     ],
 )

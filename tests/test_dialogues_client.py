@@ -1023,6 +1023,17 @@ def test_the_time_for_a_reply_begins_with_the_one_before() -> None:
     assert reads == [False, False, True, False, False, True]
 
 
+def test_lmtp_where_no_reply_follows() -> None:
+    """RFC 2033 4.2: who was answered 250 has the message, whatever comes behind it."""
+    lines: list[str] = []
+    inputs = [OK * 4 + GO_ON, OK + b"junk\r\n"]
+    run = sending(opened(lmtp=True), inputs, recipients=THREE, transcript=lines.append)
+    assert [reply.code for reply in run.result.replies] == [250, 451, 451]
+    assert lines[-1].startswith("(")
+    run = sending(opened(lmtp=True), [OK * 4 + GO_ON, b"junk\r\n"], recipients=THREE)
+    assert isinstance(run.error, RemoteProtocolError)
+
+
 def test_lmtp_where_421_follows_at_once() -> None:
     run = sending(opened(lmtp=True), [OK * 4 + GO_ON, OK + b"421 bye\r\n"], recipients=THREE)
     assert [reply.code for reply in run.result.replies] == [250, 421, 421]

@@ -304,9 +304,11 @@ class _Sending(Exchange):
         recipients = list(transaction.recipients) if transaction is not None else []
         try:
             yield from self.collect(final)
-        except (ReplyError, ConnectionLost) as failure:
+        except (ReplyError, ConnectionLost, ProtocolError) as failure:
             if not any(answer.reply.is_positive for answer in final):
                 raise
+            if isinstance(failure, ProtocolError):
+                self.note(f"({failure})")
             rest = _reply_for(failure)
             final += [ReplyReceived(EndOfMailData(r), rest) for r in recipients[len(final) :]]
         return final

@@ -115,7 +115,7 @@ class ClientConnection(Matching):
         except InvalidValueError:
             return self._send_closely(command, octets)  # which says what is wrong first
         if len(line) > move.longest or not line.isascii():
-            self._check_line(command, line, move)
+            return self._send_closely(command, octets)
         if type(command) is Mail:
             if self._outstanding:
                 self._admit_in_group(command)
