@@ -189,8 +189,7 @@ class Exchange:
         try:
             data = yield step
         except (ConnectionLost, TimeoutError) as failure:
-            yield from self._broken(step, failure)  # which raises
-            return
+            data = yield from self._broken(step, failure)  # which raises
         if data is not None:
             self._feed(data)
             yield from self.next_reply()  # which raises: no reply is due

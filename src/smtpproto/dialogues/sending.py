@@ -341,15 +341,11 @@ def _refused_for_good(answers: Answers) -> list[Reply]:
     Raises:
         ReplyError: that to MAIL is.
     """
-    replies = []
-    for answer in answers:
-        if not answer.reply.is_permanent:
-            continue
+    refused = [answer for answer in answers if answer.reply.is_permanent]
+    for answer in refused:
         if isinstance(answer.command, Mail):
             raise ReplyError(answer.reply, "MAIL")
-        if isinstance(answer.command, Rcpt):
-            replies.append(answer.reply)
-    return replies
+    return [answer.reply for answer in refused if isinstance(answer.command, Rcpt)]
 
 
 def _reply_for(failure: Exception) -> Reply:
