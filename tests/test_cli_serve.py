@@ -93,6 +93,20 @@ def test_starttls(tmp_path: Path) -> None:
     assert messages(tmp_path) == [TEXT]
 
 
+def test_no_mail_in_the_clear(tmp_path: Path) -> None:
+    ca, own = certificates()
+
+    def client(port: int) -> None:
+        with smtplib.SMTP("localhost", port) as session:
+            with pytest.raises(smtplib.SMTPSenderRefused, match="530"):
+                session.sendmail("a@example.org", ["b@example.org"], TEXT)
+            session.starttls(context=ssl.create_default_context(cafile=ca))
+            session.sendmail("a@example.org", ["b@example.org"], TEXT)
+
+    serve_for(client, "--tls-cert", own, "--require-tls", "--maildir", str(tmp_path))
+    assert messages(tmp_path) == [TEXT]
+
+
 def test_implicit_tls_with_a_key_of_its_own(tmp_path: Path, capsys: Capture) -> None:
     ca, own = certificates()
 
@@ -416,6 +430,7 @@ def test_a_port_in_use(capsys: Capture) -> None:
         (["--tls-cert", __file__], 2, "--tls-cert: a certificate and its key in PEM expected"),
         (["--tls-key", "x"], 2, "--tls-key: --tls-cert expected too"),
         (["--implicit-tls"], 2, "--implicit-tls: --tls-cert expected too"),
+        (["--require-tls"], 2, "--require-tls: --tls-cert expected too"),
         (["--quiet"], 2, "--quiet: --maildir expected too"),
         (["--unix", "s", "--port-file", "p"], 2, "--port-file: a TCP port expected"),
         (["--maildir", __file__], 2, "--maildir: a folder that can be written expected"),

@@ -86,6 +86,7 @@ def _add_speech(speech: Any) -> None:
     speech.add_argument("--tls-cert", metavar="FILE", help="certificate chain in PEM: STARTTLS")
     speech.add_argument("--tls-key", metavar="FILE", help="its key, if not in the same file")
     speech.add_argument("--implicit-tls", action="store_true", help="begin with TLS, no STARTTLS")
+    speech.add_argument("--require-tls", action="store_true", help="no mail in the clear")
     speech.add_argument(
         "--auth",
         metavar="FILE",
@@ -174,6 +175,7 @@ def _check(args: argparse.Namespace) -> None:
     for given, wanted, message in (
         (args.implicit_tls, args.tls_cert, "--implicit-tls: --tls-cert expected too"),
         (args.tls_key, args.tls_cert, "--tls-key: --tls-cert expected too"),
+        (args.require_tls, args.tls_cert, "--require-tls: --tls-cert expected too"),
         (args.require_auth, args.auth, "--require-auth: --auth expected too"),
         (args.quiet, args.maildir, "--quiet: --maildir expected too, or all mail would be lost"),
         (args.port_file, args.unix is None, "--port-file: a TCP port expected, not --unix"),
@@ -245,6 +247,7 @@ def _server(
             tls_mode="implicit" if args.implicit_tls else "starttls",
             hostname=args.hostname,
             auth_cleartext=args.tls_cert is None and _is_local(args),
+            require_tls=args.require_tls,
             require_auth=args.require_auth,
             limits=DEFAULT_LIMITS if args.size is None else Limits(mail_data=args.size),
             lmtp=args.lmtp,
