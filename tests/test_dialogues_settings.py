@@ -58,7 +58,7 @@ def test_settings_that_do_not_fit() -> None:
         keywords(require_tls=True)
     with pytest.raises(LocalProtocolError, match="once"):
         keywords(extensions=[Chunking(), Chunking()])
-    with pytest.raises(LocalProtocolError, match="starttls, implicit expected, not 'startls'"):
+    with pytest.raises(LocalProtocolError, match="starttls or implicit expected, not 'startls'"):
         keywords(has_tls=True, tls_mode="startls")
 
 

@@ -17,6 +17,7 @@ PACKAGE = SRC / "smtpproto"
 # each other. A new module or subpackage of smtpproto gets its place here.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("values", "exceptions"),
+    ("kinds",),
     ("limits", "states", "tlsinfo"),
     ("framing",),
     ("grammar",),
@@ -36,8 +37,8 @@ FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 
 # Modules that may import less than all that is below them.
 ONLY: dict[str, frozenset[str]] = {
-    "sasl": frozenset({"values", "exceptions", "grammar"}),
-    "proxy": frozenset({"values", "exceptions", "limits"}),
+    "sasl": frozenset({"values", "exceptions", "kinds", "grammar"}),
+    "proxy": frozenset({"values", "exceptions", "kinds", "limits"}),
 }
 
 # What only the floors above the dialogues may import: input, output, clocks, threads and chance.

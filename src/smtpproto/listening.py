@@ -14,8 +14,8 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from .dialogues.kinds import FLAG, Kind, check
 from .exceptions import LocalProtocolError, Violation
+from .kinds import FLAG, PORT, TEXT, Kind, check_fields, or_none
 from .values import value
 
 BACKLOG = 4096
@@ -47,15 +47,9 @@ _KINDS: Mapping[str, Kind] = {
         # An empty one, perhaps a variable that is not set, would be all interfaces.
         lambda got: got is None or _are_names([got] if isinstance(got, str) else got),
     ),
-    "port": (
-        "a number from 0 to 65535",
-        lambda got: type(got) is int and 0 <= got <= 65535,
-    ),
-    "path": ("text", lambda got: got is None or isinstance(got, str)),
-    "sockets": (
-        "at least one stream socket",
-        lambda got: got is None or _are_streams(got),
-    ),
+    "port": PORT,
+    "path": or_none(TEXT),
+    "sockets": or_none(("at least one stream socket", _are_streams)),
     "reuse_port": FLAG,
 }
 
@@ -75,7 +69,7 @@ class Where:
     reuse_port: bool = False
 
     def __post_init__(self) -> None:
-        check(_KINDS, {name: getattr(self, name) for name in _KINDS})
+        check_fields(_KINDS, self)
         if self.path is not None and self.sockets is not None:
             raise LocalProtocolError("path, sockets: one of them expected", Violation.LOCAL_VALUE)
 

@@ -17,7 +17,6 @@ from secrets import token_bytes
 from types import TracebackType
 from typing import Any, Unpack
 
-from ..dialogues.kinds import FLAG, check
 from ..dialogues.opening import Reception
 from ..dialogues.server_settings import (
     ServerOptions,
@@ -26,6 +25,7 @@ from ..dialogues.server_settings import (
     server_settings,
 )
 from ..gate import gates_of
+from ..kinds import FLAG, check
 from ..listening import BACKLOG, Hosts, Where, not_started, started_before
 from ..serving import Serving
 from ..tlstools import TLS, context_of

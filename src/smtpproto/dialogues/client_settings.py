@@ -25,10 +25,10 @@ from ..tlsinfo import TLSInfo
 from ..values import value
 from .client import StartTLSPolicy, execute, open_session, quit_session
 from .client_auth import Login, Mechanism
-from .kinds import check_names
 from .needs import Transfer
 from .outgoing import Outgoing
 from .sending import send_message
+from .setting_kinds import check_names
 from .steps import Dialogue
 from .transcript import Transcript
 

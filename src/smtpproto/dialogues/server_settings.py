@@ -2,7 +2,8 @@
 """What a server is told once, the same for every adapter.
 
 Decides the defaults, such as which extensions are offered. A new setting is a field of
-`ServerOptions` and of `ServerSettings`, a row of `KINDS`, and nothing in an adapter. Opens nothing.
+`ServerOptions` and of `ServerSettings`, a row of `setting_kinds`, and nothing in an adapter. Opens
+nothing.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from ..grammar.addresses import is_domain
 from ..grammar.auth import Auth, AuthResponse
 from ..grammar.commands import Bdat
 from ..grammar.leniency import DEFAULT_LENIENCY, Leniency
+from ..kinds import check, described, one_of
 from ..limits import DEFAULT_LIMITS, Limits
 from ..sasl import Offered, ServerMechanisms
 from ..session.server import ServerConnection
@@ -38,9 +40,9 @@ from .application import Peer
 from .authentication_offer import Offer, check_offer, expected, mechanisms_of
 from .deadlines import Times
 from .hooks import check_class, check_handler
-from .kinds import KINDS, check, check_names, described, listed, one_of
 from .networks import Networks
 from .server import TOO_MANY
+from .setting_kinds import SERVER, check_names, with_tuples
 from .transcript import Transcript
 
 TLSMode = Literal["starttls", "implicit"]
@@ -58,7 +60,7 @@ _IN_LMTP = {"PIPELINING", "ENHANCEDSTATUSCODES"}
 # Commands of extensions that the conversation itself answers.
 _ANSWERED = frozenset((Auth, AuthResponse, Bdat, *XForward.verbs))
 # A misspelt mode must not mean a server in the clear.
-_KINDS = {**KINDS, "tls_mode": one_of(TLSMode)}
+_KINDS = {**SERVER, "tls_mode": one_of(TLSMode)}
 
 
 class ServerOptions(TypedDict, total=False):
@@ -273,7 +275,7 @@ def server_settings(
         TypeError: an option that there is not.
     """
     check_names("serve()", _OF_SERVE, options)
-    told = listed({**options})
+    told = with_tuples({**options})
     check(_KINDS, {"tls_mode": tls_mode, **told})
     if not has_tls and told.get("require_tls"):
         raise expected("require_tls: tls expected too")

@@ -16,9 +16,9 @@ from datetime import datetime
 from pathlib import Path
 
 from ..dialogues import Peer, received
-from ..dialogues.kinds import Kind, check
 from ..grammar.addresses import is_address_literal, is_domain
 from ..grammar.trace import encode_return_path
+from ..kinds import Kind, check
 
 
 def _is_hostname(got: object) -> bool:

@@ -17,7 +17,7 @@ from threading import Lock
 from typing import Any, TextIO
 
 from ..dialogues import Message, Peer
-from ..dialogues.kinds import Kind, check
+from ..kinds import Kind, check
 
 
 def _is_text_stream(got: object) -> bool:

@@ -31,11 +31,11 @@ from ..grammar.commands import (
     Vrfy,
 )
 from ..grammar.leniency import Leniency
+from ..kinds import FLAG, Kind, check, one_of
 from ..limits import Limits
 from ..states import State
 from ..tlsinfo import TLSInfo
 from .arrangement import Arrangement, Side, in_order
-from .kinds import check_hostname, check_kind, check_word
 from .refusals import (
     AUTH_REQUIRED,
     CHUNK_FAILED,
@@ -103,10 +103,15 @@ class ServerArrangement(Arrangement):
         disabled: frozenset[str],
         received: ReceivedPolicy,
     ) -> None:
-        check_hostname(hostname)
-        check_kind("require_tls", require_tls, bool)
-        check_kind("require_auth", require_auth, bool)
-        check_word("received", received, ReceivedPolicy)
+        check(
+            _KINDS,
+            {
+                "hostname": hostname,
+                "require_tls": require_tls,
+                "require_auth": require_auth,
+                "received": received,
+            },
+        )
         extensions = in_order(extensions)
         refused = _refused(extensions, disabled)
         super().__init__(_SIDE, extensions, limits, leniency, lmtp, refused)
@@ -131,6 +136,25 @@ class ServerArrangement(Arrangement):
         most = sys.maxsize if self.mail_data_limit is None else self.mail_data_limit
         self.lost_at = most + limits.discarded_mail_data
         """Octets of mail data beyond which the rest of a message is not even passed over."""
+
+
+def _is_shown(hostname: object) -> bool:
+    """Tell whether default replies can hold it."""
+    return (
+        isinstance(hostname, str)
+        and hostname.isascii()
+        and hostname.isprintable()
+        and hostname != ""
+        and " " not in hostname
+    )
+
+
+_KINDS: Mapping[str, Kind] = {
+    "hostname": ("a domain or an address literal", _is_shown),
+    "require_tls": FLAG,
+    "require_auth": FLAG,
+    "received": one_of(ReceivedPolicy),
+}
 
 
 def _refused(

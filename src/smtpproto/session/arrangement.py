@@ -14,23 +14,25 @@ from operator import is_
 from types import MappingProxyType
 from typing import Any
 
-from ..exceptions import InvalidValueError, shown
 from ..extensions.declaration import Extension
 from ..grammar.commands import BASE_VERBS, Command, Ehlo, Helo, Lhlo, Vocabulary
 from ..grammar.ehlo import parse_keywords
 from ..grammar.leniency import Leniency
 from ..grammar.parameters import Parameter
 from ..grammar.replies import Reply
+from ..kinds import FLAG, Kind, check, of, wrong
 from ..limits import Limits
 from ..states import State
 from ..values import value
 from .declared import check_declarations
-from .kinds import check_kind
 from .table import Check, Note, Table, build_table
 
 _SHORT = 2048
 """Characters up to which the reply to EHLO is remembered, with what it announces: a long one may be
 a peer's, to fill the memory."""
+
+
+_KINDS: Mapping[str, Kind] = {"limits": of(Limits), "leniency": of(Leniency), "lmtp": FLAG}
 
 
 @value
@@ -105,9 +107,7 @@ class Arrangement:
         lmtp: bool,
         refused: frozenset[type[Command]] = frozenset(),
     ) -> None:
-        check_kind("limits", limits, Limits)
-        check_kind("leniency", leniency, Leniency)
-        check_kind("lmtp", lmtp, bool)
+        check(_KINDS, {"limits": limits, "leniency": leniency, "lmtp": lmtp})
         self.side = side
         self.extensions = extensions
         self.limits = limits
@@ -223,14 +223,7 @@ def listed(extensions: Iterable[Extension]) -> Given:
     try:
         return Given(extensions)
     except TypeError:
-        raise no_list("extensions", "[Size()]", extensions) from None
-
-
-def no_list(name: str, example: str, got: object) -> InvalidValueError:
-    """Make the error for a setting that should have been a list."""
-    return InvalidValueError(
-        f"{name}: a list such as {example} expected, not {shown(repr(got))[1:-1]}"
-    )
+        raise wrong("extensions", "a list such as [Size()]", extensions) from None
 
 
 def in_order(extensions: tuple[Extension, ...]) -> tuple[Extension, ...]:

@@ -29,13 +29,13 @@ from ..grammar.command import Command
 from ..grammar.commands import Bdat, Mail, Rcpt, Rset
 from ..grammar.leniency import DEFAULT_LENIENCY, Leniency
 from ..grammar.parameters import NO_PARAMETERS
+from ..kinds import check_word
 from ..limits import DEFAULT_LIMITS, Limits
 from ..states import State
 from ..tlsinfo import TLSInfo
 from .arrangement import Arrangement, Side, in_order, listed, remembered
 from .events import ConnectionClosed, ReplyReceived, Signal
 from .grouping import local_error, refusal_by
-from .kinds import check_word
 from .matching import Matching
 from .session import END, NOTES, RESET, octets_of
 

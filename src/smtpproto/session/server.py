@@ -20,11 +20,12 @@ from ..framing.buffer import CR, LF
 from ..grammar.auth import AuthResponse, EndOfMailData
 from ..grammar.commands import TLS_RECORD, Command, parse_command
 from ..grammar.leniency import DEFAULT_LENIENCY, Leniency
+from ..kinds import wrong
 from ..limits import DEFAULT_LIMITS, Limits
 from ..states import State
 from ..tlsinfo import TLSInfo
 from .admission import ServerArrangement
-from .arrangement import listed, no_list, remembered
+from .arrangement import listed, remembered
 from .client import ClientConnection
 from .defaults import DEFAULTS
 from .events import AuthResponseReceived, CommandReceived, ConnectionClosed, ServerEvent, Signal
@@ -77,7 +78,7 @@ class ServerConnection(Receiving):
         try:
             verbs = frozenset(disabled)
         except TypeError:
-            raise no_list("disabled", "['VRFY']", disabled) from None
+            raise wrong("disabled", "a list such as ['VRFY']", disabled) from None
         self._begin(
             remembered(
                 _arranged,

@@ -17,10 +17,10 @@ from ..framing import ReceiveBuffer
 from ..grammar.auth import Auth, AuthResponse, EndOfMailData
 from ..grammar.commands import Command, Ehlo, Helo, Lhlo, Mail, Rcpt, Vocabulary
 from ..grammar.replies import Reply
+from ..kinds import check_kind
 from ..states import State
 from ..tlsinfo import TLSInfo
 from .arrangement import Arrangement, InForce
-from .kinds import check_kind
 from .table import NO_TRANSACTION, Note, Step
 
 _NO_CLAIMS: Mapping[str, Any] = MappingProxyType({})

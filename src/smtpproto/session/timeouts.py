@@ -7,8 +7,8 @@ from typing import Literal
 
 from ..grammar.auth import EndOfMailData
 from ..grammar.commands import Command
+from ..kinds import check_word
 from ..states import State
-from .kinds import check_word
 
 Role = Literal["client", "server"]
 

@@ -9,8 +9,8 @@ import pytest
 
 from smtpproto import LocalProtocolError
 from smtpproto.dialogues import Collect
-from smtpproto.dialogues.kinds import KINDS
 from smtpproto.dialogues.server_settings import ServerOptions, ServerSettings, server_settings
+from smtpproto.dialogues.setting_kinds import SERVER
 from smtpproto.extensions import Pipelining, Size
 from smtpproto.grammar.leniency import Leniency
 from smtpproto.limits import Limits
@@ -37,7 +37,8 @@ WRONG: list[tuple[str, Any, str]] = [
     ("extensions", [Size(), Pipelining], "not the class Pipelining"),
     ("limits", {"recipients": 1}, "Limits expected, not dict"),
     ("limits", None, "Limits expected, not None"),
-    ("leniency", "x", "a Leniency expected, not 'x'"),
+    ("limits", (), "Limits expected, not tuple"),
+    ("leniency", "x", "Leniency expected, not 'x'"),
     ("auth", 5, "a list expected, not 5"),
     ("auth", [5], "mechanisms, .* expected, not 5"),
     ("proxy", True, "a list expected, not True"),
@@ -45,10 +46,10 @@ WRONG: list[tuple[str, Any, str]] = [
     ("xclient", 5, "a list expected, not 5"),
     ("disabled", None, "a list expected, not None"),
     ("disabled", [None], "texts expected, not None"),
-    ("received", "acept", "one of reject, accept expected, not 'acept'"),
-    ("received", [], "one of reject, accept expected, not list"),
-    ("tls_mode", "startls", "one of starttls, implicit expected, not 'startls'"),
-    ("tls_mode", None, "one of starttls, implicit expected, not None"),
+    ("received", "acept", "reject or accept expected, not 'acept'"),
+    ("received", [], "reject or accept expected, not list"),
+    ("tls_mode", "startls", "starttls or implicit expected, not 'startls'"),
+    ("tls_mode", None, "starttls or implicit expected, not None"),
     ("transcript", "x", "a function expected, not 'x'"),
     ("transcript_for", 5, "a function expected, not 5"),
 ]
@@ -103,4 +104,4 @@ def test_a_factory_is_called(handler: Any) -> None:
 
 
 def test_each_option_has_a_kind() -> None:
-    assert set(KINDS) == set(ServerOptions.__annotations__)
+    assert set(SERVER) == set(ServerOptions.__annotations__)

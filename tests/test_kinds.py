@@ -22,7 +22,7 @@ from smtpproto.extensions import Extension
 
 MAKERS = [ClientConnection, lambda **settings: ServerConnection("mx.example.org", **settings)]
 SETTINGS: list[tuple[str, Any, str]] = [
-    ("limits", {}, "limits: Limits expected, not {}"),
+    ("limits", {}, "limits: Limits expected, not dict"),
     ("limits", None, "limits: Limits expected, not None"),
     ("lmtp", "no", "lmtp: True or False expected, not 'no'"),
     ("lmtp", None, "lmtp: True or False expected, not None"),
@@ -38,9 +38,9 @@ def test_of_both_roles(make: Callable[..., Any], name: str, got: Any, told: str)
         make(**{name: got})
 
 
-@pytest.mark.parametrize("wrong", [None, b"mx.example.org", 5])
-def test_a_hostname_is_text(wrong: Any) -> None:
-    with pytest.raises(InvalidValueError, match=f"hostname: text .* not {type(wrong).__name__}"):
+@pytest.mark.parametrize("wrong", [None, b"mx.example.org", 5, "", "mx example", "m\xfc"])
+def test_a_hostname_can_be_in_a_reply(wrong: Any) -> None:
+    with pytest.raises(InvalidValueError, match="hostname: a domain or an address literal expecte"):
         ServerConnection(wrong)
 
 
@@ -62,7 +62,7 @@ def test_leniency() -> None:
     [
         ("received", "x", "received: reject or accept expected, not 'x'"),
         ("received", None, "received: reject or accept expected, not None"),
-        ("received", ["reject"], r"received: reject or accept expected, not \['reject'\]"),
+        ("received", ["reject"], r"received: reject or accept expected, not list"),
         ("require_tls", "no", "require_tls: True or False expected, not 'no'"),
         ("require_auth", None, "require_auth: True or False expected, not None"),
         ("extensions", None, r"extensions: a list such as \[Size\(\)\] expected, not None"),
