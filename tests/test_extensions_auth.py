@@ -7,7 +7,8 @@ import pytest
 import server_drive as drive
 
 from smtpproto import InvalidValueError, Path, TLSInfo, extensions
-from smtpproto.extensions.auth import REVEALING, Auth
+from smtpproto.extensions.auth import Auth
+from smtpproto.grammar.auth import REVEALING
 from smtpproto.sasl import DEFAULT_ORDER, ChannelBinding, Credentials, ServerMechanisms, choose
 
 ALL = ("PLAIN", "LOGIN", "OAUTHBEARER", "XOAUTH2", "CRAM-MD5", "SCRAM-SHA-256", "EXTERNAL")

@@ -25,7 +25,7 @@ from ..sasl import (
     Success,
     VerifyToken,
 )
-from ..sasl.base import BAD_FORMAT, REFUSED
+from ..sasl.steps import BAD_FORMAT, REFUSED
 from ..session.events import AuthResponseReceived
 from ..session.server import ServerConnection
 from .application import Peer, Reject

@@ -5,16 +5,13 @@ from __future__ import annotations
 
 from ..exceptions import InvalidValueError, Violation, shown
 from ..grammar.addresses import NULL_PATH, Path
+from ..grammar.auth import REVEALING, AuthResponse
 from ..grammar.auth import Auth as AuthCommand
-from ..grammar.auth import AuthResponse
 from ..grammar.commands import Command
 from ..grammar.encodings import decode_xtext, encode_xtext
 from ..grammar.parameters import Parameter
 from ..states import State
 from .declaration import Extension, Row, SessionFacts
-
-REVEALING = frozenset(("PLAIN", "LOGIN", "OAUTHBEARER", "XOAUTH2"))
-"""Mechanisms that show the secret to whoever reads along."""
 
 
 def parse_xtext_path(text: str) -> Path:

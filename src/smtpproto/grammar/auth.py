@@ -18,6 +18,8 @@ from .commands import Command, Vocabulary
 from .encodings import decode_base64, encode_base64
 
 _MECHANISM = re.compile(r"[A-Za-z0-9_-]{1,20}", re.ASCII)
+REVEALING = frozenset(("PLAIN", "LOGIN", "OAUTHBEARER", "XOAUTH2"))
+"""Mechanisms that show a password or token to whoever reads along."""
 
 
 @value

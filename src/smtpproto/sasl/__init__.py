@@ -8,26 +8,7 @@ octets; what it needs to know from the application it asks by a `Request`.
 from __future__ import annotations
 
 from .anonymous import AnonymousClient, AnonymousServer
-from .base import (
-    AcceptAnonymous,
-    Authorize,
-    Challenge,
-    ClientExchange,
-    ClientMechanism,
-    Failure,
-    FetchPassword,
-    FetchScramCredentials,
-    MapCertificate,
-    Request,
-    SASLError,
-    ScramCredentials,
-    ServerExchange,
-    ServerMechanism,
-    Step,
-    Success,
-    VerifyPassword,
-    VerifyToken,
-)
+from .base import ClientExchange, ClientMechanism, SASLError, ServerExchange, ServerMechanism
 from .channel_binding import ChannelBinding, server_end_point
 from .choose import DEFAULT_ORDER, Credentials, available, choose, make_client
 from .cram_md5 import CramMD5Client, CramMD5Server, cram_md5_challenge
@@ -51,6 +32,21 @@ from .scram_keys import (
     parse_credentials,
 )
 from .serving import Offered, ServerMechanisms
+from .steps import (
+    AcceptAnonymous,
+    Authorize,
+    Challenge,
+    Failure,
+    FetchPassword,
+    FetchScramCredentials,
+    MapCertificate,
+    Request,
+    ScramCredentials,
+    Step,
+    Success,
+    VerifyPassword,
+    VerifyToken,
+)
 
 __all__ = [
     "DEFAULT_ORDER",

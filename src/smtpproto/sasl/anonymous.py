@@ -11,18 +11,9 @@ from collections.abc import Generator
 from typing import Any
 
 from ..exceptions import InvalidValueError, Violation
-from .base import (
-    AcceptAnonymous,
-    Challenge,
-    ClientExchange,
-    Failure,
-    Request,
-    SASLError,
-    ServerExchange,
-    Success,
-    granted,
-)
+from .base import ClientExchange, SASLError, ServerExchange, granted
 from .saslprep import TRACE_PROHIBITED, check_characters
+from .steps import AcceptAnonymous, Challenge, Failure, Request, Success
 from .text import decode_text, encode_credential
 
 LONGEST_TRACE = 255

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from ..exceptions import InvalidValueError
+from ..grammar.auth import REVEALING
 from ..values import value
 from .anonymous import AnonymousClient
 from .base import ClientMechanism, hash_available
@@ -109,7 +110,6 @@ def _has_user_only(credentials: Credentials) -> bool:
 class _Choice:
     applies: Callable[[Credentials], bool]
     make: Callable[[str, Credentials, bytes], ClientMechanism]
-    reveals_secret: bool = False
     digest: str = ""
 
 
@@ -117,15 +117,14 @@ _CHOICES: dict[str, _Choice] = {
     "EXTERNAL": _Choice(lambda c: c.external, lambda name, c, nonce: ExternalClient(c.authzid)),
     **{f"SCRAM-{h}-PLUS": _Choice(_can_bind, _scram, digest=HASHES[h]) for h in reversed(HASHES)},
     **{f"SCRAM-{h}": _Choice(_has_password, _scram, digest=HASHES[h]) for h in reversed(HASHES)},
-    "OAUTHBEARER": _Choice(lambda c: bool(c.token), _oauthbearer, True),
+    "OAUTHBEARER": _Choice(lambda c: bool(c.token), _oauthbearer),
     "XOAUTH2": _Choice(
         lambda c: bool(c.token and c.username),
         lambda name, c, nonce: XOAuth2Client(c.username, c.token),
-        True,
     ),
     "CRAM-MD5": _Choice(_has_user_only, _cram_md5, digest="md5"),
-    "PLAIN": _Choice(_has_password, _plain, True),
-    "LOGIN": _Choice(_has_user_only, _login, True),
+    "PLAIN": _Choice(_has_password, _plain),
+    "LOGIN": _Choice(_has_user_only, _login),
     "ANONYMOUS": _Choice(
         lambda c: c.trace is not None, lambda name, c, nonce: AnonymousClient(c.trace or "")
     ),
@@ -172,7 +171,7 @@ def choose(
         if name in offers
         and available(name)
         and _CHOICES[name].applies(credentials)
-        and (tls or allow_cleartext or not _CHOICES[name].reveals_secret)
+        and (tls or allow_cleartext or name not in REVEALING)
     ]
     if any(name.endswith("-PLUS") for name in names):
         return [n for n in names if n.endswith("-PLUS") or not n.startswith("SCRAM-")]

@@ -13,19 +13,8 @@ from collections.abc import Generator
 from typing import Any
 
 from ..exceptions import InvalidValueError, Violation
-from .base import (
-    NO_INITIAL_RESPONSE,
-    REFUSED,
-    Challenge,
-    ClientExchange,
-    Failure,
-    FetchPassword,
-    Request,
-    SASLError,
-    ServerExchange,
-    Success,
-    hash_available,
-)
+from .base import ClientExchange, SASLError, ServerExchange, hash_available
+from .steps import NO_INITIAL_RESPONSE, REFUSED, Challenge, Failure, FetchPassword, Request, Success
 from .text import decode_credential, encode_credential
 
 _MSG_ID = re.compile(rb"<[!-;=?-~]+>")

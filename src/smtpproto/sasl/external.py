@@ -9,16 +9,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
-from .base import (
-    REFUSED,
-    Challenge,
-    ClientExchange,
-    Failure,
-    MapCertificate,
-    Request,
-    ServerExchange,
-    Success,
-)
+from .base import ClientExchange, ServerExchange
+from .steps import REFUSED, Challenge, Failure, MapCertificate, Request, Success
 from .text import decode_text, encode_credential
 
 

@@ -10,16 +10,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
-from .base import (
-    Challenge,
-    ClientExchange,
-    Failure,
-    Request,
-    ServerExchange,
-    Success,
-    VerifyPassword,
-    granted,
-)
+from .base import ClientExchange, ServerExchange, granted
+from .steps import Challenge, Failure, Request, Success, VerifyPassword
 from .text import decode_credential, encode_credential
 
 

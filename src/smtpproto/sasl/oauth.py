@@ -14,19 +14,9 @@ from typing import Any, ClassVar
 
 from ..exceptions import InvalidValueError, Violation
 from ..values import value
-from .base import (
-    BAD_FORMAT,
-    REFUSED,
-    Challenge,
-    ClientExchange,
-    Failure,
-    Request,
-    SASLError,
-    ServerExchange,
-    Success,
-    VerifyToken,
-)
+from .base import ClientExchange, SASLError, ServerExchange
 from .gs2 import GS2Header, parse_gs2
+from .steps import BAD_FORMAT, REFUSED, Challenge, Failure, Request, Success, VerifyToken
 from .text import decode_credential, encode_credential
 
 _VISIBLE = re.compile(rb"[!-~]+")

@@ -11,17 +11,8 @@ from collections.abc import Generator
 from typing import Any
 
 from ..exceptions import Violation
-from .base import (
-    Challenge,
-    ClientExchange,
-    Failure,
-    Request,
-    SASLError,
-    ServerExchange,
-    Success,
-    VerifyPassword,
-    granted,
-)
+from .base import ClientExchange, SASLError, ServerExchange, granted
+from .steps import Challenge, Failure, Request, Success, VerifyPassword
 from .text import decode_credential, decode_text, encode_credential
 
 

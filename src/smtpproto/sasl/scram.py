@@ -16,19 +16,7 @@ from collections.abc import Generator, Mapping
 from typing import Any
 
 from ..exceptions import InvalidValueError, Violation
-from .base import (
-    REFUSED,
-    Authorize,
-    Challenge,
-    ClientExchange,
-    Failure,
-    FetchScramCredentials,
-    Request,
-    SASLError,
-    ScramCredentials,
-    ServerExchange,
-    Success,
-)
+from .base import ClientExchange, SASLError, ServerExchange
 from .channel_binding import ChannelBinding
 from .gs2 import GS2Header, parse_gs2, quote_name, unquote_name
 from .scram_keys import (
@@ -38,6 +26,16 @@ from .scram_keys import (
     derive_keys,
     digest_name,
     xor,
+)
+from .steps import (
+    REFUSED,
+    Authorize,
+    Challenge,
+    Failure,
+    FetchScramCredentials,
+    Request,
+    ScramCredentials,
+    Success,
 )
 from .text import decode_base64, decode_text, encode_credential
 

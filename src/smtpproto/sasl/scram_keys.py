@@ -14,7 +14,8 @@ import re
 
 from ..exceptions import InvalidValueError, LocalProtocolError
 from ..values import value
-from .base import SASLError, ScramCredentials, hash_available
+from .base import SASLError, hash_available
+from .steps import ScramCredentials
 from .text import decode_base64, encode_credential
 
 HASHES = {"SHA-1": "sha1", "SHA-256": "sha256", "SHA-512": "sha512"}
