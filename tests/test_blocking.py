@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 import time
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -86,6 +88,10 @@ def test_a_group_of_commands_is_answered_by_one_write(monkeypatch: pytest.Monkey
     writes: list[bytes] = []
 
     class Counting(socket.socket):
+        def send(self, data: Any, flags: int = 0) -> int:
+            writes.append(bytes(data))
+            return super().send(data, flags)
+
         def sendall(self, data: Any, flags: int = 0) -> None:
             writes.append(bytes(data))
             super().sendall(data, flags)
@@ -230,3 +236,76 @@ def test_a_server_that_was_closed_before_it_began() -> None:
     server.wait_closed()
     with pytest.raises(ConnectionLost), Client("127.0.0.1", 1, timeout=1.0):
         pass
+
+
+OCTETS = bytes(range(256)) * 8192
+"""More than a socket takes at once."""
+
+
+def exchange(octets: bytes, timeout: float) -> Generator[Read, Any, Any]:
+    return (yield Read(octets, timeout))
+
+
+@pytest.fixture
+def pair() -> Any:
+    ours, theirs = socket.socketpair()
+    with theirs, ours:
+        theirs.settimeout(SECONDS)
+        yield ours, theirs
+
+
+def test_what_the_socket_does_not_take_at_once_is_written_later(pair: Any) -> None:
+    ours, theirs = pair
+    received = bytearray()
+
+    def read() -> None:
+        while len(received) < len(OCTETS):
+            received.extend(theirs.recv(65536))
+        theirs.sendall(b"all")
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    driver = drivers.Driver(ours, tls=None, is_server=False)
+    assert driver.run(exchange(OCTETS, SECONDS)) == b"all"
+    thread.join()
+    assert received == OCTETS
+    assert driver.run(exchange(b"", 0.0)) is None  # it is not waited for what is not there
+
+
+@pytest.mark.parametrize("octets", [b"", b"x", OCTETS])
+def test_time_is_over(pair: Any, octets: bytes) -> None:
+    driver = drivers.Driver(pair[0], tls=None, is_server=False)
+    with pytest.raises(TimeoutError):
+        driver.run(exchange(octets, 0.05))
+    if octets == OCTETS:  # the next one does not wait for this one's time
+        with pytest.raises(TimeoutError):
+            driver.run(exchange(octets, 0.05))
+
+
+def test_a_socket_that_was_readable_and_is_not() -> None:
+    """select(2) warns of it: what came may turn out to be nothing."""
+    left, theirs = socket.socketpair()
+    failures = iter([BlockingIOError()])
+
+    class Fickle(socket.socket):
+        def recv(self, size: int, flags: int = 0) -> bytes:
+            for failure in failures:
+                raise failure
+            return super().recv(size, flags)
+
+    with Fickle(left.family, left.type, left.proto, left.detach()) as ours, theirs:
+        theirs.sendall(b"220")
+        driver = drivers.Driver(ours, tls=None, is_server=False)
+        assert driver.run(exchange(b"", SECONDS)) == b"220"
+        failures = iter([BlockingIOError()])
+        theirs.sendall(b"421")
+        assert driver.run(exchange(b"", 0.0)) is None
+        assert driver.run(exchange(b"", 0.0)) == b"421"
+
+
+def test_a_system_without_poll(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(select, "poll")
+    handler = Collect()
+    with serve(handler) as server, Client("127.0.0.1", server.port) as client:
+        assert not client.send(TEXT, "a@x.org", "b@x.org").refused
+    assert len(handler.messages) == 1

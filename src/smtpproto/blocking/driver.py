@@ -11,8 +11,9 @@ import logging
 import select
 import socket
 import ssl
-import time
+from collections.abc import Callable
 from contextlib import suppress
+from time import monotonic
 from typing import Any
 
 from ..dialogues import (
@@ -46,7 +47,7 @@ class Clock:
     @property
     def now(self) -> float:
         """Seconds since some moment."""
-        return time.monotonic()
+        return monotonic()
 
 
 class Driver:
@@ -72,10 +73,12 @@ class Driver:
         self._tls = tls
         self._is_server = is_server
         self._server_hostname = server_hostname
-        self._held: list[bytes] = []
-        self._poll: select.poll | None = None
+        # Without TLS, nothing is tried on the socket that would block, but `_await` is asked first.
+        self._layer: ssl.SSLSocket | None = None
+        self._await = _readable(sock)
+        self._held = b""
         self._deadline = 0.0
-        self._timeout: float | None = -1.0
+        self._timeout = -1.0
         self._eof = False
         self._stopping = False
         self._cut = False
@@ -84,12 +87,13 @@ class Driver:
 
     def run(self, dialogue: Dialogue) -> Any:
         """Run a dialogue and return its result."""
+        if self._timeout < 0:
+            self._allow(0.0)
         result: Any = None
         failure: BaseException | None = None
         try:
+            step = dialogue.send(None)
             while True:
-                step = dialogue.send(result) if failure is None else dialogue.throw(failure)
-                result = failure = None
                 try:
                     if type(step) is Read:
                         result = self._read(step)
@@ -103,10 +107,15 @@ class Driver:
                     failure = error
                 except OSError as error:
                     failure = ConnectionLost(f"connection lost: {error}", self._leftover())
+                if failure is None:
+                    step = dialogue.send(result)
+                else:
+                    step, failure = dialogue.throw(failure), None
         except StopIteration as end:
             return end.value
-        finally:
+        except BaseException:
             dialogue.close()
+            raise
 
     def stop(self, now: bool = False) -> None:
         """End the dialogue as soon as no hook runs, and unless `now`, no message comes.
@@ -133,27 +142,25 @@ class Driver:
             self._write(step.out, timeout or _LINGER)
         if not timeout:
             return self._look()
-        # The whole time for the first read: mostly it brings all, and setting costs a call.
+        # The whole time for the first read: mostly it brings all.
         if step.goes_on:
-            timeout = self._deadline - time.monotonic()
+            timeout = self._deadline - monotonic()
+            if timeout < 0:
+                raise TimeoutError
         else:
-            self._deadline = time.monotonic() + timeout
+            self._deadline = monotonic() + timeout
         self._is_idle = not step.may_finish
         if self._stopping and (self._is_idle or self._cut):
             raise Cancelled
-        if timeout != self._timeout:
-            self._allow(timeout)
-        sock = self.sock
-        if (
-            type(sock) is not socket.socket
-            and isinstance(sock, ssl.SSLSocket)
-            and not sock.pending()
-        ):
-            # An end of the stream, and `stop` makes one, would break the layer: look below it.
-            socket.socket.recv(sock, 1, socket.MSG_PEEK)
-            if self._stopping and (self._is_idle or self._cut):
-                raise Cancelled
-        data = sock.recv(step.limit or _READ)
+        if self._layer is not None:
+            data = self._read_layer(self._layer, timeout, step.limit)
+        else:
+            if not self._await(timeout * 1000):
+                raise TimeoutError
+            try:
+                data = self.sock.recv(step.limit or _READ)
+            except BlockingIOError:  # select(2) warns of it
+                return self._read(Read(b"", step.timeout, True, step.may_finish, step.limit))
         self._is_idle = False
         if not data:
             if self._stopping:
@@ -161,9 +168,19 @@ class Driver:
             self._eof = True
         return data
 
+    def _read_layer(self, layer: ssl.SSLSocket, timeout: float, limit: int) -> bytes:
+        self._allow(timeout)
+        if not layer.pending():
+            # An end of the stream, and `stop` makes one, would break the layer: look below it.
+            socket.socket.recv(layer, 1, socket.MSG_PEEK)
+            if self._stopping and (self._is_idle or self._cut):
+                raise Cancelled
+        return layer.recv(limit or _READ)
+
     def _look(self) -> bytes | None:
         """Return what is there, None for nothing."""
-        if not self._is_readable():
+        # To ask the system is cheaper than a read that fails.
+        if not self._await(0) and (self._layer is None or not self._layer.pending()):
             return None
         self._allow(0.0)
         try:
@@ -171,26 +188,15 @@ class Driver:
         except (BlockingIOError, ssl.SSLWantReadError):
             return None
 
-    def _is_readable(self) -> bool:
-        """Ask the system at once, which is cheaper than a read that fails."""
-        if isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
-            return True
-        if self._poll is None:
-            if not hasattr(select, "poll"):  # Windows
-                return True
-            self._poll = select.poll()
-            self._poll.register(self.sock, select.POLLIN)
-        return bool(self._poll.poll(0))
-
     def _handle(self, step: Handle) -> tuple[Any, BaseException | None]:
         """Call a hook; return what it returned and what it raised."""
         if step.blocks or len(step.out) > _HELD:
             self._write(step.out, step.timeout)
-        elif step.out:
-            self._held.append(step.out)
+        else:
+            self._held += step.out
         try:
             result = step.call(*step.args)
-            if inspect.isawaitable(result):
+            if result is not None and inspect.isawaitable(result):
                 if inspect.iscoroutine(result):
                     result.close()
                 raise TypeError("a plain function expected: nothing is awaited outside of asyncio")
@@ -229,7 +235,8 @@ class Driver:
             server_hostname=self._server_hostname,
             do_handshake_on_connect=False,
         )
-        self.sock = layer  # now, so that `stop` and `close` reach it
+        self.sock = self._layer = layer  # now, so that `stop` and `close` reach it
+        self._await = _readable(layer)
         if self._stopping:
             raise Cancelled
         layer.do_handshake()
@@ -251,38 +258,44 @@ class Driver:
     def _linger(self) -> None:
         sock = self.sock  # past the TLS layer, which cannot be half open
         socket.socket.shutdown(sock, socket.SHUT_WR)
-        deadline = time.monotonic() + _LINGER
-        while (left := deadline - time.monotonic()) > 0:
+        deadline = monotonic() + _LINGER
+        while (left := deadline - monotonic()) > 0:
             self._allow(left)
             if not socket.socket.recv(sock, _READ):
                 return
 
     def _take_leave(self) -> None:
         """End the TLS layer, if there is one, without waiting for the peer (RFC 8446 6.1)."""
-        if isinstance(self.sock, ssl.SSLSocket):
+        if self._layer is not None:
             with suppress(OSError, ValueError):
                 self._allow(0.0)
-                self.sock.unwrap()
+                self._layer.unwrap()
 
     # --- octets ----------------------------------------------------------------------------------
 
     def _write(self, octets: bytes, timeout: float) -> None:
         if self._held:
-            octets = b"".join((*self._held, octets))
-            self._held.clear()
-        if octets:
-            if timeout != self._timeout:
+            octets = self._held + octets
+            self._held = b""
+        if not octets:
+            return
+        if self._layer is not None:
+            self._allow(timeout)
+            self._layer.sendall(octets)
+            return
+        try:
+            sent = self.sock.send(octets)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(octets):
+            try:
                 self._allow(timeout)
-            self.sock.sendall(octets)
+                self.sock.sendall(memoryview(octets)[sent:])
+            finally:
+                self._allow(0.0)
 
     def _allow(self, seconds: float) -> None:
-        """Set how long the next call on the socket may take.
-
-        Raises:
-            TimeoutError: no time is left.
-        """
-        if seconds < 0:
-            raise TimeoutError
+        """Set how long the next call on the socket may take."""
         if seconds != self._timeout:
             self._timeout = seconds
             self.sock.settimeout(seconds)
@@ -293,3 +306,12 @@ class Driver:
             return self._look() or b""
         except OSError:
             return b""
+
+
+def _readable(sock: socket.socket) -> Callable[[float], object]:
+    """Return what tells whether there is something to read, within so many milliseconds."""
+    if not hasattr(select, "poll"):  # Windows
+        return lambda timeout: select.select([sock], [], [], timeout / 1000)[0]
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return poll.poll
