@@ -9,6 +9,7 @@ is made for each command or reply is not checked by this: it looks closer only w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from re import Pattern
 from typing import Any, get_args
 
 from .exceptions import InvalidValueError, shown
@@ -17,8 +18,17 @@ Kind = tuple[str, Callable[[Any], bool]]
 """What is expected, in words, and whether a value is that."""
 
 
-def check(kinds: Mapping[str, Kind], given: Mapping[str, object]) -> None:
+def check_kinds(
+    kinds: Mapping[str, Kind],
+    given: Mapping[str, object],
+    describe: Callable[[object], str] | None = None,
+) -> None:
     """Look at what was given by the table `kinds`; what it does not have is not its business.
+
+    Args:
+        kinds: what each has to be, by its name.
+        given: what each is.
+        describe: how a wrong one is shown; `type_of` for what may be a secret.
 
     Raises:
         InvalidValueError: a value is of another kind.
@@ -28,16 +38,18 @@ def check(kinds: Mapping[str, Kind], given: Mapping[str, object]) -> None:
         if not fits(got):
             if isinstance(got, tuple) and fits(()):  # a list, of which some do not fit
                 got = next(one for one in got if not fits((one,)))
-            raise wrong(name, wanted, got)
+            raise wrong(name, wanted, got, describe)
 
 
-def check_fields(kinds: Mapping[str, Kind], made: object) -> None:
-    """Look at the attributes of a value that has just been made.
+def check_fields(
+    kinds: Mapping[str, Kind], made: object, describe: Callable[[object], str] | None = None
+) -> None:
+    """Do the same for the attributes of a value that has just been made.
 
     Raises:
         InvalidValueError: one is of another kind.
     """
-    check(kinds, {name: getattr(made, name) for name in kinds})
+    check_kinds(kinds, {name: getattr(made, name) for name in kinds}, describe)
 
 
 def check_kind(name: str, got: object, kind: type) -> None:
@@ -72,6 +84,11 @@ def one_of(words: Any) -> Kind:
     return " or ".join(allowed), lambda got: isinstance(got, str) and got in allowed
 
 
+def like(wanted: str, pattern: Pattern[str]) -> Kind:
+    """Return the kind of text that a pattern matches."""
+    return wanted, lambda got: isinstance(got, str) and pattern.fullmatch(got) is not None
+
+
 def of(kind: type) -> Kind:
     """Return the kind of what is of a type."""
     return kind.__name__, lambda got: isinstance(got, kind)
@@ -89,9 +106,11 @@ def each(kind: Kind) -> Kind:
     return wanted, lambda got: isinstance(got, tuple | list) and all(map(fits, got))
 
 
-def wrong(name: str, wanted: str, got: object) -> InvalidValueError:
+def wrong(
+    name: str, wanted: str, got: object, describe: Callable[[object], str] | None = None
+) -> InvalidValueError:
     """Make the error for a value of another kind."""
-    return InvalidValueError(f"{name}: {wanted} expected, not {described(got)}")
+    return InvalidValueError(f"{name}: {wanted} expected, not {(describe or described)(got)}")
 
 
 def described(got: object) -> str:
@@ -100,6 +119,11 @@ def described(got: object) -> str:
         return shown(got)
     if got is None or isinstance(got, int | float):
         return shown(repr(got))[1:-1]
+    return type_of(got)
+
+
+def type_of(got: object) -> str:
+    """Return what a value is, and nothing of what it says."""
     return f"the class {got.__name__}" if isinstance(got, type) else type(got).__name__
 
 
@@ -112,6 +136,8 @@ _ANY: Kind = ("", lambda _: True)
 FLAG: Kind = ("True or False", lambda got: isinstance(got, bool))
 TEXT: Kind = ("text", lambda got: isinstance(got, str))
 OCTETS: Kind = ("octets", lambda got: isinstance(got, bytes))
+NUMBER: Kind = ("a whole number", lambda got: isinstance(got, int) and not isinstance(got, bool))
+TEXT_OR_OCTETS: Kind = ("text or octets", lambda got: isinstance(got, str | bytes | bytearray))
 COUNT: Kind = or_none(
     ("a whole number of at least 1, or None,", lambda got: type(got) is int and got > 0)
 )

@@ -25,7 +25,7 @@ from ..dialogues.server_settings import (
     server_settings,
 )
 from ..gate import gates_of
-from ..kinds import FLAG, check
+from ..kinds import FLAG, check_kinds
 from ..listening import BACKLOG, Hosts, Where, not_started, started_before
 from ..serving import Serving
 from ..tlstools import TLS, context_of
@@ -279,7 +279,7 @@ def serve(
         random=token_bytes,
         **options,
     )
-    check({"threads": FLAG}, {"threads": threads})
+    check_kinds({"threads": FLAG}, {"threads": threads})
     where = Where(host, port, path, sockets, reuse_port)
     if tls is not None:
         context_of(tls)  # fails now rather than at each handshake

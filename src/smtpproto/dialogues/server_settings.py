@@ -28,7 +28,7 @@ from ..grammar.addresses import is_domain
 from ..grammar.auth import Auth, AuthResponse
 from ..grammar.commands import Bdat
 from ..grammar.leniency import DEFAULT_LENIENCY, Leniency
-from ..kinds import check, described, one_of
+from ..kinds import check_kinds, described, one_of
 from ..limits import DEFAULT_LIMITS, Limits
 from ..sasl import Offered, ServerMechanisms
 from ..session.server import ServerConnection
@@ -276,7 +276,7 @@ def server_settings(
     """
     check_names("serve()", _OF_SERVE, options)
     told = with_tuples({**options})
-    check(_KINDS, {"tls_mode": tls_mode, **told})
+    check_kinds(_KINDS, {"tls_mode": tls_mode, **told})
     if not has_tls and told.get("require_tls"):
         raise expected("require_tls: tls expected too")
     if not has_tls and tls_mode == "implicit":

@@ -29,11 +29,8 @@ from ..kinds import (
     wrong,
 )
 from ..limits import Limits
+from ..sasl.serving import MECHANISM
 
-_MECHANISM: Kind = (
-    "mechanisms, as names or what makes one,",
-    lambda one: isinstance(one, str) or callable(one),
-)
 _EXTENSION: Kind = ("extensions such as Size()", lambda one: isinstance(one, Extension))
 _TEXTS: Kind = each(("texts", lambda one: isinstance(one, str)))
 _LISTS = frozenset(("extensions", "auth", "disabled", "xclient", "proxy"))
@@ -44,7 +41,7 @@ SERVER: Mapping[str, Kind] = {
     "limits": of(Limits),
     "leniency": of(Leniency),
     **dict.fromkeys(("lmtp", "require_tls", "auth_cleartext", "require_auth", "factory"), FLAG),
-    "auth": or_none(each(_MECHANISM)),
+    "auth": or_none(each(MECHANISM)),
     "disabled": _TEXTS,
     "xclient": or_none(_TEXTS),
     "proxy": or_none(_TEXTS),

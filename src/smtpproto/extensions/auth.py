@@ -10,6 +10,7 @@ from ..grammar.auth import Auth as AuthCommand
 from ..grammar.commands import Command
 from ..grammar.encodings import decode_xtext, encode_xtext
 from ..grammar.parameters import Parameter
+from ..kinds import check_kind
 from ..states import State
 from .declaration import Extension, Row, SessionFacts
 
@@ -55,6 +56,7 @@ class Auth(Extension):
     checks = (AuthCommand,)
 
     def __init__(self, *mechanisms: str, cleartext: bool = False) -> None:
+        check_kind("cleartext", cleartext, bool)
         self.mechanisms = tuple(AuthCommand(name).mechanism for name in mechanisms)
         self.cleartext = cleartext
 

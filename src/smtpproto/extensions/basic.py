@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..exceptions import InvalidValueError, Violation, shown
 from ..grammar import abnf
 from ..grammar.commands import Command, Mail
 from ..grammar.commands import StartTLS as StartTLSCommand
 from ..grammar.parameters import NO_PARAMETERS, Parameter, typed_value
+from ..kinds import Kind, check_kinds
 from ..states import State
 from .declaration import Extension, Row, SessionFacts
 
@@ -25,6 +28,12 @@ def parse_number(text: str) -> int:
     return int(text)
 
 
+_KINDS: Mapping[str, Kind] = {
+    "Size": (
+        "a number of octets",
+        lambda got: got is None or (type(got) is int and 0 < got < 10**20),
+    )
+}
 SIZE = Parameter("SIZE", parse_number, str, length=26, needs_value=True)
 
 
@@ -40,8 +49,7 @@ class Size(Extension):
     checks = (Mail,)
 
     def __init__(self, maximum: int | None = None) -> None:
-        if maximum is not None and (type(maximum) is not int or not 0 < maximum < 10**20):
-            raise InvalidValueError(f"Size: a number of octets expected, not {maximum!r}")
+        check_kinds(_KINDS, {"Size": maximum})
         self.mail_data_limit = maximum
 
     def parameters_text(self, facts: SessionFacts) -> str:

@@ -8,16 +8,19 @@ application's to say: it gets the command as it gets any other.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
-from ..exceptions import InvalidValueError, Violation, shown
+from ..exceptions import InvalidValueError, Violation
 from ..grammar.auth import EndOfMailData
 from ..grammar.commands import Command
 from ..grammar.verbs import Burl as BurlCommand
 from ..grammar.verbs import BurlLast
+from ..kinds import Kind, check_kinds, each, like
 from ..states import State
 from .declaration import Extension, Row, SessionFacts
 
 _OPTION = re.compile(r"[!-~]++", re.ASCII)
+_KINDS: Mapping[str, Kind] = {"Burl": each(like("imap or imap://host", _OPTION))}
 _WITHIN = (State.RCPT, State.BDAT)
 
 
@@ -40,9 +43,7 @@ class Burl(Extension):
     checks = (BurlCommand, BurlLast)
 
     def __init__(self, *options: str) -> None:
-        for option in options:
-            if not _OPTION.fullmatch(option):
-                raise InvalidValueError(f"Burl: imap or imap://host expected, not {shown(option)}")
+        check_kinds(_KINDS, {"Burl": options})
         self.options = options
 
     def parameters_text(self, facts: SessionFacts) -> str:

@@ -8,6 +8,7 @@ clock: a HOLDUNTIL is not held against a BY, which counts from the moment MAIL i
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -15,6 +16,7 @@ from ..exceptions import InvalidValueError, Violation, shown
 from ..grammar.commands import Command, Mail
 from ..grammar.parameters import Parameter, typed_value
 from ..grammar.timestamps import encode_timestamp, parse_timestamp
+from ..kinds import Kind, check_kinds
 from ..values import value
 from .declaration import Extension, SessionFacts
 
@@ -25,6 +27,20 @@ _MINIMUM = re.compile(r"([0-9]{1,9})(?:,.*)?", re.ASCII)
 _INTERVAL = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 _PRIORITY = re.compile(r"0|-?[1-9]", re.ASCII)
 _PROFILE = re.compile(r"[A-Za-z0-9._-]{1,20}", re.ASCII)
+_TIME: Kind = ("a datetime", lambda got: isinstance(got, datetime))
+_KINDS: Mapping[str, Kind] = {
+    "DeliverBy": (
+        "a number of seconds",
+        lambda got: got is None or (type(got) is int and 0 <= got <= MAXIMUM),
+    ),
+    "FutureRelease": ("a number of seconds", lambda got: type(got) is int),
+    "FutureRelease: until": _TIME,
+    "MtPriority": (
+        "a name of 1 to 20 letters, digits, -, _ and .",
+        lambda got: isinstance(got, str) and (got == "" or _PROFILE.fullmatch(got) is not None),
+    ),
+    "ValidSince": _TIME,
+}
 
 
 def _bad(expected: str, got: object, code: int = 501, enhanced: str = "5.5.4") -> InvalidValueError:
@@ -93,8 +109,7 @@ class DeliverBy(Extension):
     checks = (Mail,)
 
     def __init__(self, minimum: int | None = None) -> None:
-        if minimum is not None and not (type(minimum) is int and 0 <= minimum <= MAXIMUM):
-            raise InvalidValueError(f"DeliverBy: a number of seconds expected, not {minimum!r}")
+        check_kinds(_KINDS, {"DeliverBy": minimum})
         self.minimum = minimum
 
     def parameters_text(self, facts: SessionFacts) -> str:
@@ -183,10 +198,7 @@ class FutureRelease(Extension):
         interval: int = MAXIMUM,
         until: datetime = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC),
     ) -> None:
-        if type(interval) is not int:
-            raise InvalidValueError(
-                f"FutureRelease: a number of seconds expected, not {interval!r}"
-            )
+        check_kinds(_KINDS, {"FutureRelease": interval, "FutureRelease: until": until})
         self._text = f"{parse_interval(str(interval))} {encode_release(until)}"
 
     def parameters_text(self, facts: SessionFacts) -> str:
@@ -248,11 +260,7 @@ class MtPriority(Extension):
     mail_parameters = (Parameter("MT-PRIORITY", parse_priority, str, length=15, needs_value=True),)
 
     def __init__(self, profile: str = "") -> None:
-        if profile and not _PROFILE.fullmatch(profile):
-            raise InvalidValueError(
-                f"MtPriority: a name of 1 to 20 letters, digits, -, _ and . expected, "
-                f"not {shown(profile)}"
-            )
+        check_kinds(_KINDS, {"MtPriority": profile})
         self.profile = profile
 
     def parameters_text(self, facts: SessionFacts) -> str:
@@ -279,6 +287,7 @@ class ValidSince:
     it was not said, which means "R". To be relayed as it was received (RFC 7293 5.1.1)."""
 
     def __post_init__(self) -> None:
+        check_kinds(_KINDS, {"ValidSince": self.time})
         if self.time.utcoffset() is None or self.time.microsecond:
             raise _bad("a time in whole seconds with its zone", self.time)
         if self.action not in ("R", "C", None):

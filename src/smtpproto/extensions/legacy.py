@@ -18,6 +18,7 @@ from ..grammar.parameters import Parameter, typed_value
 from ..grammar.replies import Reply
 from ..grammar.verbs import Onex as OnexCommand
 from ..grammar.verbs import Verb as VerbCommand
+from ..kinds import TEXT, check_kinds, each
 from ..states import State
 from ..values import value
 from .auth import encode_xtext_path, parse_xtext_path
@@ -103,6 +104,7 @@ class NoSoliciting(Extension):
     checks = (Mail,)
 
     def __init__(self, *classes: str) -> None:
+        check_kinds({"NoSoliciting": each(TEXT)}, {"NoSoliciting": classes})
         self.classes = parse_classes(",".join(classes)) if classes else ()
 
     def parameters_text(self, facts: SessionFacts) -> str:

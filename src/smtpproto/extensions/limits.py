@@ -12,6 +12,7 @@ from typing import Any
 
 from ..exceptions import InvalidValueError, Violation
 from ..grammar.commands import Command, Mail, Rcpt
+from ..kinds import Kind, check_kinds
 from ..values import value
 from .declaration import Extension, SessionFacts
 
@@ -43,6 +44,10 @@ class _Counts:
         self.domains: set[str] = set()
 
 
+_MOST: Kind = (
+    "1 to 999999",
+    lambda got: got is None or (type(got) is int and 0 < got < 10**6),
+)
 _FIELDS = {"MAILMAX": "mail_max", "RCPTMAX": "rcpt_max", "RCPTDOMAINMAX": "rcpt_domain_max"}
 
 
@@ -66,11 +71,7 @@ class ServerLimits(Extension):
     ) -> None:
         self.limits = AnnouncedLimits(mail_max, rcpt_max, rcpt_domain_max)
         told = {name: getattr(self.limits, field) for name, field in _FIELDS.items()}
-        for name, most in told.items():
-            if most is not None and not (type(most) is int and 0 < most < 10**6):
-                raise InvalidValueError(
-                    f"ServerLimits: {name} of 1 to 999999 expected, not {most!r}"
-                )
+        check_kinds(dict.fromkeys(told, _MOST), told)
         self._text = " ".join(f"{name}={most}" for name, most in told.items() if most is not None)
 
     def announcement(self, facts: SessionFacts) -> str | None:

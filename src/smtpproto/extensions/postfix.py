@@ -14,10 +14,12 @@ from ..grammar.attributes import XClient as XClientCommand
 from ..grammar.attributes import XForward as XForwardCommand
 from ..grammar.commands import Command
 from ..grammar.parameters import Parameter
+from ..kinds import Kind, check_kinds, each, like
 from ..states import State
 from .declaration import Extension, Row, SessionFacts
 
-_NAMES = re.compile(r"[A-Z0-9][A-Z0-9_-]*+", re.ASCII)
+_NAMES = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*+", re.ASCII)
+_ATTRIBUTES: Kind = each(like("the name of an attribute", _NAMES))
 _DELIMITERS = re.compile(r"[!-/:-@\[-`{-~]{2}", re.ASCII)
 
 
@@ -31,12 +33,8 @@ class _WithAttributes(Extension):
     _usual: tuple[str, ...] = ()
 
     def __init__(self, *names: str) -> None:
+        check_kinds({type(self).__name__: _ATTRIBUTES}, {type(self).__name__: names})
         self.names = tuple(name.upper() for name in names) or self._usual
-        for name in self.names:
-            if not _NAMES.fullmatch(name):
-                raise InvalidValueError(
-                    f"{type(self).__name__}: the name of an attribute expected, not {shown(name)}"
-                )
 
     def announcement(self, facts: SessionFacts) -> str | None:
         """Return the names; None once ADDR was claimed: the right to claim was another client's."""

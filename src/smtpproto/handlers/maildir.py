@@ -18,7 +18,7 @@ from pathlib import Path
 from ..dialogues import Peer, received
 from ..grammar.addresses import is_address_literal, is_domain
 from ..grammar.trace import encode_return_path
-from ..kinds import Kind, check
+from ..kinds import Kind, check_kinds
 
 
 def _is_hostname(got: object) -> bool:
@@ -45,7 +45,7 @@ class Maildir:
     """
 
     def __init__(self, folder: str | os.PathLike[str], hostname: str | None = None) -> None:
-        check(_KINDS, {"folder": folder, "hostname": hostname})
+        check_kinds(_KINDS, {"folder": folder, "hostname": hostname})
         self._folder = Path(folder)
         self._hostname = hostname
         for name in ("tmp", "new", "cur"):

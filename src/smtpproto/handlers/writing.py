@@ -17,7 +17,7 @@ from threading import Lock
 from typing import Any, TextIO
 
 from ..dialogues import Message, Peer
-from ..kinds import Kind, check
+from ..kinds import Kind, check_kinds
 
 
 def _is_text_stream(got: object) -> bool:
@@ -47,7 +47,7 @@ class Writing(ABC):
     ) -> None:
         self._stream = sys.stdout if stream is None else stream
         self._lock: AbstractContextManager[Any] = Lock() if lock is None else lock
-        check(_KINDS, {"stream": self._stream, "lock": self._lock})
+        check_kinds(_KINDS, {"stream": self._stream, "lock": self._lock})
         self._is_cut = False
 
     def on_message(self, peer: Peer, message: Message) -> None:

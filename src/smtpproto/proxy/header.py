@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import enum
 import ipaddress
+from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
 from ..exceptions import InvalidValueError, shown
+from ..kinds import PORT, TEXT, Kind, check_kinds, of, or_none
 from ..values import value_with_init
 from .tlvs import Tlvs
 
@@ -62,14 +64,13 @@ class InetAddress:
     port: Final[int]
 
     def __init__(self, ip: str, port: int) -> None:
+        check_kinds(_KINDS, {"ip": ip, "port": port})
         try:
             parsed = ipaddress.ip_address(ip)
         except ValueError:
             raise InvalidValueError(f"expected an IP address, got {shown(ip)}") from None
         if "%" in ip:
             raise InvalidValueError(f"expected an IP address without a zone, got {shown(ip)}")
-        if not 0 <= port <= 65535:
-            raise InvalidValueError(f"expected a port of 0 to 65535, got {port}")
         mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
         self.ip = f"::ffff:{mapped}" if mapped else str(parsed)
         self.port = port
@@ -101,7 +102,7 @@ class ProxyHeader:
         version: the version of the protocol it was received in.
 
     Raises:
-        InvalidValueError: the arguments do not go together.
+        InvalidValueError: one is of another kind, or they do not go together.
     """
 
     version: Final[Literal[1, 2]]
@@ -121,6 +122,17 @@ class ProxyHeader:
         tlvs: Tlvs | None = None,
         version: Literal[1, 2] = 2,
     ) -> None:
+        check_kinds(
+            _KINDS,
+            {
+                "source": source,
+                "destination": destination,
+                "command": command,
+                "transport": transport,
+                "tlvs": tlvs,
+                "version": version,
+            },
+        )
         family = _family(source)
         if family is not _family(destination):
             raise InvalidValueError("expected a source and a destination of one family")
@@ -145,6 +157,21 @@ class ProxyHeader:
     def family(self) -> AddressFamily:
         """What the addresses are; UNSPEC if there are none."""
         return _family(self.source)
+
+
+_ADDRESS: Kind = or_none(
+    ("an InetAddress or the octets of a path", lambda got: isinstance(got, InetAddress | bytes))
+)
+_KINDS: Mapping[str, Kind] = {
+    "ip": TEXT,
+    "port": PORT,
+    "source": _ADDRESS,
+    "destination": _ADDRESS,
+    "command": of(ProxyCommand),
+    "transport": or_none(of(Transport)),
+    "tlvs": or_none(of(Tlvs)),
+    "version": ("1 or 2", lambda got: type(got) is int and got in (1, 2)),
+}
 
 
 def _family(address: Address | None) -> AddressFamily:

@@ -7,7 +7,7 @@ header says, who may send it, nor how long to wait for it (PROXY protocol 2: at 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from ..exceptions import (
     InvalidValueError,
@@ -16,12 +16,21 @@ from ..exceptions import (
     Violation,
     shown,
 )
+from ..kinds import NUMBER, Kind, check_kinds
 from . import version1, version2
 from .header import ProxyHeader
 
 HEADER_LIMIT = version2.FIXED + 4096
 """Octets of the longest version 2 header taken by default. The length field allows for 65551; a
 proxy has to stay within one TCP segment of 536, unless it passes a certificate on."""
+
+_KINDS: Mapping[str, Kind] = {
+    "versions": (
+        "1, 2 or both",
+        lambda got: isinstance(got, Collection) and bool(got) and all(v in (1, 2) for v in got),
+    ),
+    "limit": NUMBER,
+}
 
 
 class ProxyHeaderParser:
@@ -35,15 +44,14 @@ class ProxyHeaderParser:
             has 107 at most.
 
     Raises:
-        InvalidValueError: `versions` names none, or another than 1 and 2.
+        InvalidValueError: `versions` names none, or another than 1 and 2, or `limit` is no number.
     """
 
     __slots__ = ("_buffer", "_error", "_header", "_starts", "limit", "unused")
 
     def __init__(self, versions: Collection[int] = (1, 2), limit: int = HEADER_LIMIT) -> None:
+        check_kinds(_KINDS, {"versions": versions, "limit": limit})
         starts = {1: version1.START, 2: version2.SIGNATURE}
-        if not versions or not starts.keys() >= set(versions):
-            raise InvalidValueError(f"expected version 1, 2 or both, got {versions!r}")
         self._starts = [starts[version] for version in sorted(versions)]
         self._buffer = bytearray()
         self._header: ProxyHeader | None = None

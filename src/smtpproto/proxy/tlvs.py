@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import enum
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..exceptions import InvalidValueError, shown
+from ..kinds import NUMBER, OCTETS, TEXT, Kind, check_fields, each, of, or_none
 from ..values import value
 
 UNIQUE_ID_LIMIT = 128
@@ -61,13 +62,15 @@ class Tlv:
     """A vector of a type that has no field of its own.
 
     Raises:
-        InvalidValueError: the type is not 0 to 255, or the value has more than 65535 octets.
+        InvalidValueError: the type is not 0 to 255, or the value is not ``bytes`` or has more than
+            65535 octets.
     """
 
     type: int
     value: bytes
 
     def __post_init__(self) -> None:
+        check_fields({"type": NUMBER, "value": OCTETS}, self)
         _encode_one(self.type, self.value)
 
 
@@ -76,8 +79,9 @@ class SslInfo:
     """The TLS layer between the client and the proxy, as the proxy tells it.
 
     Raises:
-        InvalidValueError: a number is out of range, a text is not of its character set or holds a
-            CR, LF or NUL, or `unknown` holds a type that has a field of its own.
+        InvalidValueError: a field of another type, a number is out of range, a text is not of its
+            character set or holds a CR, LF or NUL, or `unknown` holds a type that has a field of
+            its own.
     """
 
     client: SslClient
@@ -102,6 +106,7 @@ class SslInfo:
     unknown: tuple[Tlv, ...] = ()
 
     def __post_init__(self) -> None:
+        check_fields(_OF_SSL, self)
         self.encode()
 
     @property
@@ -178,6 +183,7 @@ class Tlvs:
     """In the order received; a type may be there more than once."""
 
     def __post_init__(self) -> None:
+        check_fields(_OF_HEADER, self)
         self.encode()
 
     @classmethod
@@ -213,6 +219,25 @@ class Tlvs:
             (TlvType.NETNS, _octets(self.netns, "ascii")),
         )
         return _encode_all(known, self.unknown, TlvType)
+
+
+_TEXT = or_none(TEXT)
+_OCTETS = or_none(OCTETS)
+_UNKNOWN = each(of(Tlv))
+_OF_SSL: Mapping[str, Kind] = {
+    "client": NUMBER,
+    "verify": NUMBER,
+    **dict.fromkeys(("version", "common_name", "cipher", "signature_algorithm"), _TEXT),
+    **dict.fromkeys(("key_algorithm", "group", "signature_scheme"), _TEXT),
+    "client_certificate": _OCTETS,
+    "unknown": _UNKNOWN,
+}
+_OF_HEADER: Mapping[str, Kind] = {
+    **dict.fromkeys(("alpn", "unique_id"), _OCTETS),
+    **dict.fromkeys(("authority", "netns"), _TEXT),
+    "ssl": or_none(of(SslInfo)),
+    "unknown": _UNKNOWN,
+}
 
 
 def walk(octets: bytes, start: int) -> Iterator[tuple[int, int, int]]:

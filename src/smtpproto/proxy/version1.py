@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Mapping
 
 from ..exceptions import InvalidValueError, shown
+from ..kinds import Kind, check_kinds, of, or_none
 from .header import AddressFamily, InetAddress, ProxyHeader
 
 START = b"PROXY "
@@ -19,6 +21,7 @@ LINE_LIMIT = 107
 """Octets of the longest line there can be, with its CRLF (PROXY protocol 2.1)."""
 
 _NAMES = {AddressFamily.INET: "TCP4", AddressFamily.INET6: "TCP6"}
+_KINDS: Mapping[str, Kind] = dict.fromkeys(("source", "destination"), or_none(of(InetAddress)))
 _PORT = re.compile("0|[1-9][0-9]{0,4}")
 
 
@@ -79,8 +82,10 @@ def build_v1(source: InetAddress | None = None, destination: InetAddress | None 
         destination: the address it connected to. Without the two the connection is UNKNOWN.
 
     Raises:
-        InvalidValueError: there is only one of them, or they are not of one family.
+        InvalidValueError: there is only one of them, they are not of one family, or a path: version
+            1 has none.
     """
+    check_kinds(_KINDS, {"source": source, "destination": destination})
     header = ProxyHeader(source, destination)
     if source is None or destination is None:
         return b"PROXY UNKNOWN\r\n"

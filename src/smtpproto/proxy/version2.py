@@ -12,6 +12,7 @@ import ipaddress
 import struct
 
 from ..exceptions import InvalidValueError
+from ..kinds import check_kind
 from .header import (
     PATH_OCTETS,
     Address,
@@ -100,8 +101,9 @@ def build_v2(header: ProxyHeader, crc: bool = False) -> bytes:
         crc: add a checksum, for a path that may damage what TCP does not protect.
 
     Raises:
-        InvalidValueError: addresses and TLVs have more than 65535 octets.
+        InvalidValueError: no header, or addresses and TLVs have more than 65535 octets.
     """
+    check_kind("header", header, ProxyHeader)
     rest = _block(header.source, header.destination) + header.tlvs.encode()
     if crc:
         rest += struct.pack(">BHI", TlvType.CRC32C, 4, 0)

@@ -11,6 +11,7 @@ from collections.abc import Generator
 from typing import Any
 
 from ..exceptions import InvalidValueError, Violation
+from .arguments import check_arguments
 from .base import ClientExchange, SASLError, ServerExchange, granted
 from .saslprep import TRACE_PROHIBITED, check_characters
 from .steps import AcceptAnonymous, Challenge, Failure, Request, Success
@@ -34,6 +35,7 @@ class AnonymousClient(ClientExchange):
 
     def __init__(self, trace: str = "") -> None:
         super().__init__()
+        check_arguments(trace=trace)
         _check_trace(trace)
         self._trace = encode_credential(trace, "trace") if trace else b""
 

@@ -9,19 +9,31 @@ types of binding come from the TLS layer, through the adapter.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 from ..exceptions import InvalidValueError
+from ..kinds import OCTETS, TEXT, Kind, check_fields, check_kind
 from ..values import value
 
 
 @value
 class ChannelBinding:
-    """What ties an exchange to the TLS connection under it."""
+    """What ties an exchange to the TLS connection under it.
+
+    Raises:
+        InvalidValueError: a name that is no text, or data that is not ``bytes``.
+    """
 
     name: str
     """The type: "tls-exporter", "tls-server-end-point", or below TLS 1.3 "tls-unique"."""
     data: bytes
     """The octets of that type; not empty."""
+
+    def __post_init__(self) -> None:
+        check_fields(_KINDS, self)
+
+
+_KINDS: Mapping[str, Kind] = {"name": TEXT, "data": OCTETS}
 
 
 _SEQUENCE, _OID, _CONTEXT_0 = 0x30, 0x06, 0xA0
@@ -68,6 +80,7 @@ def server_end_point(certificate: bytes) -> ChannelBinding | None:
     Raises:
         InvalidValueError: it is not a certificate in DER.
     """
+    check_kind("certificate", certificate, bytes)
     digest = _signature_hash(certificate)
     if digest is None:
         return None

@@ -7,12 +7,14 @@ is not decided here: after a 535 the same password is not to be tried by a weake
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from ..exceptions import InvalidValueError
 from ..grammar.auth import REVEALING
+from ..kinds import FLAG, NUMBER, TEXT, TEXT_OR_OCTETS, Kind, check_fields, of, or_none, type_of
 from ..values import value
 from .anonymous import AnonymousClient
+from .arguments import check_arguments
 from .base import ClientMechanism, hash_available
 from .channel_binding import ChannelBinding
 from .cram_md5 import CramMD5Client
@@ -26,7 +28,11 @@ from .scram_keys import HASHES
 
 @value
 class Credentials:
-    """All that a client has to show; nothing but the user name is in the repr."""
+    """All that a client has to show; nothing but the user name is in the repr.
+
+    Raises:
+        InvalidValueError: a field of another type; it is not shown.
+    """
 
     username: str | bytes = ""
     password: str | bytes = ""
@@ -47,8 +53,22 @@ class Credentials:
     saslprep: bool | None = None
     """Prepare strings by SASLprep; None: SCRAM does, the others do not."""
 
+    def __post_init__(self) -> None:
+        check_fields(_KINDS, self, type_of)
+
     def __repr__(self) -> str:
         return f"Credentials(username={self.username!r})"
+
+
+_KINDS: Mapping[str, Kind] = {
+    **dict.fromkeys(("username", "password", "token", "authzid"), or_none(TEXT_OR_OCTETS)),
+    "external": FLAG,
+    "trace": or_none(TEXT),
+    "channel_binding": or_none(of(ChannelBinding)),
+    "host": TEXT,
+    "port": or_none(NUMBER),
+    "saslprep": or_none(FLAG),
+}
 
 
 def _plain(name: str, credentials: Credentials, nonce: bytes) -> ClientMechanism:
@@ -136,6 +156,7 @@ DEFAULT_ORDER: tuple[str, ...] = tuple(_CHOICES)
 
 def available(name: str) -> bool:
     """Tell whether a mechanism of this package works on this system: MD5 may be missing."""
+    check_arguments(name=name)
     choice = _CHOICES.get(name.upper())
     return choice is not None and (not choice.digest or hash_available(choice.digest))
 
@@ -163,7 +184,11 @@ def choose(
     Returns:
         Names of `order`; empty: the client cannot authenticate here. Where SCRAM can be bound to
         the channel, it is left out without -PLUS (RFC 5802 6).
+
+    Raises:
+        InvalidValueError: `offered` or `order` is one text, or no collection of texts.
     """
+    check_arguments(offered=offered, order=order)
     offers = {name.upper() for name in offered}
     names = [
         name
@@ -189,6 +214,7 @@ def make_client(name: str, credentials: Credentials, nonce: bytes) -> ClientMech
     Raises:
         InvalidValueError: the name is not known, or the mechanism refuses the credentials.
     """
+    check_arguments(name=name)
     choice = _CHOICES.get(name)
     if choice is None:
         raise InvalidValueError(f"expected one of the mechanisms {', '.join(_CHOICES)}")

@@ -13,6 +13,7 @@ from collections.abc import Generator
 from typing import Any
 
 from ..exceptions import InvalidValueError, Violation
+from .arguments import check_arguments
 from .base import ClientExchange, SASLError, ServerExchange, hash_available
 from .steps import NO_INITIAL_RESPONSE, REFUSED, Challenge, Failure, FetchPassword, Request, Success
 from .text import decode_credential, encode_credential
@@ -79,6 +80,7 @@ class CramMD5Server(ServerExchange):
     def __init__(self, challenge: bytes, *, saslprep: bool = False) -> None:
         super().__init__()
         _need_md5()
+        check_arguments(challenge=challenge)
         if not _MSG_ID.fullmatch(challenge) or b"@" not in challenge:
             raise InvalidValueError("CRAM-MD5: expected a challenge of the form <...@...>")
         self._challenge = challenge

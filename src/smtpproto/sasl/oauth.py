@@ -13,7 +13,9 @@ from collections.abc import Generator
 from typing import Any, ClassVar
 
 from ..exceptions import InvalidValueError, Violation
+from ..kinds import TEXT, check_fields, check_kind
 from ..values import value
+from .arguments import check_arguments
 from .base import ClientExchange, SASLError, ServerExchange
 from .gs2 import GS2Header, parse_gs2
 from .steps import BAD_FORMAT, REFUSED, Challenge, Failure, Request, Success, VerifyToken
@@ -27,7 +29,11 @@ _PORT = re.compile(rb"[1-9][0-9]{0,4}")
 
 @value
 class OAuthError:
-    """What a server says about a token it refuses (RFC 7628 3.2.2)."""
+    """What a server says about a token it refuses (RFC 7628 3.2.2).
+
+    Raises:
+        InvalidValueError: a member is no text.
+    """
 
     status: str = "invalid_token"
     """A name of the OAuth registry; XOAUTH2 servers send an HTTP status, as "401"."""
@@ -37,6 +43,9 @@ class OAuthError:
     """An https URL that tells where tokens come from."""
     schemes: str = ""
     """The schemes taken, in XOAUTH2."""
+
+    def __post_init__(self) -> None:
+        check_fields(dict.fromkeys(_MEMBERS, TEXT), self)
 
     def encode(self) -> bytes:
         """Return the JSON object; empty members are left out."""
@@ -109,6 +118,7 @@ class OAuthBearerClient(_OAuthClient):
         port: int | None = None,
     ) -> None:
         super().__init__()
+        check_arguments(port=port)
         name = _name(authzid, "authorization identity") if authzid else b""
         pairs = [b"auth=Bearer " + _visible(token, "token")]
         if port is not None:
@@ -149,6 +159,7 @@ class _OAuthServer(ServerExchange):
 
     def __init__(self, error: OAuthError) -> None:
         super().__init__()
+        check_kind("error", error, OAuthError)
         self._error = error
 
     def _finish(

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from unicodedata import ucd_3_2_0
 
 from ..exceptions import InvalidValueError
+from ..kinds import TEXT, check_kinds, type_of
 
 Table = Callable[[str], bool]
 
@@ -51,9 +52,10 @@ def saslprep(text: str, *, stored: bool = False) -> str:
         The prepared string, never empty.
 
     Raises:
-        InvalidValueError: a prohibited character, mixed directions, nothing left, or more than 1024
-            characters before or after the preparation.
+        InvalidValueError: no text, a prohibited character, mixed directions, nothing left, or more
+            than 1024 characters before or after the preparation.
     """
+    check_kinds({"text": TEXT}, {"text": text}, type_of)
     _check_length(text)
     mapped = "".join(
         " " if stringprep.in_table_c12(char) else char

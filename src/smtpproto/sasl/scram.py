@@ -16,6 +16,7 @@ from collections.abc import Generator, Mapping
 from typing import Any
 
 from ..exceptions import InvalidValueError, Violation
+from .arguments import check_arguments
 from .base import ClientExchange, SASLError, ServerExchange
 from .channel_binding import ChannelBinding
 from .gs2 import GS2Header, parse_gs2, quote_name, unquote_name
@@ -84,6 +85,13 @@ class ScramClient(ClientExchange):
         maximum_iterations: int = MAXIMUM_ITERATIONS,
     ) -> None:
         super().__init__()
+        check_arguments(
+            name=name,
+            nonce=nonce,
+            channel_binding=channel_binding,
+            minimum_iterations=minimum_iterations,
+            maximum_iterations=maximum_iterations,
+        )
         self.name = name
         hash_name, plus = _split_name(name)
         self._digest = digest_name(hash_name)
@@ -159,6 +167,13 @@ class ScramServer(ServerExchange):
         saslprep: bool = True,
     ) -> None:
         super().__init__()
+        check_arguments(
+            name=name,
+            nonce=nonce,
+            decoy_key=decoy_key,
+            decoy_iterations=decoy_iterations,
+            channel_bindings=channel_bindings,
+        )
         self.name = name
         self._hash_name, self._plus = _split_name(name)
         self._digest = digest_name(self._hash_name)

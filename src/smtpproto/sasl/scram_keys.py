@@ -14,6 +14,7 @@ import re
 
 from ..exceptions import InvalidValueError, LocalProtocolError
 from ..values import value
+from .arguments import check_arguments
 from .base import SASLError, hash_available
 from .steps import ScramCredentials
 from .text import decode_base64, encode_credential
@@ -86,6 +87,7 @@ def make_scram_credentials(
         InvalidValueError: a password SASLprep refuses or that is empty, no salt, no rounds, or an
             unknown hash.
     """
+    check_arguments(salt=salt, iterations=iterations, hash_name=hash_name)
     digest = digest_name(hash_name)
     if not salt or not 0 < iterations < 2**31:
         raise InvalidValueError("SCRAM: expected a salt, and 1 to 2147483647 iterations")
@@ -102,6 +104,7 @@ def check_password(password: str | bytes, credentials: ScramCredentials) -> bool
         password: as PLAIN shows it; a string that SASLprep refuses stands for its UTF-8.
         credentials: what is stored for the user, or a decoy.
     """
+    check_arguments(stored=credentials)
     octets = password.encode("utf-8", "surrogatepass") if isinstance(password, str) else password
     for form in (password, octets):
         try:
@@ -128,6 +131,7 @@ def decoy_credentials(
         hash_name: a key of `HASHES`.
         salt_length: octets of the salt that real users have, at most those of the hash.
     """
+    check_arguments(key=key, username=username, iterations=iterations, hash_name=hash_name)
     digest = digest_name(hash_name)
     salt, stored_key, server_key = (
         hmac.digest(key, b"%s\0%s" % (part, username.encode()), digest)
@@ -138,6 +142,7 @@ def decoy_credentials(
 
 def format_credentials(credentials: ScramCredentials) -> str:
     """Return the text form: ``SCRAM-SHA-256$4096:salt$StoredKey:ServerKey``, in base64."""
+    check_arguments(stored=credentials)
     salt, stored_key, server_key = (
         base64.b64encode(part).decode("ascii")
         for part in (credentials.salt, credentials.stored_key, credentials.server_key)
@@ -152,6 +157,7 @@ def parse_credentials(text: str) -> ScramCredentials:
     Raises:
         InvalidValueError: it is something else; the text is not in the error.
     """
+    check_arguments(text=text)
     credentials = _parsed(text)
     if credentials is None:
         raise InvalidValueError("expected SCRAM-<hash>$<iterations>:<salt>$<StoredKey>:<ServerKey>")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
 from ..exceptions import LocalProtocolError, Violation, shown
+from ..kinds import FUNCTION, TEXT, Kind, check_kinds, each, wrong
 from .anonymous import AnonymousServer
 from .base import ServerMechanism
 from .choose import DEFAULT_ORDER, available
@@ -40,6 +41,14 @@ _NO_BINDING = {"none": b"\0"}
 """Stands for a channel binding where a mechanism is made and not used."""
 
 
+MECHANISM: Kind = (
+    "mechanisms, as names or what makes one,",
+    lambda one: isinstance(one, str) or callable(one),
+)
+_KINDS: Mapping[str, Kind] = {"auth": each(MECHANISM), "host": TEXT, "random": FUNCTION}
+_SHAPE = ("name", "reveals_secret", "step", "answer")
+
+
 class ServerMechanisms:
     """The mechanisms that a server offers.
 
@@ -52,19 +61,24 @@ class ServerMechanisms:
             are.
 
     Raises:
-        LocalProtocolError: an unknown name.
+        LocalProtocolError: an unknown name, or what is neither a name nor makes a mechanism.
     """
 
     def __init__(
         self, offered: Iterable[Offered], *, host: str, random: Callable[[int], bytes]
     ) -> None:
+        if isinstance(offered, str):
+            offered = (offered,)
+        elif isinstance(offered, Iterable):
+            offered = tuple(offered)
+        check_kinds(_KINDS, {"auth": offered, "host": host, "random": random})
         self._host = host
         self._random = random
         self._decoy_key = random(_KEY)
         makers: dict[str, Callable[[], ServerMechanism] | None] = {}
-        for one in (offered,) if isinstance(offered, str) else offered:
+        for one in offered:
             if not isinstance(one, str):
-                makers[one().name.upper()] = one
+                makers[_made_by(one).name.upper()] = one
             elif one.upper() not in DEFAULT_ORDER:
                 raise LocalProtocolError(
                     f"auth: one of {', '.join(DEFAULT_ORDER)} expected, not {shown(one)}",
@@ -103,3 +117,10 @@ class ServerMechanisms:
             # Without -PLUS too: whoever says that it saw no offer is then refused (RFC 5802 6).
             channel_bindings=channel_bindings if self._binds else None,
         )
+
+
+def _made_by(make: Callable[[], ServerMechanism]) -> ServerMechanism:
+    made = make()
+    if not all(hasattr(made, name) for name in _SHAPE):
+        raise wrong("auth", f"what makes an object with {', '.join(_SHAPE)}", made)
+    return made

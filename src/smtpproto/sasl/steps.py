@@ -7,8 +7,10 @@ mechanism, and not whose turn it is.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, TypeAlias
 
+from ..kinds import NUMBER, OCTETS, TEXT, Kind, check_fields, type_of
 from ..values import value
 
 
@@ -51,7 +53,11 @@ NO_INITIAL_RESPONSE = Failure(501, "5.7.0", "This mechanism takes no initial res
 
 @value
 class ScramCredentials:
-    """What a server stores for one user and one hash instead of the password (RFC 5802 3)."""
+    """What a server stores for one user and one hash instead of the password (RFC 5802 3).
+
+    Raises:
+        InvalidValueError: a field of another type, as a database might give; it is not shown.
+    """
 
     hash_name: str
     """As in the mechanism's name: "SHA-1", "SHA-256" or "SHA-512"."""
@@ -60,8 +66,18 @@ class ScramCredentials:
     stored_key: bytes
     server_key: bytes
 
+    def __post_init__(self) -> None:
+        check_fields(_STORED, self, type_of)
+
     def __repr__(self) -> str:
         return f"ScramCredentials(hash_name={self.hash_name!r}, iterations={self.iterations})"
+
+
+_STORED: Mapping[str, Kind] = {
+    "hash_name": TEXT,
+    "iterations": NUMBER,
+    **dict.fromkeys(("salt", "stored_key", "server_key"), OCTETS),
+}
 
 
 class Request:

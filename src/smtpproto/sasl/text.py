@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 
 from ..exceptions import InvalidValueError, Violation
+from ..kinds import TEXT_OR_OCTETS, check_kinds, type_of
 from .base import SASLError
 from .saslprep import saslprep
 
@@ -30,8 +31,10 @@ def encode_credential(
         The octets, at least one and none of them NUL.
 
     Raises:
-        InvalidValueError: empty, a NUL, a lone surrogate, or refused by SASLprep.
+        InvalidValueError: neither text nor octets, empty, a NUL, a lone surrogate, or refused by
+            SASLprep.
     """
+    check_kinds({what: TEXT_OR_OCTETS}, {what: credential}, type_of)
     if isinstance(credential, str) and prepare:
         credential = saslprep(credential, stored=stored)
     octets = _utf8(credential) if isinstance(credential, str) else credential

@@ -31,7 +31,7 @@ from ..grammar.commands import (
     Vrfy,
 )
 from ..grammar.leniency import Leniency
-from ..kinds import FLAG, Kind, check, one_of
+from ..kinds import FLAG, Kind, check_kinds, one_of
 from ..limits import Limits
 from ..states import State
 from ..tlsinfo import TLSInfo
@@ -103,7 +103,7 @@ class ServerArrangement(Arrangement):
         disabled: frozenset[str],
         received: ReceivedPolicy,
     ) -> None:
-        check(
+        check_kinds(
             _KINDS,
             {
                 "hostname": hostname,

@@ -20,7 +20,7 @@ from ..grammar.ehlo import parse_keywords
 from ..grammar.leniency import Leniency
 from ..grammar.parameters import Parameter
 from ..grammar.replies import Reply
-from ..kinds import FLAG, Kind, check, of, wrong
+from ..kinds import FLAG, Kind, check_kinds, of, wrong
 from ..limits import Limits
 from ..states import State
 from ..values import value
@@ -107,7 +107,7 @@ class Arrangement:
         lmtp: bool,
         refused: frozenset[type[Command]] = frozenset(),
     ) -> None:
-        check(_KINDS, {"limits": limits, "leniency": leniency, "lmtp": lmtp})
+        check_kinds(_KINDS, {"limits": limits, "leniency": leniency, "lmtp": lmtp})
         self.side = side
         self.extensions = extensions
         self.limits = limits
