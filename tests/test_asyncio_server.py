@@ -578,44 +578,6 @@ def test_a_transport_that_raises(
     run(test)
 
 
-@pytest.mark.parametrize("error", [OSError, asyncio.CancelledError])
-@pytest.mark.parametrize("started", [False, True])
-def test_a_server_that_cannot_listen_everywhere_listens_nowhere(
-    monkeypatch: pytest.MonkeyPatch, error: type[BaseException], started: bool
-) -> None:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
-    ports = [one.getsockname()[1] for one in sockets]
-
-    async def test() -> None:
-        loop = asyncio.get_running_loop()
-        create = loop.create_server
-
-        async def failing(*args: Any, sock: socket.socket, **more: Any) -> Any:
-            made = None
-            if sock is not sockets[1] or started:
-                made = await create(*args, sock=sock, **more)
-            if sock is sockets[1]:
-                if made is None:
-                    raise error
-                monkeypatch.setattr(made, "start_serving", refuse)
-            return made
-
-        async def refuse() -> None:
-            raise error
-
-        monkeypatch.setattr(loop, "create_server", failing)
-        server = serve(Collect(), sockets=sockets)
-        with pytest.raises(error):
-            await server.__aenter__()
-        await server.wait_closed()
-        for port in ports:
-            with pytest.raises(ConnectionRefusedError):
-                await asyncio.open_connection("127.0.0.1", port)
-
-    run(test)
-    assert [one.fileno() for one in sockets] == [-1] * 3
-
-
 def test_half_closed_connections_get_their_replies() -> None:
     async def test() -> None:
         handler = Collect()

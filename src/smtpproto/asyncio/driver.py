@@ -31,6 +31,7 @@ from ..dialogues import (
 from ..tlstools import handshake_failure, tls_info
 from .calls import begin, is_async
 from .channel import NEED_PEER, NEVER, Channel, Means, Wait, feed
+from .transport import SocketTransport
 
 logger = logging.getLogger("smtpproto")
 
@@ -324,13 +325,9 @@ class Driver(Channel):
                 self.transport.abort()
                 raise ConnectionResetError("the peer closed before the handshake")
             async with asyncio.timeout(timeout):
-                self.transport = await self._means.loop.start_tls(
-                    self.transport,
-                    self,
+                self.transport = await self._start_tls(
                     tls if isinstance(tls, ssl.SSLContext) else tls(),
-                    server_side=self._means.is_server,
-                    server_hostname=self._means.server_hostname,
-                    ssl_handshake_timeout=2 * timeout,  # ours ends first
+                    2 * timeout,  # ours ends first
                 )
         except BaseException as error:
             # The loop does not tell us of a connection that ends in the middle of a handshake.
@@ -343,6 +340,18 @@ class Driver(Channel):
         self._call = None
         self._paused = False
         self._go_on(tls_info(self.transport.get_extra_info("ssl_object")))
+
+    async def _start_tls(self, context: ssl.SSLContext, timeout: float) -> Any:
+        if isinstance(self.transport, SocketTransport):
+            return await self.transport.start_tls(context, timeout)
+        return await self._means.loop.start_tls(
+            self.transport,
+            self,
+            context,
+            server_side=self._means.is_server,
+            server_hostname=self._means.server_hostname,
+            ssl_handshake_timeout=timeout,
+        )
 
     # --- hooks -----------------------------------------------------------------------------------
 

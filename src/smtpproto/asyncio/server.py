@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -26,18 +26,17 @@ from ..dialogues.server_settings import (
 )
 from ..gate import gates_of
 from ..kinds import FLAG, check_kinds
-from ..listening import BACKLOG, Hosts, Where, not_started, started_before
+from ..listening import Hosts, Where, not_started, started_before
 from ..serving import Serving
 from ..tlstools import TLS, context_of
 from .channel import Means
 from .clock import Clock
 from .driver import Driver, logger
+from .listener import TURNS, Close, listen
 
 _GOODBYE = 1.0
 """Seconds for what is left to write once a session is broken off."""
 _THREADS = 40
-_TURNS = 3
-"""Turns of the loop from when it accepts a connection to when it tells us."""
 
 
 class Server(Serving):
@@ -59,7 +58,7 @@ class Server(Serving):
         self._executor: ThreadPoolExecutor | None = None
         self._means: Means | None = None
         self._reception: Reception | None = None
-        self._listeners: list[asyncio.Server] = []
+        self._listeners: list[Close] = []
         self._drivers: set[_ServerDriver] = set()
         self._closed = asyncio.Event()
         self._gone = asyncio.Event()
@@ -95,17 +94,13 @@ class Server(Serving):
         protocol = partial(_ServerDriver, self._means, self)
         try:
             for sock in listening:
-                listener = await loop.create_server(
-                    protocol, sock=sock, backlog=BACKLOG, start_serving=False
-                )
-                self._listeners.append(listener)  # before anything can come between
-                await listener.start_serving()
+                self._listeners.append(await listen(sock, protocol))
         except BaseException:
             for sock in listening[len(self._listeners) :]:
                 sock.close()
             self.close()
             raise
-        self.addresses = [at.getsockname() for one in self._listeners for at in one.sockets]
+        self.addresses = [sock.getsockname() for sock in listening]
         return self
 
     async def __aexit__(
@@ -129,8 +124,8 @@ class Server(Serving):
         """
         listeners, self._listeners = self._listeners, []
         self._forget_path()
-        for listener in listeners:
-            _retire(listener)
+        for close in listeners:
+            close()
         self._grace = self._settings.grace if grace is None else grace
         for driver in tuple(self._drivers):
             driver.stop(now=self._grace <= 0)
@@ -143,7 +138,7 @@ class Server(Serving):
             LocalProtocolError: it was not started, and would never end.
         """
         await self.serve_forever()
-        for _ in range(_TURNS):
+        for _ in range(TURNS):
             await asyncio.sleep(0)
         await self._wait_gone(self._grace)
         for driver in tuple(self._drivers):
@@ -194,18 +189,6 @@ class Server(Serving):
             self._gone.set()
 
 
-def _retire(listener: asyncio.Server) -> None:
-    """Accept no more, and close once the loop has brought us what it has accepted already."""
-    loop = listener.get_loop()
-    with suppress(NotImplementedError):  # a loop that does not poll
-        for sock in listener.sockets:
-            loop.remove_reader(sock.fileno())
-    close: Callable[[], object] = listener.close
-    for _ in range(_TURNS):
-        close = partial(loop.call_soon, close)
-    close()
-
-
 class _ServerDriver(Driver):
     """A connection of a server."""
 
@@ -216,8 +199,10 @@ class _ServerDriver(Driver):
         self._server = server
 
     def connection_made(self, transport: Any) -> None:
+        is_new = self.transport is None  # rather than under TLS now
         super().connection_made(transport)
-        self._server.begin(self)
+        if is_new:
+            self._server.begin(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""How a server in an asyncio loop gets its connections.
+
+Decides how a loop that polls is asked for no more than it takes: its own way makes a task and four
+turns of each connection. Other loops accept by themselves. Knows no sessions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import errno
+import logging
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+from ..listening import BACKLOG
+from .transport import SocketTransport
+
+logger = logging.getLogger("smtpproto")
+
+TURNS = 3
+"""Turns of a loop from when it accepts a connection by itself to when it tells us."""
+_RETRY = 1.0
+"""Seconds until the next try where a connection cannot be had, as the loops' own."""
+_USED_UP = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+
+Make = Callable[[], asyncio.BufferedProtocol]
+Close = Callable[[], None]
+"""Accepts no more; closes the socket."""
+
+
+async def listen(sock: socket.socket, make: Make) -> Close:
+    """Give each connection that comes to a protocol of its own.
+
+    Args:
+        sock: listens already; it is closed with the rest, or where this fails.
+        make: makes a protocol.
+    """
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, asyncio.SelectorEventLoop):
+        return Acceptor(loop, sock, make).close
+    listener = await loop.create_server(make, sock=sock, backlog=BACKLOG, start_serving=False)
+    try:
+        await listener.start_serving()
+    except BaseException:
+        listener.close()
+        raise
+    return partial(_retire, listener)
+
+
+def _retire(listener: asyncio.Server) -> None:
+    """Accept no more, and close once the loop has brought us what it has accepted already."""
+    loop = listener.get_loop()
+    with suppress(NotImplementedError):  # a loop that does not poll
+        for sock in listener.sockets:
+            loop.remove_reader(sock.fileno())
+    close: Callable[[], object] = listener.close
+    for _ in range(TURNS):
+        close = partial(loop.call_soon, close)
+    close()
+
+
+class Acceptor:
+    """Accepts the connections of one socket, one each time the loop finds any there.
+
+    Args:
+        loop: a loop that polls.
+        sock: listens.
+        make: makes a protocol for each.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, make: Make) -> None:
+        self._loop = loop
+        self._sock = sock
+        self._make = make
+        self._retry: asyncio.TimerHandle | None = None
+        sock.setblocking(False)
+        self._listen()
+
+    def close(self) -> None:
+        """Accept no more."""
+        if self._retry is not None:
+            self._retry.cancel()
+        self._loop.remove_reader(self._sock)
+        self._sock.close()
+
+    def _listen(self) -> None:
+        self._loop.add_reader(self._sock, self._accept)
+
+    def _accept(self) -> None:
+        try:
+            sock, address = self._sock.accept()
+        except OSError as error:
+            # Otherwise the client has gone, or another process was faster.
+            if error.errno in _USED_UP:
+                logger.error("no connection accepted: %s", error)
+                self._loop.remove_reader(self._sock)
+                self._retry = self._loop.call_later(_RETRY, self._listen)
+            return
+        sock.setblocking(False)
+        # What a hook sets in its context is for its own connection.
+        contextvars.copy_context().run(SocketTransport, self._loop, sock, address, self._make())
