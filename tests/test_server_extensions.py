@@ -153,7 +153,7 @@ class Nonces(extensions.Extension):
 def test_an_extension_is_asked_at_each_ehlo_what_it_announces() -> None:
     offered = [Nonces()]
     one, other = drive.greeted(extensions=offered), drive.greeted(extensions=offered)
-    for server, said in ((one, 1), (other, 2), (one, 3)):
+    for server, said in ((one, 2), (other, 3), (one, 4)):  # 1 was to see that it is a text
         assert announced(server) == [f"X-NONCE {said}"]
         assert server.keywords == {"X-NONCE": (str(said),)}
         assert server.announced == {"X-NONCE": [said]}
@@ -407,3 +407,29 @@ def test_utf8_in_a_typed_parameter_needs_smtputf8_too() -> None:
     server = drive.ready(extensions=[extensions.Dsn()])
     line = "RCPT TO:<c@d.example> ORCPT=utf-8;\u00e9@d.example\r\n".encode()
     assert drive.talk(server, drive.MAIL + line).codes == [250, 553]
+
+
+@pytest.mark.parametrize("text", [5, True, ["x"], {}, b"x", "a\r\nb", "\xfc"])
+def test_what_cannot_be_announced_is_told_before_the_first_session(text: Any) -> None:
+    class Odd(extensions.Extension):
+        keyword = "XODD"
+
+        def announcement(self, facts: extensions.SessionFacts) -> Any:
+            return text if facts.tls is not None else "1"
+
+    told = r"^XODD: an announcement\(\) of printable ASCII, or of None for no offer, expected, not"
+    with pytest.raises(InvalidValueError, match=told):
+        ServerConnection("mx.example.org", extensions=[Odd()], tls=TLSInfo())
+    connection = ServerConnection("mx.example.org", extensions=[Odd(), extensions.StartTLS()])
+    assert connection.offers() == {"XODD": "1", "STARTTLS": ""}
+    connection.send(Reply(220, "mx.example.org"))
+    for line in (b"EHLO client.example\r\n", b"STARTTLS\r\n"):
+        connection.receive_data(line)
+        event = connection.next_event()
+        assert isinstance(event, CommandReceived)
+        assert event.default_reply is not None
+        connection.send(event.default_reply)
+    connection.tls_established(TLSInfo())
+    connection.receive_data(b"EHLO client.example\r\n")
+    with pytest.raises(InvalidValueError, match=told):
+        connection.next_event()

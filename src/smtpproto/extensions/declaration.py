@@ -149,7 +149,10 @@ class Extension:
     """The most octets of mail data that a server which offers it accepts."""
 
     def announcement(self, facts: SessionFacts) -> str | None:
-        """Return the EHLO parameters a server announces now: "" for none, None for no offer."""
+        """Return the EHLO parameters a server announces now: "" for none, None for no offer.
+
+        Asked at each EHLO, and once when a server is made, to see that it is printable ASCII.
+        """
         offered = self.in_tls if facts.tls else self.in_clear
         if facts.is_authenticated and not self.after_authentication:
             return None

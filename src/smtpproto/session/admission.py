@@ -82,6 +82,7 @@ class ServerArrangement(Arrangement):
         "enhanced",
         "has_policy",
         "hostname",
+        "is_proved",
         "line",
         "longest",
         "lost_at",
@@ -121,6 +122,8 @@ class ServerArrangement(Arrangement):
         self.require_tls = require_tls
         self.require_auth = require_auth
         self.received = received
+        self.is_proved = False
+        """Whether a connection has seen that all announce what can be announced."""
         self.has_policy = require_tls or require_auth or limits.commands is not None
         """Whether more than the table and the extensions decides what is admitted."""
         self.offered = tuple(extension for extension in extensions if extension.in_lmtp or not lmtp)
@@ -149,6 +152,11 @@ def _is_shown(hostname: object) -> bool:
     )
 
 
+# RFC 5321 4.1.1.1: ehlo-param
+_ANNOUNCEMENT: Kind = (
+    "an announcement() of printable ASCII, or of None for no offer,",
+    lambda got: got is None or (isinstance(got, str) and got.isascii() and got.isprintable()),
+)
 _KINDS: Mapping[str, Kind] = {
     "hostname": ("a domain or an address literal", _is_shown),
     "require_tls": FLAG,
@@ -201,7 +209,11 @@ class Admission(Session):
         self._idle = self._commands = self._failed_auth = 0
 
     def offers(self) -> dict[str, str]:
-        """Return what may be offered now: keyword to EHLO parameters."""
+        """Return what may be offered now: keyword to EHLO parameters.
+
+        Raises:
+            InvalidValueError: an extension announces what is no text for the reply to EHLO.
+        """
         offered = self._arrangement.offered
         return offers(offered, tuple([extension.announcement(self) for extension in offered]))
 
@@ -266,7 +278,13 @@ class Admission(Session):
 
 
 def offers(extensions: tuple[Extension, ...], texts: tuple[str | None, ...]) -> dict[str, str]:
-    """Return the offers out of `texts`, None for no offer, that have all that they require."""
+    """Return the offers out of `texts`, None for no offer, that have all that they require.
+
+    Raises:
+        InvalidValueError: one is no such text.
+    """
+    for extension, text in zip(extensions, texts, strict=True):
+        check_kinds({extension.keyword: _ANNOUNCEMENT}, {extension.keyword: text})
     wanted = {
         extension.keyword: text
         for extension, text in zip(extensions, texts, strict=True)

@@ -24,8 +24,11 @@ def _hello_reply(arrangement: ServerArrangement, texts: tuple[str | None, ...]) 
 
 
 def _hello(session: Admission, arrangement: ServerArrangement) -> Reply:
-    texts = [extension.announcement(session) for extension in arrangement.offered]
-    return _hello_reply(arrangement, tuple(texts))
+    texts = tuple([extension.announcement(session) for extension in arrangement.offered])
+    try:
+        return _hello_reply(arrangement, texts)
+    except TypeError:  # no text at all, and no hash
+        return _hello_reply.__wrapped__(arrangement, texts)  # which says so
 
 
 def _helo(_session: Admission, arrangement: ServerArrangement) -> Reply:

@@ -56,7 +56,8 @@ class ServerConnection(Receiving):
     Raises:
         LocalProtocolError: an extension without its prerequisite, or given twice, or a verb in
             `disabled` that cannot be.
-        InvalidValueError: a hostname that is no printable ASCII, or a setting of another kind.
+        InvalidValueError: a hostname that is no printable ASCII, a setting of another kind, or an
+            announcement that is none.
     """
 
     __slots__ = ()
@@ -94,6 +95,9 @@ class ServerConnection(Receiving):
             ),
             tls,
         )
+        if not self._arrangement.is_proved:
+            self.offers()  # which says what is wrong with an announcement
+            self._arrangement.is_proved = True
 
     def _begin(self, arrangement: ServerArrangement, tls: TLSInfo | None) -> None:
         super().__init__(arrangement, tls)
