@@ -47,6 +47,7 @@ from smtpproto.grammar.commands import (
     parse_command,
 )
 from smtpproto.grammar.encodings import decode_base64, decode_xtext, encode_base64, encode_xtext
+from smtpproto.grammar.envelope import plain_command
 from smtpproto.grammar.leniency import Leniency
 from smtpproto.grammar.parameters import Parameter
 from smtpproto.grammar.replies import Reply, ReplyParser
@@ -500,11 +501,15 @@ def check_literal(text: str) -> None:
 
 def check_command(line: bytes, vocabulary: Vocabulary = EVERYTHING) -> None:
     """A line is refused with an answer, or is a command that is read back from what is written."""
+    plain = plain_command(line, vocabulary)
     try:
         command = parse_command(line, vocabulary)
     except InvalidValueError as error:
         check_answer(error)
+        assert plain is None
         return
+    if plain is not None:
+        assert_same(plain, command)
     try:
         written = command.encode(vocabulary)
     except InvalidValueError as error:

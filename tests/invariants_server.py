@@ -146,12 +146,18 @@ def check_event(event: ServerEvent, server: ServerConnection) -> None:
 
 
 def run(
-    place: str, pieces: Sequence[bytes], choices: bytes, late: bool, lmtp: bool
+    place: str,
+    pieces: Sequence[bytes],
+    choices: bytes,
+    late: bool,
+    lmtp: bool,
+    with_event: bool = False,
 ) -> tuple[list[ServerEvent], list[bytes], list[tuple[object, ...]]]:
     """Give a server these pieces, holding what must hold at each step.
 
     Args:
         late: answer only when the next piece has come, as far as the cap allows.
+        with_event: give each piece where the next event is asked for.
 
     Returns:
         The events, the replies, and what was to be seen at each reply.
@@ -164,10 +170,10 @@ def run(
 
     due = False
 
-    def step() -> bool:
+    def step(data: bytes = b"") -> bool:
         """Take an event or answer one; return False for nothing to do."""
         nonlocal due
-        event = server.next_event()
+        event = server.next_event(data)
         if event is Signal.NEED_REPLY:
             seen.append((server.state, drive.snapshot(server)[1:-1]))
             replies.append(server.send(answer(outcome.events[-1])))
@@ -182,7 +188,10 @@ def run(
         return True
 
     for piece in pieces:
-        server.receive_data(piece)
+        if with_event and not step(piece):
+            continue
+        if not with_event:
+            server.receive_data(piece)
         # Late: answer what was due before this piece, and read on to what is due now.
         while step() and not (late and due):
             pass
@@ -226,7 +235,7 @@ def check_server(
     whole = run(place, [octets] if octets else [], choices, False, lmtp)
     for pieces in cuttings(octets, lengths):
         for late in (False, True):
-            assert run(place, pieces, choices, late, lmtp) == whole
+            assert run(place, pieces, choices, late, lmtp, with_event=not late) == whole
     check_oracle(octets)
 
 

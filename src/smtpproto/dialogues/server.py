@@ -165,22 +165,20 @@ class _Server(Claiming):
         try:
             try:
                 yield from self._greet()
-                if unread:
-                    connection.receive_data(unread)
+                data = unread
                 while True:
-                    event = connection.next_event()
+                    event = connection.next_event(data)
                     if event is _NEED_DATA:
                         read.out = b"".join(out)
                         out.clear()
                         read.timeout = command if clock.now < deadlines.near else self._time_left()
                         read.may_finish = self._is_taking
                         data = yield read
-                        if data:
-                            connection.receive_data(data)
-                        else:
+                        if not data:
                             connection.receive_eof()
                         read.goes_on = True
                         continue
+                    data = b""
                     read.goes_on = False
                     act = _EVENTS.get(type(event))
                     if act is None:

@@ -31,8 +31,8 @@ class MailDataReader:
 
     def __init__(self, check: ContentCheck) -> None:
         self.check = check
-        self._held = b"\r\n"
-        self._virtual = 2  # octets at the front of _held that are not content
+        self._held: bytes | None = None  # before the first octet
+        self._virtual = 0  # octets at the front of _held that are not content
         self.ended = False
         """The end was read; what follows it is left in the buffer."""
 
@@ -42,11 +42,11 @@ class MailDataReader:
         At most four octets (CRLF . CR) are held back.
         """
         while not self.ended and (data := buffer.take(_PIECE)):
-            if self._virtual and len(self._held) == 2 and data[0] != DOT:
-                self._held = b""  # the CRLF before the first line is not needed
-                self._virtual = 0
-            elif self._held:
+            if self._held:
                 data = self._held + data
+            elif self._held is None and data[0] == DOT:  # behind the CRLF of the command
+                data = b"\r\n" + data
+                self._virtual = 2
             # Each search answers a question that makes the next one needless for most mail; from
             # the back they are the faster ones, and the fastest is the one for a single octet.
             dot = data.find(DOT)

@@ -31,6 +31,7 @@ class Vocabulary:
     """
 
     __slots__ = (
+        "alone",
         "leniency",
         "limits",
         "mail_parameters",
@@ -52,6 +53,12 @@ class Vocabulary:
             command.verb.encode("ascii"): command for command in verbs if command.verb
         }
         self.names = {command.verb: command for command in verbs if command.verb}
+        self.alone: Mapping[bytes, Command] = {
+            verb: _alone(command)
+            for verb, command in self.verbs.items()
+            if getattr(command.parse, "__func__", None) is _PARSE_ALONE
+        }
+        """The lines that are a verb and nothing else, each with its command."""
         self.mail_parameters = mail_parameters or {}
         self.rcpt_parameters = rcpt_parameters or {}
         self.leniency = leniency
@@ -192,6 +199,7 @@ class Announcing(Command):
         )
 
 
+_PARSE_ALONE: Any = getattr(Command.parse, "__func__")  # noqa: B009
 _ALONE: dict[type[Command], Command] = {}
 
 

@@ -23,8 +23,14 @@ from .parameters import (
     parse_parameters,
 )
 
-_MAIL = re.compile(rf"[Ff][Rr][Oo][Mm]:<({abnf.DOT_STRING}@{abnf.DOMAIN})>", re.ASCII)
-_RCPT = re.compile(rf"[Tt][Oo]:<({abnf.DOT_STRING}@{abnf.DOMAIN})>", re.ASCII)
+_PLAIN = rf"<({abnf.DOT_STRING}@{abnf.DOMAIN})>"
+_MAIL = re.compile(rf"[Ff][Rr][Oo][Mm]:{_PLAIN}", re.ASCII)
+_RCPT = re.compile(rf"[Tt][Oo]:{_PLAIN}", re.ASCII)
+# A whole line, as most of them are: nothing is to be looked at again but its length.
+_LINE = re.compile(
+    rf"(?:[Mm][Aa][Ii][Ll] [Ff][Rr][Oo][Mm]:{_PLAIN}|[Rr][Cc][Pp][Tt] [Tt][Oo]:{_PLAIN})"
+    r"(?: ([!-~][ -~]*+))?".encode()
+)
 
 
 @value_with_init
@@ -59,9 +65,6 @@ class Mail(Command):
     @classmethod
     def parse(cls, argument: str, vocabulary: Vocabulary) -> Self:
         """Parse ``FROM:``, the reverse-path and the parameters."""
-        found = _MAIL.fullmatch(argument)
-        if found is not None and len(argument) <= vocabulary.plain_address:
-            return cls(Path(found[1], (), True))
         path, rest = _take_path(cls, _MAIL, "FROM:", argument, vocabulary)
         if not rest:
             return cls(path)
@@ -107,9 +110,6 @@ class Rcpt(Command):
     @classmethod
     def parse(cls, argument: str, vocabulary: Vocabulary) -> Self:
         """Parse ``TO:``, the forward-path and the parameters."""
-        found = _RCPT.fullmatch(argument)
-        if found is not None and len(argument) <= vocabulary.plain_address:
-            return cls(Path(found[1], (), True))
         path, rest = _take_path(cls, _RCPT, "TO:", argument, vocabulary)
         if not rest:
             return cls(path)
@@ -121,6 +121,35 @@ class Rcpt(Command):
             return f"TO:<{self.forward_path.address}>"
         parameters = encode_parameters(self.parameters, vocabulary.rcpt_parameters)
         return f"TO:<{self.forward_path.address}>{parameters}"
+
+
+def plain_command(line: bytes, vocabulary: Vocabulary) -> Command | None:
+    """Return what most lines are: MAIL and RCPT with nothing unusual, or a verb alone.
+
+    Args:
+        line: without its CRLF; no octet of it has been looked at.
+        vocabulary: one that has MAIL and RCPT.
+
+    Returns:
+        What `parse_command` would return; None where that has to look, and may raise.
+    """
+    found = _LINE.fullmatch(line)
+    if found is None:
+        return vocabulary.alone.get(line)
+    sender, recipient, rest = found.groups()
+    address = sender or recipient
+    if len(address) > vocabulary.plain_address:
+        return None
+    path = Path(address.decode(), (), True)
+    if rest is None:
+        return Mail(path) if sender else Rcpt(path)
+    text = rest.decode()
+    try:
+        if sender:
+            return Mail(path, _take_parameters(text, vocabulary.mail_parameters, vocabulary))
+        return Rcpt(path, _take_parameters(text, vocabulary.rcpt_parameters, vocabulary))
+    except ValueError:
+        return None
 
 
 def _take_path(

@@ -77,6 +77,7 @@ class Answering(Admission):
         step = self._step
         try:
             code = reply.code
+            octets = reply.plain
         except AttributeError:
             raise LocalProtocolError(
                 f"a Reply expected, not {type(reply).__name__}", Violation.LOCAL_VALUE
@@ -85,12 +86,11 @@ class Answering(Admission):
             return self._send_refusal(reply, due, step)
         if self._refusal or step is None:
             raise forbidden("4yz or 5yz to what was refused", reply)
-        octets = reply.plain
-        if code < 300 and step.is_plain and octets is not None:
+        state = step.plainly
+        if state is not None and code < 300 and octets is not None:
             # As below, which is most of what a session costs.
             self._due = None
-            state = step.success
-            if state is not self.state and state is not None:
+            if state is not self.state:
                 self.state = state
                 self._row = self._table[state]
             if step.note is not None:

@@ -61,16 +61,21 @@ class Receiving(Rejecting):
     def _read_mail_data(self) -> ServerEvent:
         reader = self._mail_data
         assert reader is not None
-        check = reader.check
-        if not reader.ended and check.size <= self._lost_at:
+        if reader.check.size <= self._lost_at:
             if self._buffer.is_empty:
                 return self._nothing() if self._eof else _NEED_DATA
             piece = reader.read(self._buffer)
+            if reader.ended:
+                self._read = Receiving._read_end
             if piece:
                 return MailDataReceived(piece)
-        if check.size > self._lost_at:
-            return self._end_mail_data(check, lost=True)
-        return self._end_mail_data(check) if reader.ended else self._nothing()
+        is_over = reader.ended or reader.check.size > self._lost_at
+        return self._read_end() if is_over else self._nothing()
+
+    def _read_end(self) -> ServerEvent:
+        check = self._check
+        assert check is not None
+        return self._end_mail_data(check, check.size > self._lost_at)
 
     def _begin_chunk(self, command: Command, line: bytes, refusal: Refusal | None) -> ServerEvent:
         """Go on to the octets that `command` announced: they are read whatever becomes of it."""

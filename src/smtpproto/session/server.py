@@ -16,9 +16,9 @@ from ..exceptions import InvalidValueError, LocalProtocolError, Violation
 from ..extensions import KNOWN
 from ..extensions.declaration import Extension
 from ..framing import BadLine, LineEndings, LineReader, MailDataReader, ReceivedPolicy
-from ..framing.buffer import CR, LF
 from ..grammar.auth import AuthResponse, EndOfMailData
 from ..grammar.commands import TLS_RECORD, Command, parse_command
+from ..grammar.envelope import plain_command
 from ..grammar.leniency import DEFAULT_LENIENCY, Leniency
 from ..kinds import wrong
 from ..limits import DEFAULT_LIMITS, Limits
@@ -152,31 +152,50 @@ class ServerConnection(Receiving):
         if problem:
             raise LocalProtocolError(problem, Violation.LOCAL_STATE)
 
-    def next_event(self) -> ServerEvent:
-        """Return the next event, or the signal that says what the connection waits for."""
-        if self._due is not None:
-            return _NEED_REPLY
-        if self._read is not None:
-            return self._read(self)
+    def next_event(self, data: bytes = b"") -> ServerEvent:
+        """Return the next event, or the signal that says what the connection waits for.
+
+        Args:
+            data: octets to take before, as `receive_data` would; b"" for none.
+
+        Raises:
+            LocalProtocolError: as for `receive_data`.
+        """
         buffer = self._buffer
-        if buffer.is_empty:
-            return self._nothing() if self._eof else _NEED_DATA
-        line = buffer.take_line()
-        if (
-            line is None
-            or (CR in line or LF in line or 0 in line)
-            or len(line) > self._longest
-            or self._lines.passed
-        ):
+        line: bytes | None = None
+        if data:
+            if (
+                self._read is None
+                and self._due is None
+                and buffer.is_empty
+                and not self._is_deaf
+                and type(data) is bytes
+                and 0 <= data.find(b"\r\n") == len(data) - 2
+            ):  # one whole line, and nothing else is there: most often so
+                line = data[:-2]
+            else:
+                self.receive_data(data)
+        if line is None:
+            if self._due is not None:
+                return _NEED_REPLY
+            if self._read is not None:
+                return self._read(self)
+            if buffer.is_empty:
+                return self._nothing() if self._eof else _NEED_DATA
+            line = buffer.take_line()
+        command: Command | None = None
+        if line is not None and len(line) <= self._longest and not self._lines.passed:
+            command = plain_command(line, self._vocabulary)
+        if line is None or command is None:
             judged = self._lines.judge(line, buffer)
             if not isinstance(judged, bytes):
                 return self._read_no_line(judged)
             line = judged
-        command: Command | None = None
         try:
-            if len(line) > self._longest:
-                self._admit_long_line(line)
-            command = parse_command(line, self._vocabulary)
+            if command is None:
+                if len(line) > self._longest:
+                    self._admit_long_line(line)
+                command = parse_command(line, self._vocabulary)
             kind = type(command)
             if self._has_policy:
                 self._apply_policy(kind)

@@ -98,8 +98,8 @@ class Step:
     """What takes note of a 2yz or 3yz reply."""
     is_part: bool = False
     """More than a line belongs to the command: octets it announces, or the rest of a message."""
-    is_plain: bool = False
-    """A 2yz of any code and text leads on, and the row of a state is all that it changes."""
+    plainly: State | None = None
+    """Where a 2yz of any code leads, if nothing but the state changes with it; or else None."""
 
 
 Table = Mapping[State, Mapping[type[Command], Step]]
@@ -135,8 +135,8 @@ def build_table(
         command = row.command
         for state in row.states if command not in refused else ():
             success = _target(row.success, state)
-            stays = state not in _READS_NO_COMMANDS
-            leads_on = success is not None and success not in _SETTLED
+            stays = state in _READS_NO_COMMANDS or success in _SETTLED
+            is_plain = row.exact is None and row.has_status and not stays
             table[state][command] = Step(
                 success,
                 _target(row.intermediate, state),
@@ -149,7 +149,7 @@ def build_table(
                 counts.get(command, ()),
                 notes.get(command),
                 is_part=command.announces_octets or command.carries_mail_data,
-                is_plain=row.exact is None and row.has_status and stays and leads_on,
+                plainly=success if is_plain else None,
             )
     return table
 
