@@ -61,10 +61,11 @@ class Deadlines:
 
     def begin_message(self) -> None:
         """Note that mail data begins."""
-        if self._times.message is None:
-            return
-        self._message = self._clock.now + self._times.message
-        self.near = min(self.near, self._message - self._command)
+        seconds = self._times.message
+        if seconds is not None:
+            self._message = until = self._clock.now + seconds
+            if until - self._command < self.near:
+                self.near = until - self._command
 
     def end_message(self) -> None:
         """Note that it has ended."""

@@ -155,26 +155,16 @@ class Taking(Conversation):
         refused, self._refused = self._refused, 0
         refusal = event.default_reply or self._verdict
         count = len(event.recipients) if self._connection.lmtp else 1
+        answers: Any = None
+        replies: tuple[Reply, ...] = (refusal or _TAKEN,) * count
         if refusal is not None:
             yield from self._abort()
-            replies: tuple[Reply, ...] = (refusal,) * count
         else:
             assert transaction is not None
             answers = yield from self._hand_over(transaction.mail, event.recipients)
             self._sink = None
-            if answers is None or isinstance(answers, Reply):
-                replies = (answers or _TAKEN,) * count
-            elif self._may_answer_each(transaction) and _are_answers(answers, event.recipients):
-                replies = tuple(answer or _TAKEN for answer in answers)
-            else:
-                several = f", or {len(event.recipients)} of them"
-                wanted = ANSWER + several * self._may_answer_each(transaction)
-                yield from self._complain(bad_answer(wanted, answers))
-                replies = (FAILED,) * count
-            wrong = answers and [reply for reply in replies if reply.is_intermediate]
-            if wrong:  # it would only announce other replies, as a 353 in PRDR
-                yield from self._complain(forbidden("2yz, 4yz or 5yz", wrong[0]))
-                replies = tuple([FAILED if reply in wrong else reply for reply in replies])
+            if answers is not None:
+                replies = yield from self._judged(answers, count, transaction, event.recipients)
             self._peer.transaction = None
             self._peer.forwarded = NO_FACTS
         if self._observe is not None and transaction is not None:
@@ -183,11 +173,34 @@ class Taking(Conversation):
             )
             self._messages += record.is_accepted
             self._observe(record)
+        if refusal is None and answers is None:  # none of them is a hook's
+            for reply in replies:
+                self._send(reply)
+            return
         if len(replies) > count:
             replies = (_EACH, *replies, _summary(replies))
         for reply in replies:
             if self._connection.state is not State.CLOSED:  # a 421 among them
                 yield from self._reply(reply)
+
+    def _judged(
+        self, answers: Any, count: int, transaction: Transaction, rcpts: tuple[Rcpt, ...]
+    ) -> Generator[Step, Any, tuple[Reply, ...]]:
+        """Return a reply for each that is due, whatever a hook has answered."""
+        replies = (FAILED,) * count
+        if isinstance(answers, Reply):
+            replies = (answers,) * count
+        elif self._may_answer_each(transaction) and _are_answers(answers, rcpts):
+            replies = tuple([answer or _TAKEN for answer in answers])
+        else:
+            several = f", or {len(rcpts)} of them"
+            wanted = ANSWER + several * self._may_answer_each(transaction)
+            yield from self._complain(bad_answer(wanted, answers))
+        wrong = [reply for reply in replies if reply.is_intermediate]
+        if wrong:  # it would only announce other replies, as a 353 in PRDR
+            yield from self._complain(forbidden("2yz, 4yz or 5yz", wrong[0]))
+            replies = tuple([FAILED if reply in wrong else reply for reply in replies])
+        return replies
 
     def _hand_over(self, mail: Mail, rcpts: tuple[Rcpt, ...]) -> Dialogue:
         """Give the message to who takes it; return what that returns."""
