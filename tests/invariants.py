@@ -173,10 +173,15 @@ def read_mail_data(
     reader = MailDataReader(check)
     buffer = ReceiveBuffer()
     content = []
-    for piece in pieces:
-        buffer.append(piece)
-        while read := reader.read(buffer):
+    for number, piece in enumerate(pieces):
+        data = b""
+        if number % 2 and buffer.is_empty:  # past it: the same, whatever the pieces are
+            data = piece
+        else:
+            buffer.append(piece)
+        while read := reader.read(buffer, data):
             content.append(read)
+            data = b""
         assert reader.ended or not len(buffer)
         assert check.excess == max(0, check.size - (check.size if limit is None else limit))
         assert check.room == (None if limit is None else max(0, limit - check.size))

@@ -101,11 +101,16 @@ class ReceiveBuffer:
         return self.take(len(self._data))
 
     def give_back(self, data: bytes) -> None:
-        """Put `data`, the end of what the last `take` or `take_all` gave, back to the front."""
-        if self._data:
-            self._start -= len(data)
-        else:
+        """Put `data`, the end of what was read last, back to the front.
+
+        That is what the last `take` or `take_all` gave, or what never was in the buffer, if it is
+        empty.
+        """
+        if self.is_empty:
             self._data = data
+            self._start = 0
+        else:
+            self._start -= len(data)
         self._searched = self._start
         self.is_empty = self._start == len(self._data)
 

@@ -36,12 +36,19 @@ class MailDataReader:
         self.ended = False
         """The end was read; what follows it is left in the buffer."""
 
-    def read(self, buffer: ReceiveBuffer) -> bytes:
+    def read(self, buffer: ReceiveBuffer, data: bytes = b"") -> bytes:
         """Return the next piece of content; b"" when more is needed, or nothing is left.
 
         At most four octets (CRLF . CR) are held back.
+
+        Args:
+            buffer: where the octets are.
+            data: what came just now; only where the buffer is empty.
         """
-        while not self.ended and (data := buffer.take(_PIECE)):
+        if data and (self.ended or len(data) > _PIECE):
+            buffer.append(data)
+            data = b""
+        while not self.ended and (data := data or buffer.take(_PIECE)):
             if self._held:
                 data = self._held + data
             elif self._held is None and data[0] == DOT:  # behind the CRLF of the command
@@ -75,4 +82,5 @@ class MailDataReader:
                 self._virtual = 0
             if data and (content := self.check.take(data)):
                 return content
+            data = b""
         return b""

@@ -58,13 +58,13 @@ class Receiving(Rejecting):
     # None where commands are read. Not bound to its own instance, for want of the collector.
     _read: Reader | None
 
-    def _read_mail_data(self) -> ServerEvent:
+    def _read_mail_data(self, data: bytes = b"") -> ServerEvent:
         reader = self._mail_data
         assert reader is not None
         if reader.check.size <= self._lost_at:
-            if self._buffer.is_empty:
+            if not data and self._buffer.is_empty:
                 return self._nothing() if self._eof else _NEED_DATA
-            piece = reader.read(self._buffer)
+            piece = reader.read(self._buffer, data)
             if reader.ended:
                 self._read = Receiving._read_end
             if piece:

@@ -36,6 +36,7 @@ from .table import NO_TRANSACTION
 
 _NEED_DATA: Final = Signal.NEED_DATA
 _NEED_REPLY: Final = Signal.NEED_REPLY
+_READ_MAIL_DATA: Final = Receiving._read_mail_data
 
 
 class ServerConnection(Receiving):
@@ -164,15 +165,15 @@ class ServerConnection(Receiving):
         buffer = self._buffer
         line: bytes | None = None
         if data:
-            if (
-                self._read is None
-                and self._due is None
-                and buffer.is_empty
-                and not self._is_deaf
-                and type(data) is bytes
-                and 0 <= data.find(b"\r\n") == len(data) - 2
-            ):  # one whole line, and nothing else is there: most often so
-                line = data[:-2]
+            # What comes is most often one whole line, or all of a small message.
+            if self._due is None and buffer.is_empty and not self._is_deaf and type(data) is bytes:
+                reader = self._read
+                if reader is _READ_MAIL_DATA:
+                    return self._read_mail_data(data)
+                if reader is None and 0 <= data.find(b"\r\n") == len(data) - 2:
+                    line = data[:-2]
+                else:
+                    buffer.append(data)
             else:
                 self.receive_data(data)
         if line is None:
@@ -333,7 +334,7 @@ def connection_like(other: ServerConnection, tls: TLSInfo | None = None) -> Serv
 
 # Where no commands are read.
 _READERS: Mapping[State, Reader] = {
-    State.DATA: ServerConnection._read_mail_data,
+    State.DATA: _READ_MAIL_DATA,
     State.AUTH: ServerConnection._read_auth_response,
     State.TLS: ServerConnection._read_tls,
     State.REVERSED: ServerConnection._read_nothing,
