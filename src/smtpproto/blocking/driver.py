@@ -145,7 +145,7 @@ class Driver:
         # The whole time for the first read: mostly it brings all.
         if step.goes_on:
             timeout = self._deadline - monotonic()
-            if timeout < 0:
+            if timeout <= 0:
                 raise TimeoutError
         else:
             self._deadline = monotonic() + timeout
