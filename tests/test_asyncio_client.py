@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from adapter_drive import SECONDS, Scripted
 
-from smtpproto import Reply
+from smtpproto import Reply, blocking
 from smtpproto.asyncio import Client, Collect, ConnectionLost, TimedOut, send_mail, serve
 
 TEXT = b"Subject: x\r\n\r\ntext\r\n"
@@ -171,5 +171,99 @@ def test_a_server_that_talks_while_nothing_was_asked() -> None:
             assert failed.value.reply == Reply(421, "bye", "4.4.2")  # type: ignore[attr-defined]
         server.close()
         await server.wait_closed()
+
+    run(test)
+
+
+def test_a_message_takes_two_turns_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as there are answers to wait for: who waits for the last one goes on with it."""
+    port = 0
+
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+        async with Client("127.0.0.1", port, security="none") as client:
+            for _ in range(3):
+                await client.send(TEXT, "a@x.org", "b@x.org")
+            selector: Any = loop._selector  # type: ignore[attr-defined]
+            turns = []
+            select = selector.select
+
+            def counting(timeout: float | None = None) -> Any:
+                found = select(timeout)
+                turns.append(bool(found))
+                return found
+
+            monkeypatch.setattr(selector, "select", counting)
+            for _ in range(10):
+                await client.send(TEXT, "a@x.org", "b@x.org")
+            monkeypatch.undo()
+            assert turns.count(True) == 20
+            assert turns.count(False) < 10  # the clock's
+
+    handler = Collect()
+    with blocking.serve(handler) as server:
+        port = server.port
+        run(test)
+    assert len(handler.messages) == 13
+
+
+def test_what_is_raised_behind_a_message_has_no_other_cause() -> None:
+    async def test() -> None:
+        handler = Collect()
+        async with serve(handler) as server, Client("127.0.0.1", server.port) as client:
+            await client.send(TEXT, "a@x.org", "b@x.org")
+            with pytest.raises(ZeroDivisionError) as failed:
+                raise ZeroDivisionError
+            assert failed.value.__context__ is None
+
+    run(test)
+
+
+def test_a_send_is_cancelled_at_any_moment() -> None:
+    """What it did stands: either the session goes on, or it is closed."""
+
+    async def test() -> None:
+        handler = Collect()
+        sent = cancelled = 0
+        async with serve(handler, threads=False) as server:
+            client = Client("127.0.0.1", server.port)
+            for turns in range(60):
+                if not client.is_connected:
+                    await client.connect()
+                task = asyncio.create_task(client.send(TEXT, "a@x.org", "b@x.org"))
+                for _ in range(turns % 20):
+                    await asyncio.sleep(0)
+                task.cancel()
+                try:
+                    await task
+                    sent += 1
+                    assert client.is_connected
+                except asyncio.CancelledError:
+                    cancelled += 1
+            await client.close()
+        assert sent
+        assert cancelled
+        assert len(handler.messages) >= sent
+
+    run(test)
+
+
+def test_several_tasks_use_one_client() -> None:
+    async def test() -> None:
+        handler = Collect()
+        async with serve(handler) as server, Client("127.0.0.1", server.port) as client:
+
+            async def send(number: int) -> None:
+                for part in range(5):
+                    text = f"Subject: {number}.{part}\r\n\r\n".encode()
+                    async with asyncio.timeout(SECONDS):
+                        result = await client.send(text, "a@x.org", "b@x.org")
+                    assert asyncio.current_task() is tasks[number]
+                    assert not result.refused
+
+            tasks = [asyncio.create_task(send(number)) for number in range(8)]
+            await asyncio.gather(*tasks)
+        subjects = [message.content for message in handler.messages]
+        assert len(subjects) == len(set(subjects)) == 40
 
     run(test)

@@ -29,7 +29,7 @@ from ..dialogues import (
     name_of,
 )
 from ..tlstools import handshake_failure, tls_info
-from .calls import begin, is_async
+from .calls import Outcome, begin, is_async
 from .channel import NEED_PEER, NEVER, Channel, Means, Wait, feed
 from .transport import SocketTransport
 
@@ -38,6 +38,13 @@ logger = logging.getLogger("smtpproto")
 _HELD = 32768
 """Octets up to which output waits for the next step."""
 
+
+def _nothing() -> Dialogue:
+    yield from ()
+
+
+_OVER: Final = _nothing()
+"""In place of a dialogue where there is none."""
 _INPUT: Final = Wait.INPUT
 _NOTHING: Final = Wait.NOTHING
 
@@ -53,9 +60,9 @@ class Driver(Channel):
 
     def __init__(self, means: Means) -> None:
         super().__init__(means)
-        self._dialogue: Dialogue | None = None
+        self._dialogue = _OVER
         # Who waits for the end of the dialogue, and of the connection.
-        self._result: asyncio.Future[Any] | None = None
+        self._result: Outcome | None = None
         self._gone: asyncio.Future[None] | None = None
         self._call: asyncio.Future[Any] | None = None
         # What is waited for, or was.
@@ -72,25 +79,26 @@ class Driver(Channel):
                 self._pause()
             return
         self._wait = _NOTHING
-        dialogue = self._dialogue
-        assert dialogue is not None
         try:
-            step = dialogue.send(self._view[:nbytes].tobytes())
-        except BaseException as end:
-            self._finish(end)
+            step = self._dialogue.send(self._view[:nbytes].tobytes())
+        except StopIteration as end:
+            result = end.value
+        except BaseException as error:
+            self._finish(None, error)
             return
-        if type(step) is not Read or self._is_unusual or self._held or not step.timeout:
-            self._perform(step)
+        else:
+            if type(step) is not Read or self._is_unusual or not step.timeout:
+                self._perform(step)
+                return
+            # As _perform() and _read() do, in fewer calls: this is where time goes.
+            if step.out:
+                self.transport.write(step.out)
+            self._step = step
+            if not step.goes_on:
+                self.deadline = self._clock.soonest + step.timeout
+            self._wait = _INPUT
             return
-        # As _perform() and _read() do, in fewer calls: this is where time goes.
-        if step.out:
-            self.transport.write(step.out)
-        self._step = step
-        if not step.goes_on:
-            self.deadline = self._clock.soonest + step.timeout
-        self._wait = _INPUT
-        if self._choked:
-            self._pause()
+        self._finish(result)  # out here, or whoever goes on then would handle an exception
 
     def eof_received(self) -> bool:
         """Let the dialogue know, and keep our side open where the transport can."""
@@ -109,7 +117,7 @@ class Driver(Channel):
         self._lost = self._is_unusual = True
         if self._wait is not Wait.CALL:  # a hook's time goes on, or one that hangs would for ever
             self.deadline = NEVER
-        if self._wait in NEED_PEER or (self._dialogue is not None and self._wait is _NOTHING):
+        if self._wait in NEED_PEER or (self._dialogue is not _OVER and self._wait is _NOTHING):
             self._fail(self._loss(exc))
         self._forget_time()
         if self._gone is not None and not self._gone.done():
@@ -117,7 +125,7 @@ class Driver(Channel):
 
     def pause_writing(self) -> None:
         """Note that the peer does not read: nothing more is read or asked for either."""
-        self._choked = True
+        self._choked = self._is_unusual = True
 
     def resume_writing(self) -> None:
         """Go on with what waited for the peer."""
@@ -131,6 +139,11 @@ class Driver(Channel):
 
     # --- what a server or a client calls ---------------------------------------------------------
 
+    @property
+    def is_over(self) -> bool:
+        """True where there is no dialogue, or no longer."""
+        return self._dialogue is _OVER
+
     def start(self, dialogue: Dialogue) -> None:
         """Begin a dialogue; `ended` gets its result, or its exception."""
         self._dialogue = dialogue
@@ -142,18 +155,19 @@ class Driver(Channel):
         if future is None or future.done():
             return
         if error is None:
-            future.set_result(result)
+            future.succeed(result)
         else:
             future.set_exception(error)
 
     async def run(self, dialogue: Dialogue) -> Any:
         """Run a dialogue and return its result; a cancelled one leaves the connection as it is."""
-        future = self._result = self._means.loop.create_future()
+        outcome = self._result = Outcome(loop=self._means.loop)
         self.start(dialogue)
         try:
-            return await future
-        finally:
+            return await outcome
+        except BaseException:
             self._abandon()
+            raise
 
     async def wait_gone(self) -> None:
         """Wait until the connection is gone."""
@@ -207,30 +221,27 @@ class Driver(Channel):
 
     def _thrown(self, error: BaseException) -> Step | None:
         """Throw into the dialogue; return its next step."""
-        dialogue = self._dialogue
-        assert dialogue is not None
         self._wait = Wait.NOTHING
-        try:
-            return dialogue.throw(error)
-        except BaseException as end:
-            self._finish(end)
-            return None
+        return self._sent(None, error)
 
-    def _sent(self, result: Any) -> Step | None:
-        """Give the dialogue a result; return its next step."""
+    def _sent(self, result: Any, error: BaseException | None = None) -> Step | None:
+        """Give the dialogue a result, or what came instead; return its next step."""
         dialogue = self._dialogue
-        assert dialogue is not None
         try:
-            return dialogue.send(result)
-        except BaseException as end:
-            self._finish(end)
+            return dialogue.send(result) if error is None else dialogue.throw(error)
+        except StopIteration as end:
+            result = end.value
+        except BaseException as failure:
+            self._finish(None, failure)
             return None
+        self._finish(result)
+        return None
 
     def _perform(self, step: Step | None) -> None:
         """Do what the steps say, as far as it goes without waiting."""
         try:
             while step is not None:
-                if isinstance(step, Read):
+                if type(step) is Read:
                     step = self._read(step)
                 elif isinstance(step, Handle):
                     step = self._handle(step)
@@ -248,30 +259,28 @@ class Driver(Channel):
             self.transport.abort()
             raise
 
-    def _finish(self, end: BaseException) -> None:
+    def _finish(self, result: Any, error: BaseException | None = None) -> None:
         """Report the end of the dialogue."""
-        self._dialogue = None
+        self._dialogue = _OVER
         self._forget_time()
-        self.deadline = self.deadline if self._wait is not Wait.NOTHING else NEVER
-        if isinstance(end, StopIteration):
-            self.ended(end.value, None)
-        else:
-            self.ended(None, end)
+        if self._wait is _NOTHING:
+            self.deadline = NEVER
+        self.ended(result, error)
 
     def _abandon(self) -> None:
         """Forget the dialogue, and the hook that may be running for it."""
         call, self._call = self._call, None
         if call is not None:
             call.cancel()
-        dialogue, self._dialogue = self._dialogue, None
-        if dialogue is not None:
+        dialogue, self._dialogue = self._dialogue, _OVER
+        if dialogue is not _OVER:
             self._wait = Wait.NOTHING
             dialogue.close()
         self._forget_time()
 
     def _forget_time(self) -> None:
         """Leave the clock once there is nothing left to wait for."""
-        if self._lost and self._dialogue is None:
+        if self._lost and self._dialogue is _OVER:
             self._clock.discard(self)
 
     # --- reading and writing ---------------------------------------------------------------------
@@ -280,25 +289,27 @@ class Driver(Channel):
         if step.out or self._held:
             self._write(step.out)
         self._step = step
-        if self._stopping and (self._cut or not step.may_finish):
-            return self._thrown(Cancelled())
-        if self._lost:
-            return self._thrown(self._loss(None))
-        if self._early:
-            return self._sent(self._taken())
-        if self._eof:
-            return self._sent(b"")
+        if self._is_unusual or step.limit:
+            if self._stopping and (self._cut or not step.may_finish):
+                return self._thrown(Cancelled())
+            if self._lost:
+                return self._thrown(self._loss(None))
+            if self._early:
+                return self._sent(self._taken())
+            if self._eof:
+                return self._sent(b"")
         if not step.timeout:
             return self._look(step)
-        self._view = self._whole[: step.limit] if step.limit else self._whole
-        self._is_unusual = bool(self._stopping or self._paused or step.limit)
         if not step.goes_on:
             self.deadline = self._clock.soonest + step.timeout
         self._wait = _INPUT
-        if self._choked:
-            self._pause()
-        elif self._paused:
-            self._resume()
+        if self._is_unusual or step.limit:
+            self._view = self._whole[: step.limit] if step.limit else self._whole
+            if self._choked:
+                self._pause()
+            else:
+                self._resume()
+            self._is_unusual = bool(self._stopping or self._paused or step.limit)
         return None
 
     def _look(self, step: Read) -> Step | None:
@@ -332,7 +343,7 @@ class Driver(Channel):
         except BaseException as error:
             # The loop does not tell us of a connection that ends in the middle of a handshake.
             self.connection_lost(None)
-            if self._dialogue is None:  # given up
+            if self._dialogue is _OVER:  # given up
                 raise
             self._call = None
             self._fail(_no_handshake(error))

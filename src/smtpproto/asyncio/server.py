@@ -206,7 +206,7 @@ class _ServerDriver(Driver):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        if self._dialogue is None:
+        if self.is_over:
             self._server.forget(self)
 
     def abort(self) -> None:
