@@ -176,10 +176,14 @@ def test_a_hook_that_fails_is_answered_451_and_the_session_goes_on(
 
 
 @pytest.mark.parametrize(
-    "outcome", [ValueError("x"), TimeoutError(), ConnectionLost(), 7, Reply(354, "x")]
+    "outcome",
+    [
+        *(ValueError("x"), TimeoutError(), ConnectionLost(), 7),
+        *(Reply(354, "x"), Reply(250, "ok"), Reply(221, "bye")),
+    ],
 )
 def test_a_session_that_cannot_begin_ends(outcome: Any) -> None:
-    """With what may be a greeting, other than a 451 (RFC 5321 4.3.2, 4.2.3)."""
+    """With what may be a greeting, other than a 451 or 250 (RFC 5321 4.2, 4.2.3, 4.3.2)."""
     told: list[Any] = []
     run = serve(Recorder(on_connect=outcome, on_close=None), observe=told.append)
     assert run.out == b"421 local error\r\n"

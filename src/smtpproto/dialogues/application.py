@@ -219,7 +219,7 @@ class Handler(Protocol):
     """
 
     def on_connect(self, peer: Peer, /) -> Any:
-        """Greet; a 554, 521 or 421 turns the client away (RFC 5321 3.1)."""
+        """Greet by 220 (RFC 5321 4.2); a 554, 521 or 421 turns the client away (RFC 5321 3.1)."""
 
     def on_ehlo(self, peer: Peer, hello: Ehlo | Helo | Lhlo, /) -> Any:
         """Look at the client's name. The extensions are announced by themselves."""

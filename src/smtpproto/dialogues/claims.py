@@ -14,6 +14,7 @@ from typing import Any
 
 from ..grammar.attributes import Missing, XClient, XForward
 from ..grammar.replies import Reply
+from ..session.refusals import forbidden
 from ..states import State
 from .authentication import Authenticating
 from .conversation import FAILED, UNABLE
@@ -44,6 +45,9 @@ class Claiming(Authenticating):
     def _ask_to_greet(self, hook: Callable[..., Any], greeting: Reply) -> Dialogue:
         answer = yield from self._ask(hook, self._peer)
         if answer is FAILED:  # a greeting of 451 is none (RFC 5321 4.3.2)
+            answer = UNABLE
+        elif answer is not None and answer.code != 220 and answer.code < 300:  # RFC 5321 4.2
+            yield from self._complain(forbidden("220, 4yz or 5yz", answer))
             answer = UNABLE
         yield from self._reply(answer or greeting, UNABLE)
 
