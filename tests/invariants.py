@@ -14,6 +14,7 @@ import itertools
 import re
 import string
 from collections.abc import Iterable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 
 from smtpproto.exceptions import InvalidValueError, RemoteProtocolError, Violation
@@ -28,6 +29,7 @@ from smtpproto.framing import (
     MailDataWriter,
     ReceiveBuffer,
     ReceivedPolicy,
+    whole_mail_data,
 )
 from smtpproto.grammar import abnf
 from smtpproto.grammar.addresses import Path, is_address_literal, is_domain, parse_path, path_end
@@ -311,8 +313,10 @@ def check_mail_data_writer(
                 accepted += b"\n"
             else:
                 raise AssertionError("a bare CR at the end was accepted")
-        wire += writer.end()
-        assert wire == wire_oracle(accepted)
+        end = deepcopy(writer).end()
+        assert writer.write(b"", last=True) == end
+        wire += end
+        assert wire == whole_mail_data(accepted) == wire_oracle(accepted)
         assert (CRLF + wire).find(END) == len(wire) - 3
         assert irregularity_oracle(wire) is None
         canonical = canonical_oracle(accepted)

@@ -482,6 +482,32 @@ def test_strict_line_endings_refuse_what_is_not_a_crlf(piece: bytes, violation: 
     assert client.send_mail_data(b"\r\n") + client.end_mail_data() == b"\r\n.\r\n"
 
 
+@pytest.mark.parametrize("before", [b"", b"a\r"])
+@pytest.mark.parametrize("last", [b"", b".x\n", b"x\r\n", b"x\r\n.\r\n", b"\r\n", b"x"])
+def test_the_end_comes_with_the_last_piece(before: bytes, last: bytes) -> None:
+    one, other = in_data(), in_data()
+    for client in (one, other):
+        if before:
+            assert client.send_mail_data(before) == before.rstrip(b"\r")
+    wire = one.send_mail_data(last, last=True)
+    assert wire == other.send_mail_data(bytearray(last)) + other.end_mail_data()
+    assert one.outstanding == other.outstanding == (EndOfMailData(),)
+    answered(one, b"250 queued\r\n")
+    assert one.state is State.READY
+
+
+@pytest.mark.parametrize("before", [b"", b"a"])
+@pytest.mark.parametrize("last", [b"\r", b"a\n", b"\0"])
+def test_a_last_piece_that_is_refused_changes_nothing(before: bytes, last: bytes) -> None:
+    client = in_data(line_endings="strict")
+    if before:
+        client.send_mail_data(before)
+    with pytest.raises(InvalidValueError):
+        client.send_mail_data(last, last=True)
+    assert client.outstanding == ()
+    assert client.send_mail_data(b"b", last=True) == b"b\r\n.\r\n"
+
+
 def test_strict_line_endings_refuse_a_last_cr() -> None:
     client = in_data(line_endings="strict")
     client.send_mail_data(b"one\r")

@@ -9,7 +9,7 @@ from .chunks import ChunkReader
 from .content import ContentCheck, ReceivedPolicy
 from .lines import BadLine, LineReader
 from .mail_data import MailDataReader
-from .writer import LineEndings, LineEndingWriter, MailDataWriter
+from .writer import LineEndings, LineEndingWriter, MailDataWriter, whole_mail_data
 
 __all__ = [
     "BadLine",
@@ -22,4 +22,5 @@ __all__ = [
     "MailDataWriter",
     "ReceiveBuffer",
     "ReceivedPolicy",
+    "whole_mail_data",
 ]

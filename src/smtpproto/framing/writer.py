@@ -102,13 +102,20 @@ class MailDataWriter:
         self._lines = LineEndingWriter(policy)
         self._at_line_start = True
 
-    def write(self, data: bytes) -> bytes:
+    def write(self, data: bytes, last: bool = False) -> bytes:
         """Return the octets that carry `data`.
+
+        Args:
+            data: the next piece; may be empty.
+            last: no more will come, so that the end of the mail data follows.
 
         Raises:
             InvalidValueError: a bare CR or LF under "strict", or a NUL; nothing has changed.
         """
-        return self._stuff(self._lines.write(data))
+        stuffed = self._stuff(self._lines.write(data, last))
+        if last:
+            stuffed += b".\r\n" if self._at_line_start else b"\r\n.\r\n"
+        return stuffed
 
     def end(self) -> bytes:
         """Return the octets that end the mail data, a CRLF for an unfinished line included.
@@ -116,8 +123,7 @@ class MailDataWriter:
         Raises:
             InvalidValueError: the content ends with a bare CR under "strict"; nothing has changed.
         """
-        rest = self._stuff(self._lines.write(b"", last=True)) if self._lines.holds_cr else b""
-        return rest + (b".\r\n" if self._at_line_start else b"\r\n.\r\n")
+        return self.write(b"", last=True)
 
     def _stuff(self, data: bytes) -> bytes:
         if not data:
@@ -128,6 +134,28 @@ class MailDataWriter:
         if DOT in data and data.rfind(b"\r\n.") >= 0:  # the first is the faster by far
             data = data.replace(b"\r\n.", b"\r\n..")
         return b"." + data if first else data
+
+
+def whole_mail_data(content: bytes, policy: LineEndings = "normalise") -> bytes:
+    """Return the octets that carry a message, and end it.
+
+    Args:
+        content: all of it.
+        policy: as for `LineEndingWriter`.
+
+    Raises:
+        InvalidValueError: a bare CR or LF under "strict", or a NUL.
+    """
+    if (
+        content.endswith(b"\r\n")
+        and len(content) <= _SLICE
+        and 0 not in content
+        and is_clean(content)
+        and not content.startswith(b".")
+        and (DOT not in content or content.rfind(b"\r\n.") < 0)
+    ):
+        return content + b".\r\n"
+    return MailDataWriter(policy).write(content, last=True)
 
 
 def is_clean(piece: bytes) -> bool:

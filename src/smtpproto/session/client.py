@@ -7,12 +7,11 @@ and tries nothing again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ..exceptions import (
-    InvalidValueError,
     LocalProtocolError,
     RemoteProtocolError,
     Violation,
@@ -24,6 +23,7 @@ from ..framing import (
     LineEndingWriter,
     MailDataWriter,
     ReceivedPolicy,
+    whole_mail_data,
 )
 from ..grammar.command import Command
 from ..grammar.commands import Bdat, Mail, Rcpt, Rset
@@ -37,11 +37,13 @@ from .arrangement import Arrangement, Side, in_order, listed, remembered
 from .events import ConnectionClosed, ReplyReceived, Signal
 from .grouping import local_error, refusal_by
 from .matching import Matching
+from .moves import SHORT_ARGUMENT
 from .session import END, NOTES, RESET, octets_of
 
 if TYPE_CHECKING:
     from .server import ServerConnection
 
+_DATA: Final = State.DATA
 _NEED_DATA: Final = Signal.NEED_DATA
 ClientEvent = (
     Literal[Signal.NEED_DATA, Signal.NEED_COMMAND, Signal.NEED_TLS]
@@ -105,33 +107,71 @@ class ClientConnection(Matching):
                 admit it, or a value cannot be written. Nothing has changed.
             RemoteProtocolError: the server sent what no command had asked for.
         """
-        if not self._outstanding or self._is_stale:
+        line = b"" if octets else self._send_plainly((command,))
+        return line or self._send_closely(command, octets)
+
+    def send_group(self, commands: Sequence[Command]) -> tuple[bytes, int]:
+        """Return the octets of commands that go together, or of the first one alone.
+
+        How much may be outstanding is the caller's to say (RFC 2920 3.1).
+
+        Args:
+            commands: at least one, none of them BDAT.
+
+        Returns:
+            The octets, and of how many commands they are: all, or one where a closer look is
+            needed, or where its reply must come first.
+
+        Raises:
+            LocalProtocolError: as for `send`, of the first one.
+            RemoteProtocolError: as for `send`.
+        """
+        octets = self._send_plainly(commands)
+        return (octets, len(commands)) if octets else (self.send(commands[0]), 1)
+
+    def _send_plainly(self, commands: Sequence[Any]) -> bytes:
+        """Do so for commands with which nothing is wrong; b"" where that takes a closer look."""
+        outstanding = self._outstanding
+        if not outstanding or self._is_stale:
             self._begin_group()
-        move = self._ahead.get(type(command))
-        if move is None or not move.is_plain or self._chunks is not None or octets:
-            return self._send_closely(command, octets)
+        group = self._ahead.groups[tuple(map(type, commands))]
+        if group is None or self._chunks is not None:
+            return b""
+        if outstanding and (group.checks or outstanding[-1].carries_mail_data):
+            return b""  # in the transaction to come, which may not even be the next
+        vocabulary = self._vocabulary
         try:
-            line = command.encode(self._vocabulary)
-        except InvalidValueError:
-            return self._send_closely(command, octets)  # which says what is wrong first
-        if len(line) > move.longest or not line.isascii():
-            return self._send_closely(command, octets)
-        if type(command) is Mail:
-            if self._outstanding:
-                self._admit_in_group(command)
-            if command.parameters is not NO_PARAMETERS:
-                self._refuse_parameters(command)
-            self._then = command
-        elif type(command) is Rcpt and command.parameters is not NO_PARAMETERS:
-            self._refuse_parameters(command)
-        self._outstanding.append(command)
-        self._ahead = move.after
-        return line
+            arguments = [command.argument(vocabulary) for command in commands]
+            text = "".join(arguments)
+            if " " in text:
+                for command in commands:
+                    if (
+                        isinstance(command, (Mail, Rcpt))
+                        and command.parameters is not NO_PARAMETERS
+                    ):
+                        self._refuse_parameters(command)
+            for at, check in group.checks:
+                check(commands[at], self._facts_behind(commands[0]) if at else self)
+        except (ValueError, LocalProtocolError):
+            return b""
+        # The last look before the octets leave, as in `Command.encode`: there is no injection.
+        if not (text.isprintable() and text.isascii()):
+            return b""
+        lines = group.lines % tuple(arguments)
+        if max(map(len, arguments)) > SHORT_ARGUMENT or " \r\n" in lines:
+            return b""
+        if group.mail is not None:
+            self._then = commands[group.mail]
+        outstanding.extend(commands)
+        self._ahead = group.after
+        return lines.encode()
 
     def _send_closely(self, command: Command, octets: bytes) -> bytes:
         """Do the same where there is more to look at, or to refuse."""
         if isinstance(command, Bdat):
             raise local_error("send_chunk() is the way to send BDAT")
+        if not self._outstanding or self._is_stale:
+            self._begin_group()
         move = self._admit(command)
         line = command.encode(self._vocabulary)
         self._check_line(command, line, move)
@@ -179,20 +219,32 @@ class ClientConnection(Matching):
 
     # --- mail data -----------------------------------------------------------------------------
 
-    def send_mail_data(self, data: bytes) -> bytes:
+    def send_mail_data(self, data: bytes, last: bool = False) -> bytes:
         """Return the octets that carry a piece of mail data, dots stuffed.
 
         Args:
             data: any number of octets, cut anywhere.
+            last: it is the last piece, so that the end comes with it, as from `end_mail_data`.
 
         Raises:
             LocalProtocolError: the server has not given 354, or has accepted no recipient; a NUL,
                 or under "strict" a bare CR or LF. Nothing has changed.
         """
-        writer = self._data_writer()
+        self._check_mail_data()
         if self.transaction is None:
             raise local_error("end_mail_data() alone: no recipient was accepted (RFC 2920 3.1)")
-        return writer.write(data if type(data) is bytes else octets_of(data))
+        if type(data) is not bytes:
+            data = octets_of(data)
+        writer = self._mail_data
+        if last and writer is None:
+            octets = whole_mail_data(data, self._line_endings)
+        else:
+            writer = writer or MailDataWriter(self._line_endings)
+            octets = writer.write(data, last)
+            self._mail_data = writer
+        if last:
+            self._await_the_end()
+        return octets
 
     def end_mail_data(self) -> bytes:
         """Return the octets that end the mail data.
@@ -201,24 +253,27 @@ class ClientConnection(Matching):
             LocalProtocolError: no mail data is due; under "strict" the last octet is a bare CR.
                 Nothing has changed.
         """
-        octets = self._data_writer().end()
+        self._check_mail_data()
+        octets = (self._mail_data or MailDataWriter()).end()
+        self._await_the_end()
+        return octets
+
+    def _await_the_end(self) -> None:
         self._mail_data = None
         if self.lmtp:
             self._outstanding.extend(self._ends_of_mail_data())
         else:
             self._outstanding.append(END)
         self._is_stale = True
-        return octets
 
-    def _data_writer(self) -> MailDataWriter:
+    def _check_mail_data(self) -> None:
         if self._error is not None or not self._buffer.is_empty or self._replies.is_within_reply:
             self._refuse_unread()
-        if self._mail_data is None:
+        if self.state is not _DATA or self._outstanding:
             raise LocalProtocolError(
                 f"mail data only after a 354, not in state {self.state.name}",
                 Violation.BAD_SEQUENCE,
             )
-        return self._mail_data
 
     def send_chunk(self, data: bytes, last: bool = False) -> bytes:
         """Return the octets of a BDAT with a piece of mail data (RFC 3030 2).

@@ -146,19 +146,20 @@ class Grouping(Session):
         if isinstance(command, (Mail, Rcpt)) and command.parameters is not NO_PARAMETERS:
             self._refuse_parameters(command)
         if move.step.checks:
-            facts = _Facts(
-                self.tls,
-                self.is_authenticated,
-                self._transaction_then,
-                self.announced,
-                self.memory,
-            )
+            facts = self._facts(self._transaction_then)
             try:
                 for check in move.step.checks:
                     check(command, facts)
             except ValueError as error:
                 raise refusal_by(command, error) from None
         return move
+
+    def _facts(self, transaction: Transaction | None) -> _Facts:
+        return _Facts(self.tls, self.is_authenticated, transaction, self.announced, self.memory)
+
+    def _facts_behind(self, mail: Mail) -> _Facts:
+        """Return what is known where the transaction that `mail` begins is not there yet."""
+        return self._facts(Transaction(mail, self._vocabulary.mail_parameters))
 
     def _admit_in_group(self, command: Command) -> None:
         last = self._outstanding[-1]

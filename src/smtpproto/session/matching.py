@@ -7,7 +7,6 @@ Decides what is a reply at all, and which one may stand where. Sends nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
 from ..exceptions import InvalidValueError, RemoteProtocolError, Violation, shown
@@ -22,12 +21,10 @@ from ..tlsinfo import TLSInfo
 from .arrangement import Arrangement
 from .events import ConnectionClosed, ReplyReceived
 from .grouping import Grouping
-from .moves import Usual
+from .moves import Admitted
 from .table import Step
 
-_DATA: Final = State.DATA
 _READY: Final = State.READY
-_NONE: Mapping[int, Usual] = MappingProxyType({})
 
 
 class Matching(Grouping):
@@ -82,53 +79,75 @@ class Matching(Grouping):
         """Take up to `most` replies out of what has come: an error waits for those before it."""
         found: list[ReplyReceived] = []
         outstanding, replies, buffer = self._outstanding, self._replies, self._buffer
-        longest = replies.longest
         try:
-            while left := len(outstanding) if most is None else most - len(found):
-                if not outstanding and not buffer.is_empty:
-                    self._check_unasked()
+            while outstanding:
+                due = len(outstanding)
+                if most is not None:
+                    due = min(due, most - len(found))
                 # No line behind the reply that is due last: it may be meant for nobody, or for TLS.
-                lines = buffer.take_lines(min(left, len(outstanding) or 1), data)
+                lines = buffer.take_lines(due, data)
                 data = b""
                 if not lines:
-                    if not buffer.is_empty:
+                    if due and not buffer.is_empty:
                         self._reply_of(None)  # too much of it already?
-                    break
+                    return found
+                is_short = max(map(len, lines)) <= replies.longest and not replies.is_within_reply
+                here = self._here
                 for line in lines:
-                    reply = None
-                    if len(line) <= longest and not replies.is_within_reply:
-                        reply = whole_reply(line)
+                    reply = whole_reply(line) if is_short else None
                     if reply is None:
+                        is_short = False  # the next one may be of the same reply
                         reply = self._reply_of(line)
                         if reply is None:
                             continue
-                    if not outstanding:  # only a 421 has come as far as this
-                        self._close(clean=False)
-                        return [*found, ReplyReceived(None, reply)]
                     command = outstanding.popleft()
-                    here = self._here
-                    usual = here.usual.get(type(command), _NONE).get(reply.code)
+                    usual = here.usual.get((type(command), reply.code))
                     if usual is None:
+                        self._arrive(here)
                         found.append(self._match_unusual(command, reply))
                         if self._closed is not None:
                             return found
+                        here = self._here
                         continue
-                    there, note = usual
-                    if there is not here:
-                        self._here = there
-                        self.state = there.state
-                        if there.state is _DATA:
-                            self._mail_data = MailDataWriter(self._line_endings)
-                        elif there.state is _READY:
-                            self.transaction = None
+                    here, note = usual
                     if note is not None:
                         note(self, command, reply)
                     found.append(ReplyReceived(command, reply))
+                self._arrive(here)
+                if buffer.is_empty:
+                    return found
+            if most is not None and len(found) < most:
+                found += self._take_unasked()
         except RemoteProtocolError as error:
             self._fail(error)
             if not found:
                 raise
         return found
+
+    def _arrive(self, here: Admitted) -> None:
+        """Enter the state to which usual replies have led."""
+        if here is not self._here:
+            self._here = here
+            self.state = here.state
+            if here.state is _READY:
+                self.transaction = None
+
+    def _take_unasked(self) -> list[ReplyReceived]:
+        """Take the 421 that may come while nothing is outstanding.
+
+        Raises:
+            RemoteProtocolError: it is something else.
+        """
+        buffer = self._buffer
+        line: bytes | None = b""
+        while line is not None and not buffer.is_empty:
+            self._check_unasked()
+            line = buffer.take_line()
+            reply = self._reply_of(line)
+            if reply is not None:
+                self._close(clean=False)
+                return [ReplyReceived(None, reply)]
+        return []
 
     def _reply_of(self, line: bytes | None) -> Reply | None:
         """Return the reply that `line` ends; None where more lines belong to it."""
@@ -240,13 +259,10 @@ class Matching(Grouping):
 
     def _enter(self, state: State) -> None:
         super()._enter(state)
-        if state is State.DATA:
-            self._mail_data = MailDataWriter(self._line_endings)
-        elif state is State.CLOSED:
+        if state is State.CLOSED:
             self._closed = self._closed or ConnectionClosed(True, tuple(self._outstanding))
             self._outstanding.clear()
             self._buffer.take_all()
-            self._mail_data = None
 
     def _close(self, clean: bool) -> ConnectionClosed:
         self._closed = ConnectionClosed(clean, tuple(self._outstanding))

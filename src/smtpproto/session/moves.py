@@ -19,26 +19,83 @@ from ..states import State
 from ..values import value
 from .arrangement import Facilities
 from .session import COMMAND_LINE
-from .table import Note, Step
+from .table import Check, Note, Step
 
 # A reply that leads there changes nothing but the state, and what the note of the command says.
 _PLAIN = frozenset((State.READY, State.MAIL, State.RCPT, State.DATA))
 
 
+SHORT_ARGUMENT = 448
+"""Characters of an argument with which no line of a `Group` is too long."""
+_SHORT_VERB = 60
+_SHORT_GROUP = 8
+_KEPT = 64
+"""Groups that are remembered for a state, and the commands of such a one."""
+
+
 class Admitted(dict[type[Command], "Move"]):
     """The commands that a state admits."""
 
-    __slots__ = ("state", "usual")
+    __slots__ = ("groups", "state", "usual")
 
     def __init__(self, state: State) -> None:
         super().__init__()
         self.state = state
-        self.usual: dict[type[Command], dict[int, Usual]] = {}
-        """For each, the replies that are what was hoped for, and no more."""
+        self.usual: dict[tuple[type[Command], int], Usual] = {}
+        """For each and a code, where that is the reply which was hoped for, and no more."""
+        self.groups = _Groups(self)
+        """What several of them are, one after the other."""
 
 
 Usual = tuple[Admitted, Note | None]
 """Where a reply leads, and what is to be remembered of it."""
+
+
+@value
+class Group:
+    """Commands that may go together, by their kinds, with little to look at."""
+
+    lines: str
+    """Their lines, with a place for each argument."""
+    checks: tuple[tuple[int, Check], ...]
+    """What may refuse one of them: the first, or one behind MAIL."""
+    mail: int | None
+    """Which of them is MAIL."""
+    after: Admitted = field(repr=False, compare=False)
+    """What may follow, if all goes well."""
+
+
+class _Groups(dict[tuple[type[Command], ...], Group | None]):
+    """The groups that may begin in a state; None for what has to be looked at one by one."""
+
+    __slots__ = ("_admitted",)
+
+    def __init__(self, admitted: Admitted) -> None:
+        super().__init__()
+        self._admitted = admitted
+
+    def __missing__(self, kinds: tuple[type[Command], ...]) -> Group | None:
+        group = _group(self._admitted, kinds)
+        if len(kinds) <= _SHORT_GROUP:
+            if len(self) >= _KEPT:
+                self.clear()
+            self[kinds] = group
+        return group
+
+
+def _group(ahead: Admitted, kinds: tuple[type[Command], ...]) -> Group | None:
+    lines = ""
+    checks: list[tuple[int, Check]] = []
+    for at, kind in enumerate(kinds):
+        move = ahead.get(kind)
+        if move is None or not move.is_plain or (move.step.checks and at and kinds[0] is not Mail):
+            return None
+        checks += [(at, check) for check in move.step.checks]
+        space = "" if kind.argument is Command.argument else " "
+        lines += kind.verb.replace("%", "%%") + space + "%s\r\n"
+        ahead = move.after
+    mail = kinds.index(Mail) if Mail in kinds else None
+    return Group(lines, tuple(checks), mail, ahead)
 
 
 @value
@@ -49,7 +106,8 @@ class Move:
     longest: int
     """Octets of its line at most, with CRLF."""
     is_plain: bool
-    """True when there is nothing to look at before it goes, beside its line and parameters."""
+    """True when there is nothing to look at before it goes, beside its line, its parameters, and
+    the checks of `step`."""
     after: Admitted = field(repr=False, compare=False)
     """What may follow in its group, if all goes well."""
 
@@ -77,18 +135,23 @@ def make_moves(facilities: Facilities, limits: Limits, lmtp: bool) -> Moves:
             goes_on = facilities.allows_groups and not kind.ends_group
             then = step.success or step.intermediate or step.failure
             if not (lmtp and kind is EndOfMailData):
-                admitted[state].usual[kind] = {
-                    code: (admitted[to], step.note) for code, to in _usual(kind, step).items()
-                }
+                for code, to in _usual(kind, step).items():
+                    admitted[state].usual[kind, code] = admitted[to], step.note
             # RSET ends the wish for one, even where the chunks before it are forgotten.
             is_special = kind in facilities.not_in_force or kind is Rset
+            longest = _longest(kind, facilities, limits)
             admitted[state][kind] = Move(
                 step,
-                _longest(kind, facilities, limits),
-                not (step.checks or step.counts or step.is_part or is_special),
+                longest,
+                _has_plain_line(kind, longest) and not (step.counts or step.is_part or is_special),
                 (admitted if goes_on else awaiting)[then],
             )
     return Moves(admitted, awaiting)
+
+
+def _has_plain_line(kind: type[Command], longest: int) -> bool:
+    is_usual = kind.encode is Command.encode and longest >= COMMAND_LINE
+    return is_usual and 0 < len(kind.verb) <= _SHORT_VERB
 
 
 def _longest(kind: type[Command], facilities: Facilities, limits: Limits) -> int:
@@ -102,8 +165,9 @@ def _longest(kind: type[Command], facilities: Facilities, limits: Limits) -> int
 
 def _usual(kind: type[Command], step: Step) -> dict[int, State]:
     # The exchange that a long line belongs to may have been cancelled; and where mail data may have
-    # several replies, it is not over with the first.
-    if kind.carries_mail_data or kind.long_line or step.for_each:
+    # several replies, it is not over with the first. What EHLO announces is another table.
+    is_noted = step.note is not None and kind not in (Mail, Rcpt)
+    if kind.carries_mail_data or kind.long_line or step.for_each or is_noted:
         return {}
     found = {}
     if step.success in _PLAIN and step.exact in (None, 250):

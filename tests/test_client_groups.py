@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: MIT
+"""Several commands in one call: the octets, the limits and the refusals are those of one by one."""
+
+from __future__ import annotations
+
+import pytest
+from client_drive import MAIL, RCPT, answered, feed, in_bdat, in_data, in_rcpt, ready
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smtpproto import (
+    Auth,
+    Bdat,
+    ClientConnection,
+    Command,
+    Data,
+    EndOfMailData,
+    InvalidValueError,
+    LocalProtocolError,
+    Mail,
+    Noop,
+    Rcpt,
+    RemoteProtocolError,
+    Rset,
+    Signal,
+    State,
+    Violation,
+)
+from smtpproto.extensions import Extension, Pipelining, Row, SessionFacts
+from smtpproto.values import value
+
+LONG = Rcpt(f"to@{'long.' * 30}example.com")
+
+
+@value
+class Percent(Command):
+    """A verb of one's own, with what a format would take for a place."""
+
+    verb = "X%S%"
+    ends_group = False
+
+
+@value
+class Perhaps(Command):
+    """One whose argument may be missing, or end with a space."""
+
+    text: str
+
+    verb = "XPERHAPS"
+    ends_group = False
+
+    def argument(self, vocabulary: object) -> str:
+        return self.text
+
+
+@value
+class Endless(Command):
+    """One whose verb alone is too long for most lines."""
+
+    verb = "X" * 70
+    ends_group = False
+
+
+class Own(Extension):
+    keyword = "OWN"
+    verbs = (Percent, Perhaps, Endless)
+    rows = tuple(Row((State.READY, State.RCPT), verb) for verb in verbs)
+
+
+class Picky(Extension):
+    """Refuses a sender, and by an error of Python's own."""
+
+    keyword = "PICKY"
+    checks = (Mail, Rcpt)
+
+    def check(self, command: Command, facts: SessionFacts) -> None:
+        if isinstance(command, Mail) and command.reverse_path.address == "no@example.com":
+            raise ValueError("not this one")
+        if isinstance(command, Rcpt):
+            assert facts.transaction is not None
+            if facts.transaction.mail.reverse_path.is_null:
+                raise InvalidValueError("not from nobody")
+
+
+COMMANDS: list[Command] = [
+    MAIL,
+    Mail("no@example.com"),
+    Mail(""),
+    Mail("from@example.com", {"SIZE": 30}),
+    Mail("from@example.com", {"SIZE": 3000}),
+    Mail("from@example.com", {"SIZE": 30, "BODY": "8BITMIME"}),
+    Mail("from@example.com", {"XX": None}),
+    Mail("from@exämple.com"),
+    Mail("from@exämple.com", {"SMTPUTF8": None}),
+    RCPT,
+    LONG,
+    Rcpt('"a b"@example.com'),
+    Rcpt("to@example.com", {"NOTIFY": "NEVER"}),
+    Rcpt("tö@example.com"),
+    Data(),
+    Rset(),
+    Noop(),
+    Noop("x" * 450),
+    Noop("x" * 510),
+    Bdat(3),
+    Percent(),
+    Perhaps(""),
+    Perhaps("it"),
+    Perhaps("it "),
+    Endless(),
+    EndOfMailData(),
+    Auth("PLAIN", b"\0a\0b"),
+]
+KEYWORDS = ("SIZE 1000", "8BITMIME", "SMTPUTF8", "AUTH PLAIN", "OWN", "PICKY", "LIMITS RCPTMAX=2")
+EXTENSIONS = [
+    *ClientConnection.__init__.__kwdefaults__["extensions"],
+    Own(),
+    Picky(),
+]
+
+
+def one_by_one(client: ClientConnection, commands: list[Command]) -> tuple[bytes, str]:
+    """Return what is sent by `send`, and how it ended."""
+    octets = b""
+    for command in commands:
+        try:
+            octets += client.send(command)
+        except LocalProtocolError as error:
+            return octets, f"{type(error).__name__} {error.violation} {error}"
+    return octets, ""
+
+
+def together(client: ClientConnection, commands: list[Command]) -> tuple[bytes, str]:
+    """Do the same by `send_group`."""
+    octets = b""
+    while commands:
+        try:
+            line, count = client.send_group(commands)
+        except LocalProtocolError as error:
+            return octets, f"{type(error).__name__} {error.violation} {error}"
+        assert 1 <= count <= len(commands)
+        octets += line
+        commands = commands[count:]
+    return octets, ""
+
+
+groups = st.lists(st.sampled_from(COMMANDS), max_size=12)
+usual = st.builds(
+    lambda start, rcpts, end: [*start, *rcpts, *end],
+    st.sampled_from([[COMMANDS[n]] for n in range(9)] + [[Rset(), MAIL]]),
+    st.lists(st.sampled_from(COMMANDS[9:14]), max_size=12),
+    st.sampled_from([[Data()], [Bdat(3)], [Noop()], []]),
+)
+
+
+@given(st.sets(st.sampled_from(KEYWORDS)), st.booleans(), st.lists(groups | usual, max_size=3))
+def test_a_group_is_what_its_commands_are(
+    keywords: set[str], lmtp: bool, rounds: list[list[Command]]
+) -> None:
+    clients = [
+        ready("PIPELINING", *sorted(keywords), extensions=EXTENSIONS, lmtp=lmtp) for _ in range(2)
+    ]
+    for commands in rounds:
+        assert together(clients[0], commands) == one_by_one(clients[1], commands)
+        assert clients[0].outstanding == clients[1].outstanding
+        for client in clients:
+            codes = {Data: b"354 go on\r\n", Auth: b"235 ok\r\n"}
+            answers = [codes.get(type(sent), b"250 ok\r\n") for sent in client.outstanding]
+            assert len(client.next_replies(b"".join(answers))) == len(answers)
+            if client.state is State.DATA:
+                client.end_mail_data()
+                client.next_replies(b"250 ok\r\n" * len(client.outstanding))
+        assert clients[0].state is clients[1].state
+        assert repr(clients[0].transaction) == repr(clients[1].transaction)
+
+
+def test_the_envelope_goes_in_one() -> None:
+    client = ready()
+    group = [MAIL, RCPT, RCPT, Data()]
+    assert client.send_group(group) == (b"".join(command.encode() for command in group), 4)
+    assert client.outstanding == tuple(group)
+    feed(client, b"250 ok\r\n550 no\r\n250 ok\r\n354 go on\r\n")
+    assert client.state is State.DATA
+    assert client.transaction is not None
+    assert client.transaction.recipients == [RCPT]
+
+
+def test_any_number_of_recipients_goes_in_one() -> None:
+    client = ready()
+    group = [MAIL, *[RCPT] * 200, Data()]
+    octets, count = client.send_group(group)
+    assert count == len(group)
+    assert octets.count(b"\r\n") == len(group)
+
+
+def test_without_pipelining_each_command_waits() -> None:
+    client = ready("SIZE")
+    assert client.send_group([MAIL, RCPT]) == (MAIL.encode(), 1)
+    with pytest.raises(LocalProtocolError) as caught:
+        client.send_group([RCPT])
+    assert caught.value.violation is Violation.BAD_SEQUENCE
+
+
+@pytest.mark.parametrize(
+    "bad", [Mail("from@example.com", {"SIZE": 1001}), Mail("from@example.com", {"RET": "FULL"})]
+)
+def test_a_refused_group_changes_nothing(bad: Mail) -> None:
+    client = ready()
+    with pytest.raises(LocalProtocolError):
+        client.send_group([bad, RCPT, Data()])
+    assert client.outstanding == ()
+    assert client.send_group([MAIL, RCPT]) == (MAIL.encode() + RCPT.encode(), 2)
+
+
+def test_what_stands_before_a_refused_command_is_sent() -> None:
+    client = ready()
+    bad = Rcpt("to@example.com", {"NOTIFY": "NEVER"})
+    assert client.send_group([MAIL, RCPT, bad]) == (MAIL.encode(), 1)
+    assert client.send_group([RCPT, bad]) == (RCPT.encode(), 1)
+    with pytest.raises(LocalProtocolError, match="NOTIFY needs an extension"):
+        client.send_group([bad])
+    assert client.outstanding == (MAIL, RCPT)
+
+
+def test_no_injection_by_a_value_that_was_changed() -> None:
+    rcpt = Rcpt("to@example.com")
+    object.__setattr__(rcpt.forward_path, "address", "to@example.com>\r\nRSET")
+    client = ready()
+    assert client.send_group([MAIL, rcpt]) == (MAIL.encode(), 1)
+    with pytest.raises(InvalidValueError):
+        client.send_group([rcpt])
+
+
+def test_a_group_behind_the_mail_data() -> None:
+    client = in_data("PIPELINING")
+    client.end_mail_data()
+    group = [MAIL, RCPT, Data()]
+    assert client.send_group(group) == (b"".join(command.encode() for command in group), 3)
+    feed(client, b"250 queued\r\n250 ok\r\n250 ok\r\n354 go on\r\n")
+    assert client.state is State.DATA
+
+
+def test_behind_a_chunk_all_is_looked_at_closely() -> None:
+    client = in_bdat()
+    client.send_chunk(b"the end\r\n", last=True)
+    assert client.send_group([MAIL, RCPT]) == (MAIL.encode(), 1)
+    client = in_rcpt()
+    client.send_chunk(b"a\r")
+    with pytest.raises(LocalProtocolError):
+        client.send_group([Data()])
+
+
+def test_unasked_input_is_seen_before_a_group() -> None:
+    client = ready()
+    client.receive_data(b"250 for the group\r\n")
+    with pytest.raises(RemoteProtocolError):
+        client.send_group([MAIL, RCPT])
+    client = ready()
+    client.receive_data(b"421 bye\r\n")
+    with pytest.raises(LocalProtocolError, match="421"):
+        client.send_group([MAIL, RCPT])
+
+
+def test_more_shapes_of_groups_than_are_remembered() -> None:
+    own = [Pipelining(), Own()]
+    for number in range(2 * 100):
+        client = ready("PIPELINING", "OWN", extensions=own)
+        group = [(Perhaps("it"), Percent())[number % 100 >> bit & 1] for bit in range(7)]
+        assert client.send_group(group) == (b"".join(each.encode() for each in group), 7)
+
+
+def test_a_refusal_amid_a_group_makes_another_future() -> None:
+    client = ready()
+    client.send_group([MAIL, RCPT])
+    feed(client, b"550 no\r\n")
+    with pytest.raises(LocalProtocolError):
+        client.send_group([Data()])
+    answered(client, b"503 no\r\n")
+    assert client.next_event() is Signal.NEED_COMMAND
+    assert client.send_group([MAIL, RCPT])[1] == 2
