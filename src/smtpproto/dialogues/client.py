@@ -142,8 +142,8 @@ class _Client(Exchange):
 
     def execute(self, command: Command, octets: bytes) -> Generator[Step, Any, Reply]:
         line = self.connection.send(command, octets)
-        self.out.append(line)
-        self.note((command, line))
+        self.out += line
+        self.note(((command,), line))
         answer = yield from self.next_reply()
         return answer.reply
 

@@ -26,6 +26,8 @@ from .transcript import Recording, Said, Transcript, lines_of
 
 # RFC 2920 3.1: what is outstanding must fit the windows of TCP, or both sides may wait for ever.
 _WINDOW = 4096
+_LINE = 512
+"""RFC 5321 4.5.3.1.4: octets of a command at most, as a rule."""
 _COMMAND = 41
 """Octets that a command is counted as at least: a hundred of them are enough."""
 _NEEDS: Mapping[type[Command], tuple[State, ...]] = {
@@ -34,7 +36,7 @@ _NEEDS: Mapping[type[Command], tuple[State, ...]] = {
     Data: (State.RCPT,),
 }
 
-_ERROR: Final = State.ERROR
+_OVER = frozenset((State.CLOSED, State.ERROR))
 _NEED_DATA: Final = Signal.NEED_DATA
 _LOOK, _LOOK_AGAIN = Read(b"", 0.0), Read(b"", 0.0, True)
 
@@ -45,6 +47,10 @@ TELLING = (SMTPError, ProtocolError)
 
 class Exchange:
     """A client's commands and replies, and the steps they need."""
+
+    out = b""
+    """What is to be written with the next step."""
+    _lost: ConnectionLost | None = None
 
     def __init__(
         self,
@@ -59,8 +65,6 @@ class Exchange:
         self.recording = recording or Recording()
         self.note = self.recording.add if transcript is None else self._tell
         """Keeps what was said, and gives it to the transcript."""
-        self.out: list[bytes] = []
-        self._lost: ConnectionLost | None = None
 
     def group(
         self, commands: Sequence[Command], answers: Answers | None = None
@@ -75,24 +79,25 @@ class Exchange:
         """
         connection = self.connection
         answers = [] if answers is None else answers
-        note, out = self.note, self.out
-        room = 0
-        for command in commands:
+        room = at = 0
+        while at < len(commands):
             if room <= 0:
-                if out:
+                if self.out:
                     yield from self.collect(answers, is_new=True)
-                needed = _NEEDS.get(type(command))
+                needed = _NEEDS.get(type(commands[at]))
                 if needed and connection.state not in needed:
-                    break
+                    return answers
                 room = _WINDOW if connection.may_group else 1
+            some = commands[at : at + 1 + (room - 1) // _LINE]  # so many fit in any case
             try:
-                line = connection.send(command)
+                octets, count = connection.send_group(some)
             except LocalProtocolError:
                 yield from self.collect(answers)  # so that both sides agree on where we are
                 raise
-            out.append(line)
-            note((command, line))
-            room -= max(len(line), _COMMAND)
+            self.out += octets
+            self.note((some, octets))
+            room -= max(len(octets), count * _COMMAND)
+            at += count
         yield from self.collect(answers, is_new=True)
         return answers
 
@@ -104,34 +109,34 @@ class Exchange:
         Args:
             answers: a list for them; what came before an error stands in it.
             most: how many.
-            is_new: True where none can have come yet.
+            is_new: True where none can have come yet, and one is due.
 
         Raises:
             ReplyError: one is a 421, which ends the session.
         """
         if answers is None:
             answers = []
-        connection, note = self.connection, self.note
+        connection = self.connection
         # Who listens may look at the connection: as it is after each reply.
         pace = most if self._transcript is None else 1
-        found = [] if is_new else connection.next_replies(b"", pace)
+        data = b""
         goes_on = False
         while True:
-            if found:
-                note(found)
-                last = found[-1]
-                if last.reply.code == 421:  # behind which there is none
-                    answers += found[:-1]
-                    raise ReplyError(last.reply, _stage(last.command))
-                answers += found
-                goes_on = False
-                if connection.state is _ERROR:
-                    connection.next_event()  # which raises what was wrong behind them
+            if not is_new:
+                found = connection.next_replies(data, pace)
+                if found:
+                    self.note(found)
+                    if connection.state in _OVER:
+                        found = self._last_of(found, answers)
+                    answers += found
+                    goes_on = False
+                if (connection.oldest is None) if most is None else found:
+                    return answers
+                if found and pace != most:
+                    data = b""
+                    continue
+            is_new = False
             oldest = connection.oldest
-            if (oldest is None) if most is None else found:
-                return answers
-            if found and pace != most and (found := connection.next_replies(b"", pace)):
-                continue
             if (goes_on or most or self._lost) and connection.next_event() is not _NEED_DATA:
                 raise self._lost or ConnectionLost("the server closed the connection")
             timeout = self.timeout or recommended_timeout("client", connection.state, oldest)
@@ -152,7 +157,22 @@ class Exchange:
             except ConnectionLost as lost:
                 self._hear_last_words(lost)
                 data = b""
-            found = connection.next_replies(data, pace)
+
+    def _last_of(self, found: Answers, answers: Answers) -> Answers:
+        """Return the last replies of a session that is over.
+
+        Raises:
+            ReplyError: by a 421.
+            RemoteProtocolError: by what came behind them.
+        """
+        last = found[-1]
+        if last.reply.code == 421:
+            answers += found[:-1]
+            raise ReplyError(last.reply, _stage(last.command))
+        if self.connection.state is State.ERROR:
+            answers += found
+            self.connection.next_event()  # which raises
+        return found
 
     def next_reply(self) -> Generator[Step, Any, ReplyReceived]:
         """Read one reply.
@@ -249,9 +269,8 @@ class Exchange:
 
     def flush(self) -> bytes:
         """Return what is to be written."""
-        out = self.out
-        octets = out[0] if len(out) == 1 else b"".join(out)
-        out.clear()
+        octets = self.out
+        self.out = b""
         return octets
 
 

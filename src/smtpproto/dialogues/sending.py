@@ -208,7 +208,7 @@ class _Sending(Exchange):
     def _give_up(self) -> Dialogue:
         """End mail data that was asked for though nobody is to get it (RFC 2920 3.1)."""
         if self.connection.state is State.DATA:
-            self.out.append(self.connection.end_mail_data())
+            self.out += self.connection.end_mail_data()
             yield from self.collect()
 
     def _send_data(self, message: Outgoing) -> Generator[Step, Any, Answers]:
@@ -225,7 +225,7 @@ class _Sending(Exchange):
                     yield from self.hear(busy=True)
             if pieces > 1:
                 yield from self.hear(busy=True)
-        self.out.append(connection.end_mail_data())
+        self.out += connection.end_mail_data()
         self.note("-> .")
         if connection.lmtp:
             return (yield from self._collect_for_each())
@@ -233,7 +233,7 @@ class _Sending(Exchange):
 
     def _put(self, piece: bytes) -> None:
         if piece:
-            self.out.append(self.connection.send_mail_data(piece))
+            self.out += self.connection.send_mail_data(piece)
             self.note(len(piece))
 
     def _send_chunks(self, message: Outgoing) -> Generator[Step, Any, Answers]:
@@ -247,7 +247,7 @@ class _Sending(Exchange):
             last = not following
             while len(connection.outstanding) >= most:
                 yield from self._chunk_reply()
-            self.out.append(connection.send_chunk(piece, last))
+            self.out += connection.send_chunk(piece, last)
             self.note(f"-> BDAT ({len(piece)} octets){' LAST' if last else ''}")
             piece = following
         while len(connection.outstanding) > 1:

@@ -8,7 +8,7 @@ values, so what a credential is, is known from its type.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 from ..grammar.auth import Auth, AuthResponse
 from ..grammar.commands import Command
@@ -46,9 +46,9 @@ def reply_lines(reply: Reply) -> list[str]:
     ]
 
 
-Said = str | int | Reply | list[ReplyReceived] | tuple[Command, bytes]
-"""What a transcript is made of: a remark, octets of mail data, a reply or several, or a command
-with its line."""
+Said = str | int | Reply | list[ReplyReceived] | tuple[Sequence[Command], bytes]
+"""What a transcript is made of: a remark, octets of mail data, a reply or several, or commands with
+their lines, of which there may be fewer."""
 
 _KEPT = 1000
 _DROPPED = "..."
@@ -62,7 +62,14 @@ def lines_of(said: Said) -> list[str]:
         return [f"-> ({said} octets of mail data)"]
     if isinstance(said, list):
         return [line for event in said for line in reply_lines(event.reply)]
-    return reply_lines(said) if isinstance(said, Reply) else [command_line(*said)]
+    if isinstance(said, Reply):
+        return reply_lines(said)
+    return [command_line(*one) for one in _each_line(*said)]
+
+
+def _each_line(commands: Sequence[Command], octets: bytes) -> Iterable[tuple[Command, bytes]]:
+    """Return each command with its line: none has a CRLF but at its end."""
+    return zip(commands, octets.split(b"\r\n")[:-1], strict=False)
 
 
 class Recording:
@@ -80,6 +87,11 @@ class Recording:
         """Return the lines; a first one of ``...`` stands for what is kept no longer."""
         said: list[Said] = []
         for each in self._said:
-            said += [event.reply for event in each] if isinstance(each, list) else [each]
+            if isinstance(each, list):
+                said += [event.reply for event in each]
+            elif isinstance(each, tuple):
+                said += [command_line(*one) for one in _each_line(*each)]
+            else:
+                said.append(each)
         dropped = [_DROPPED] if len(said) > _KEPT else []
         return (*dropped, *(line for each in said[-_KEPT:] for line in lines_of(each)))
