@@ -36,7 +36,10 @@ from .table import NO_TRANSACTION
 
 _NEED_DATA: Final = Signal.NEED_DATA
 _NEED_REPLY: Final = Signal.NEED_REPLY
+_DATA: Final = State.DATA
+_READY: Final = State.READY
 _READ_MAIL_DATA: Final = Receiving._read_mail_data
+_ENTERED_BY_SESSION = NO_TRANSACTION - {_READY}
 
 
 class ServerConnection(Receiving):
@@ -267,15 +270,17 @@ class ServerConnection(Receiving):
         return self._closed
 
     def _enter(self, state: State) -> None:
-        if state in NO_TRANSACTION:
+        if state in _ENTERED_BY_SESSION:
             super()._enter(state)
         else:  # as there, in one call less
             self.state = state
             self._row = self._table[state]
+            if state is _READY:
+                self.transaction = None
         self._read = reader = _READERS.get(state)
         if reader is None:
             return
-        if state is State.DATA:
+        if state is _DATA:
             self._check = self._new_check()
             self._mail_data = MailDataReader(self._check)
         elif state is State.TLS or state is State.REVERSED:
