@@ -12,6 +12,7 @@ from smtpproto import (
     ConnectionClosed,
     Lhlo,
     LocalProtocolError,
+    Mail,
     MailDataEnded,
     MailDataReceived,
     Rcpt,
@@ -94,8 +95,18 @@ def test_a_refused_chunk_has_one_reply() -> None:
     assert drive.talk(server, b"BDAT 4 LAST\r\nab\r\n").codes == [503]
 
 
-def test_bdat_last_without_recipients_has_one_reply() -> None:
-    assert drive.talk(drive.in_mail(**LMTP), b"BDAT 4 LAST\r\nab\r\n").codes == [503]
+@pytest.mark.parametrize("octets", [b"BDAT 4 LAST\r\ntext", b"BDAT 0 LAST\r\n"])
+def test_bdat_last_without_recipients_has_one_reply(octets: bytes) -> None:
+    """As RFC 3030 2 has it: by RFC 2033 4.3 there were none, and a client that waits would hang."""
+    group = drive.MAIL + drive.RCPT + octets + b"RSET\r\n"
+    for mail, rcpt in ((250, 550), (550, 503)):
+        given = {Mail: Reply(mail, "text"), Rcpt: Reply(550, "text")}
+
+        def answer(event: Any, given: dict[type, Reply] = given) -> Reply:
+            return event.default_reply or given[type(event.command)]
+
+        outcome = drive.talk(drive.ready(**LMTP), group, application=answer)
+        assert outcome.codes == [mail, rcpt, 503, 250]
 
 
 def test_data_without_recipients_is_503() -> None:
