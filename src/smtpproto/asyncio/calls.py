@@ -13,12 +13,14 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
 from functools import partial
 from types import CoroutineType, FunctionType
-from typing import Any
+from typing import Any, Final
 
 # Python 3.11 knows no eager tasks: there a coroutine begins in the next turn of the loop.
 _task: Callable[..., asyncio.Task[Any]] = (
     partial(asyncio.Task, eager_start=True) if sys.version_info >= (3, 12) else asyncio.Task
 )
+
+_CO_COROUTINE: Final = inspect.CO_COROUTINE
 
 
 def begin(result: Awaitable[Any], loop: asyncio.AbstractEventLoop) -> asyncio.Task[Any]:
@@ -35,8 +37,11 @@ async def _wait_for(result: Awaitable[Any]) -> Any:
 def is_async(call: Callable[..., Any]) -> bool:
     """Tell whether `call` is an ``async def``."""
     function = getattr(call, "__func__", call)
-    if type(function) is FunctionType and not function.__dict__:
-        return bool(function.__code__.co_flags & inspect.CO_COROUTINE)
+    if type(function) is FunctionType:
+        if function.__code__.co_flags & _CO_COROUTINE:
+            return True
+        if not function.__dict__:
+            return False
     # Decorated, perhaps marked, or none of Python's. Not to be remembered: what a message is
     # written into may hang on it.
     return inspect.iscoroutinefunction(call)

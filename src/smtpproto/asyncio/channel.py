@@ -201,18 +201,3 @@ class Channel(asyncio.BufferedProtocol):
             seconds = _CLOSING
         self.deadline = NEVER if self._lost else self._clock.deadline(seconds)
         self.transport.close()
-
-
-def feed(transport: asyncio.Transport, octets: bytes) -> None:
-    """Give octets to the TLS layer that has just been put on a transport.
-
-    They came before it: in ``connection_made()`` a transport of uvloop does not hear
-    ``pause_reading()``, and reads once with the protocol that it has.
-    """
-    layer: Any = transport.get_protocol()
-    while octets:
-        buffer = layer.get_buffer(len(octets))
-        size = min(len(buffer), len(octets))
-        buffer[:size] = octets[:size]
-        layer.buffer_updated(size)
-        octets = octets[size:]

@@ -12,7 +12,6 @@ import asyncio
 import contextvars
 import inspect
 import logging
-import ssl
 from functools import partial
 from types import CoroutineType
 from typing import Any, Final
@@ -28,10 +27,10 @@ from ..dialogues import (
     call_failure,
     name_of,
 )
-from ..tlstools import handshake_failure, tls_info
+from ..tlstools import tls_info
 from .calls import Outcome, begin, is_async
-from .channel import NEED_PEER, NEVER, Channel, Means, Wait, feed
-from .transport import SocketTransport
+from .channel import NEED_PEER, NEVER, Channel, Means, Wait
+from .handshake import no_handshake, start_tls
 
 logger = logging.getLogger("smtpproto")
 
@@ -326,43 +325,23 @@ class Driver(Channel):
             self._go_on(self._taken() or (b"" if self._eof else None))
 
     async def _shake_hands(self, timeout: float) -> None:
-        tls = self._means.tls
-        assert tls is not None
-        early = self._taken()
-        if early:
-            self._means.loop.call_soon(feed, self.transport, early)
         try:
             if self._eof:  # which the TLS layer would wait for in vain
                 self.transport.abort()
                 raise ConnectionResetError("the peer closed before the handshake")
-            async with asyncio.timeout(timeout):
-                self.transport = await self._start_tls(
-                    tls if isinstance(tls, ssl.SSLContext) else tls(),
-                    2 * timeout,  # ours ends first
-                )
+            early = self._taken()
+            self.transport = await start_tls(self.transport, self, self._means, early, timeout)
         except BaseException as error:
             # The loop does not tell us of a connection that ends in the middle of a handshake.
             self.connection_lost(None)
             if self._dialogue is _OVER:  # given up
                 raise
             self._call = None
-            self._fail(_no_handshake(error))
+            self._fail(no_handshake(error))
             return
         self._call = None
         self._paused = False
         self._go_on(tls_info(self.transport.get_extra_info("ssl_object")))
-
-    async def _start_tls(self, context: ssl.SSLContext, timeout: float) -> Any:
-        if isinstance(self.transport, SocketTransport):
-            return await self.transport.start_tls(context, timeout)
-        return await self._means.loop.start_tls(
-            self.transport,
-            self,
-            context,
-            server_side=self._means.is_server,
-            server_hostname=self._means.server_hostname,
-            ssl_handshake_timeout=timeout,
-        )
 
     # --- hooks -----------------------------------------------------------------------------------
 
@@ -372,51 +351,47 @@ class Driver(Channel):
             self._held.append(step.out)
             if len(step.out) > _HELD:
                 self._write(b"")
-        if step.out and not self._lost and (self._choked or self.transport.is_closing()):
-            self._step = step
-            self._wait = Wait.WRITABLE
-            self.deadline = self._clock.deadline(step.timeout)
-            return None
+            if not self._lost and (self._choked or self.transport.is_closing()):
+                self._step = step
+                self._wait = Wait.WRITABLE
+                self.deadline = self._clock.deadline(step.timeout)
+                return None
         return self._begin_call(step)
 
     def _begin_call(self, step: Handle) -> Step | None:
         """Run a hook; return the next step, or None when that has to wait."""
         call = step.call
+        means = self._means
         try:
-            if step.blocks and self._means.executor is not None and not is_async(call):
+            if step.blocks and means.executor is not None and not is_async(call):
                 work = partial(contextvars.copy_context().run, call, *step.args)
-                self._await(self._means.loop.run_in_executor(self._means.executor, work), step)
-                return None
+                return self._await(means.loop.run_in_executor(means.executor, work), step)
             result = call(*step.args)
             if type(result) is CoroutineType:  # as _resolve() does, in fewer calls
-                task = begin(result, self._means.loop)
-                if not task.done():
-                    self._await(task, step)
-                    return None
-                if task.cancelled() or task.exception() is not None:
-                    return self._outcome(task, step)
+                task = begin(result, means.loop)
+                if not task.done() or task.cancelled() or task.exception() is not None:
+                    return self._await(task, step)
                 result = task.result()
         except Exception as error:
             return self._hook_failed(error, step)
-        return self._resolve(result, step)
+        return self._sent(None) if result is None else self._resolve(result, step)
 
     def _resolve(self, result: Any, step: Handle) -> Step | None:
         """Give the dialogue what a hook returned, or what comes of it."""
-        if result is None or not (type(result) is CoroutineType or inspect.isawaitable(result)):
+        if not inspect.isawaitable(result):
             return self._sent(result)
-        task = begin(result, self._means.loop)
-        if task.done():
-            return self._outcome(task, step)
-        self._await(task, step)
-        return None
+        return self._await(begin(result, self._means.loop), step)
 
-    def _await(self, call: asyncio.Future[Any], step: Handle) -> None:
+    def _await(self, call: asyncio.Future[Any], step: Handle) -> Step | None:
+        if call.done():
+            return self._outcome(call, step)
         self._write(b"")
         self._wait = Wait.CALL
         self._call = call
         self._step = step
         self.deadline = self._clock.deadline(step.timeout)
         call.add_done_callback(self._call_done)
+        return None
 
     def _call_done(self, call: asyncio.Future[Any]) -> None:
         if call is not self._call:  # given up
@@ -440,14 +415,3 @@ class Driver(Channel):
         if self._means.is_server and not isinstance(error, Reject):
             logger.error("the hook %s failed", name_of(step.call), exc_info=error)
         return self._thrown(call_failure(error))
-
-
-def _no_handshake(error: BaseException) -> BaseException:
-    """Return what is thrown into a dialogue for what ended a handshake."""
-    if isinstance(error, asyncio.CancelledError):
-        return Cancelled()
-    if isinstance(error, TimeoutError):
-        return TimeoutError("the handshake took too long")
-    if not isinstance(error, OSError):
-        logger.error("no handshake", exc_info=error)
-    return handshake_failure(error) if isinstance(error, Exception) else error

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from smtpproto.asyncio.channel import feed
+from smtpproto.asyncio.handshake import feed
 
 
 class Layer:
