@@ -11,7 +11,8 @@ from dialogue_drive import Run, drive
 
 from smtpproto import LocalProtocolError, TLSInfo
 from smtpproto.dialogues import SecurityError
-from smtpproto.dialogues.client_settings import ClientSettings
+from smtpproto.dialogues.client_settings import ClientOptions, ClientSettings
+from smtpproto.dialogues.setting_kinds import CLIENT, CLIENT_SECRETS
 
 
 @pytest.mark.parametrize(
@@ -39,8 +40,13 @@ from smtpproto.dialogues.client_settings import ClientSettings
         ({"source_address": "192.0.2.1"}, "source_address: an address and a port, without `path`"),
         ({"source_address": ("192.0.2.1",)}, "source_address: an address"),
         ({"source_address": ("192.0.2.1", 65536)}, "source_address: an address"),
-        ({"source_address": ("192.0.2.1", 0), "path": "/x"}, "source_address: an address"),
-        ({"timeout": 0}, "timeout: seconds, more than none, expected"),
+        ({"source_address": ("192.0.2.1", 0), "path": "/x"}, "path, source_address: one of them"),
+        ({"extensions": 5}, r"extensions: extensions such as Size\(\) expected, not 5"),
+        ({"extensions": ["SIZE"]}, r"extensions such as Size\(\) expected, not 'SIZE'"),
+        ({"host": None, "path": None}, "host: text expected, not None"),
+        ({"auth": object()}, "auth: one of EXTERNAL, .* expected, not object"),
+        ({"password": 5, "username": "x"}, "password: text or octets expected, not int"),
+        ({"timeout": 0}, "timeout: more than 0 seconds, or None, expected"),
         ({"timeout": -1.0}, "timeout: "),
         ({"timeout": "5"}, "timeout: "),
         ({"timeout": True}, "timeout: "),
@@ -70,6 +76,12 @@ def test_what_a_client_is_told_wrong(options: dict[str, Any], told: str) -> None
 )
 def test_what_a_client_may_be_told(options: dict[str, Any]) -> None:
     ClientSettings(**{"host": "x", "port": 25, **options})
+
+
+def test_each_option_has_a_kind() -> None:
+    elsewhere = {"security", "auth"}
+    known = {*CLIENT, *CLIENT_SECRETS, *elsewhere} - {"host", "port", "path"}
+    assert known == set(ClientOptions.__annotations__)
 
 
 # --- who we are ----------------------------------------------------------------------------------

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from ..exceptions import LocalProtocolError, Violation
 from ..extensions import Auth, SessionFacts
 from ..sasl import Offered, ServerMechanisms
+from .setting_kinds import expected
 
 DEFAULT_MECHANISMS = ("PLAIN", "LOGIN")
 """For a hook that says nothing else: a password can be held against any kind of store."""
@@ -89,11 +89,6 @@ def check_offer(offer: Offer | None, *, has_tls: bool, require_auth: bool) -> No
             "offered; or pass auth_cleartext=True to let passwords be read on the way, or auth=() "
             "for no AUTH"
         )
-
-
-def expected(message: str) -> LocalProtocolError:
-    """Make the error for settings that do not fit together."""
-    return LocalProtocolError(message, Violation.LOCAL_VALUE)
 
 
 class _Clear:

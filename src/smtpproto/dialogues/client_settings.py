@@ -3,7 +3,7 @@
 
 Decides the defaults: which name a client gives itself, what its security means for each port, and
 when credentials may go out without TLS. A new setting is a field of `ClientOptions` and of
-`ClientSettings`, and nothing in an adapter. Opens nothing.
+`ClientSettings`, a row of `setting_kinds`, and nothing in an adapter. Opens nothing.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from ipaddress import ip_address
-from typing import Any, Literal, TypedDict, get_args
+from typing import Any, Literal, TypedDict
 
-from ..exceptions import LocalProtocolError, Violation, shown
 from ..extensions import KNOWN, Extension
 from ..framing import LineEndings
 from ..grammar.addresses import is_address_literal, is_domain
 from ..grammar.commands import Command, Ehlo
+from ..kinds import Kind, check_fields, check_kinds, each, one_of, type_of, wrong
 from ..limits import DEFAULT_LIMITS, Limits
 from ..sasl import DEFAULT_ORDER, Credentials
 from ..session.client import ClientConnection
@@ -28,7 +28,7 @@ from .client_auth import Login, Mechanism
 from .needs import Transfer
 from .outgoing import Outgoing
 from .sending import send_message
-from .setting_kinds import check_names
+from .setting_kinds import CLIENT, CLIENT_SECRETS, check_names, expected
 from .steps import Dialogue
 from .transcript import Transcript
 
@@ -48,14 +48,15 @@ _POLICIES: dict[Security, StartTLSPolicy] = {
     "implicit": "never",
     "none": "never",
 }
-# A word such as "no" would mean the opposite.
-_FLAGS: dict[str, tuple[bool | None, ...]] = {
-    "lmtp": (True, False),
-    "allow_cleartext_auth": (True, False, None),
-    "saslprep": (True, False, None),
-}
 # What shows who a client is without a password or a token.
 _WITHOUT_SECRET = ("EXTERNAL", "ANONYMOUS")
+_KINDS = {**CLIENT, "security": one_of(Security)}
+_MECHANISMS: Kind = each(
+    (
+        f"one of {', '.join(DEFAULT_ORDER)}",
+        lambda one: callable(one) or hasattr(one, "initial_response") or one in DEFAULT_ORDER,
+    )
+)
 
 
 class ClientOptions(TypedDict, total=False):
@@ -132,64 +133,29 @@ class ClientSettings:
     extensions: Iterable[Extension] | None = None
 
     def __post_init__(self) -> None:
-        if self.extensions is not None:
+        if isinstance(self.extensions, Iterable):
             object.__setattr__(self, "extensions", tuple(self.extensions))
+        check_fields(_KINDS, self)
+        check_fields(CLIENT_SECRETS, self, type_of)
+        check_kinds({"auth": _MECHANISMS}, {"auth": self.mechanisms})
+        if self.extensions is not None:
             self.connection(None)  # which says what is wrong with them
-        for name, allowed in _FLAGS.items():
-            if not any(getattr(self, name) is one for one in allowed):
-                words = " or ".join(map(str, allowed))
-                raise _wrong(name, words, getattr(self, name))
-        if self.security not in _POLICIES:
-            raise _wrong("security", f"one of {', '.join(_POLICIES)}", self.security)
-        if self.line_endings not in get_args(LineEndings):
-            raise _wrong(
-                "line_endings", f"one of {', '.join(get_args(LineEndings))}", self.line_endings
-            )
-        if type(self.port) is not int or not 0 <= self.port <= 65535:
-            raise _wrong("port", "a number from 0 to 65535", self.port)
-        for name in ("host", "path", "local_name"):
-            if not isinstance(getattr(self, name) or "", str):
-                raise _wrong(name, "text", getattr(self, name))
         if self.path is None and not _is_host(self.host):
-            raise _wrong("host", "a name or an address", self.host)
-        if self.source_address is not None and (
-            self.path is not None or not _is_address(self.source_address)
-        ):
-            wanted = "an address and a port, without `path`"
-            raise _wrong("source_address", wanted, self.source_address)
-        if not (self.transcript is None or callable(self.transcript)):
-            raise _wrong("transcript", "a function", self.transcript)
+            raise wrong("host", "a name or an address", self.host)
+        if self.path is not None and self.source_address is not None:
+            raise expected("path, source_address: one of them expected")
         if self.local_name is not None:
             Ehlo(self.local_name)  # which says what is wrong with it
-        timeout = self.timeout
-        if timeout is not None and not (
-            type(timeout) in (int, float) and 0 < timeout < float("inf")
-        ):
-            raise _wrong("timeout", "seconds, more than none,", timeout)
-        if not isinstance(self.limits, Limits):
-            raise _wrong("limits", "Limits", self.limits)
         self._check_credentials()
 
     def _check_credentials(self) -> None:
-        for name in ("username", "password", "authzid"):
-            if not isinstance(getattr(self, name) or "", str | bytes):
-                kind = type(getattr(self, name)).__name__  # never the value
-                raise _local(f"{name}: text or octets expected, not {kind}")
-        token: Any = self.token
-        if not (callable(token) or isinstance(token or "", str | bytes)):
-            kind = type(token).__name__
-            raise _local(f"token: text, octets or a function that gets it expected, not {kind}")
         if not self.mechanisms:
-            raise _local("auth: at least one mechanism expected")
-        for mechanism in self.mechanisms:
-            is_own = callable(mechanism) or hasattr(mechanism, "initial_response")
-            if not is_own and mechanism not in DEFAULT_ORDER:
-                raise _wrong("auth", f"one of {', '.join(DEFAULT_ORDER)}", mechanism)
+            raise expected("auth: at least one mechanism expected")
         if self.password and not self.username:
-            raise _local("password: a username expected beside it")
+            raise expected("password: a username expected beside it")
         is_shown = self.password or self.token or self.auth_without_secret
         if (self.username or self.auth) and not is_shown:
-            raise _local("username, auth: a password or a token expected beside them")
+            raise expected("username, auth: a password or a token expected beside them")
 
     @property
     def mechanisms(self) -> tuple[Mechanism, ...]:
@@ -369,14 +335,6 @@ def check_send_mail(options: Mapping[str, object]) -> None:
     check_names("send_mail()", _OF_SEND_MAIL, options)
 
 
-def _is_address(given: object) -> bool:
-    return (
-        isinstance(given, tuple)
-        and [type(part) for part in given] == [str, int]
-        and 0 <= given[1] <= 65535
-    )
-
-
 def _is_host(host: str) -> bool:
     """Tell whether a resolver can be asked for `host`; an empty one would be this machine."""
     try:
@@ -402,12 +360,3 @@ def address_literal(address: Any) -> str:
     else:
         literal = f"[{host}]"
     return literal if is_address_literal(literal) else "[127.0.0.1]"
-
-
-def _wrong(name: str, expected: str, got: object) -> LocalProtocolError:
-    said = shown(got) if isinstance(got, str) else ascii(got)[:80]
-    return _local(f"{name}: {expected} expected, not {said}")
-
-
-def _local(message: str) -> LocalProtocolError:
-    return LocalProtocolError(message, Violation.LOCAL_VALUE)

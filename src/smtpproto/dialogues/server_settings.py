@@ -37,12 +37,12 @@ from ..states import State
 from ..tlsinfo import TLSInfo
 from ..values import value
 from .application import Peer
-from .authentication_offer import Offer, check_offer, expected, mechanisms_of
+from .authentication_offer import Offer, check_offer, mechanisms_of
 from .deadlines import Times
 from .hooks import check_class, check_handler
 from .networks import Networks
 from .server import TOO_MANY
-from .setting_kinds import SERVER, check_names, with_tuples
+from .setting_kinds import SERVER, check_names, expected, with_tuples
 from .transcript import Transcript
 
 TLSMode = Literal["starttls", "implicit"]

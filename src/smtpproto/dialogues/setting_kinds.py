@@ -11,15 +11,18 @@ from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from ..exceptions import LocalProtocolError, Violation
 from ..extensions import Extension
-from ..framing import ReceivedPolicy
+from ..framing import LineEndings, ReceivedPolicy
 from ..grammar.leniency import Leniency
 from ..kinds import (
     COUNT,
     FLAG,
     FUNCTION,
+    PORT,
     SPAN,
     TEXT,
+    TEXT_OR_OCTETS,
     TIME,
     Kind,
     each,
@@ -31,8 +34,18 @@ from ..kinds import (
 from ..limits import Limits
 from ..sasl.serving import MECHANISM
 
+
+def _is_address(got: object) -> bool:
+    return (
+        isinstance(got, tuple)
+        and [type(part) for part in got] == [str, int]
+        and 0 <= got[1] <= 65535
+    )
+
+
 _EXTENSION: Kind = ("extensions such as Size()", lambda one: isinstance(one, Extension))
 _TEXTS: Kind = each(("texts", lambda one: isinstance(one, str)))
+_CHOICE: Kind = or_none(("True or False or None", lambda got: isinstance(got, bool)))
 _LISTS = frozenset(("extensions", "auth", "disabled", "xclient", "proxy"))
 
 SERVER: Mapping[str, Kind] = {
@@ -53,6 +66,29 @@ SERVER: Mapping[str, Kind] = {
     **dict.fromkeys(("connections", "connections_per_peer", "connections_unauthenticated"), COUNT),
     "transcript": or_none(FUNCTION),
     "transcript_for": or_none(FUNCTION),
+}
+
+# Of these only the type is told.
+CLIENT_SECRETS: Mapping[str, Kind] = {
+    **dict.fromkeys(("username", "password", "authzid"), or_none(TEXT_OR_OCTETS)),
+    "token": (
+        "text, octets or a function that gets it",
+        lambda got: got is None or callable(got) or isinstance(got, str | bytes | bytearray),
+    ),
+}
+CLIENT: Mapping[str, Kind] = {
+    "host": TEXT,
+    "port": PORT,
+    "path": or_none(TEXT),
+    "local_name": or_none(TEXT),
+    "source_address": or_none(("an address and a port, without `path`,", _is_address)),
+    "lmtp": FLAG,
+    "timeout": TIME,
+    "limits": of(Limits),
+    "extensions": or_none(each(_EXTENSION)),
+    "line_endings": one_of(LineEndings),
+    "transcript": or_none(FUNCTION),
+    **dict.fromkeys(("allow_cleartext_auth", "saslprep"), _CHOICE),
 }
 
 
@@ -85,3 +121,8 @@ def with_tuples(options: Mapping[str, Any]) -> dict[str, Any]:
         elif got is not None or name == "disabled":
             raise wrong(name, "a list", got)
     return found
+
+
+def expected(message: str) -> LocalProtocolError:
+    """Make the error for settings that do not fit together."""
+    return LocalProtocolError(message, Violation.LOCAL_VALUE)
