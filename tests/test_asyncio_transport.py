@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 from adapter_drive import SECONDS, contexts
 
-from smtpproto.asyncio.transport import SocketTransport
+from smtpproto.asyncio.transport import Receiver, SocketTransport
 
 BIG = bytes(range(256)) * 16384
 """4 MiB: more than a socket takes."""
 Test = Callable[["Told", SocketTransport, socket.socket], Coroutine[Any, Any, None]]
 
 
-class Told(asyncio.BufferedProtocol):
+class Told(Receiver):
     """Takes down what it is told."""
 
     def __init__(self, keeps_open: bool = False) -> None:
@@ -29,7 +29,8 @@ class Told(asyncio.BufferedProtocol):
         self.octets = b""
         self.keeps_open = keeps_open
         self.pauses = False
-        self._buffer = bytearray(1000)
+        self.room = 1000
+        self._buffer = bytearray(self.room)
 
     def connection_made(self, transport: Any) -> None:
         if self.pauses:
@@ -39,7 +40,10 @@ class Told(asyncio.BufferedProtocol):
         return memoryview(self._buffer)
 
     def buffer_updated(self, nbytes: int) -> None:
-        self.octets += self._buffer[:nbytes]
+        self.received(self._buffer[:nbytes])
+
+    def received(self, octets: bytes) -> None:
+        self.octets += octets
 
     def eof_received(self) -> bool:
         self.calls.append("eof")

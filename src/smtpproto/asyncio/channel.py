@@ -19,6 +19,7 @@ from typing import Any
 from ..dialogues import Close, ConnectionLost
 from ..tlstools import TLS
 from .clock import Clock
+from .transport import Receiver
 
 BUFFER = 65536
 """Octets of the one buffer that a loop's connections share: they are copied out at once."""
@@ -82,7 +83,7 @@ class Means:
         self.buffer = view
 
 
-class Channel(asyncio.BufferedProtocol):
+class Channel(Receiver):
     """One connection.
 
     Args:
@@ -102,9 +103,7 @@ class Channel(asyncio.BufferedProtocol):
         "_means",
         "_paused",
         "_stopping",
-        "_view",
         "_wait",
-        "_whole",
         "deadline",
         "transport",
     )
@@ -112,7 +111,7 @@ class Channel(asyncio.BufferedProtocol):
     def __init__(self, means: Means) -> None:
         self._means = means
         self._clock = means.clock
-        self._whole = self._view = means.buffer
+        self.room = BUFFER
         self.deadline = NEVER
         self.transport: Any = None
         self._wait = Wait.NOTHING
@@ -120,7 +119,7 @@ class Channel(asyncio.BufferedProtocol):
         self._held: list[bytes] | None = None
         self._early: list[bytes] | None = None
         self._paused = self._choked = self._eof = self._lost = self._stopping = self._cut = False
-        # One of these may be so, or less than the whole view be open: the next Read will see.
+        # One of these may be so, or there be less room than usual: the next Read will see.
         self._is_unusual = False
 
     def connection_made(self, transport: Any) -> None:
@@ -130,7 +129,7 @@ class Channel(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return the loop's buffer, or as much of it as may be filled."""
-        return self._view
+        return self._means.buffer[: self.room]
 
     def expire(self) -> None:
         """Let the deadline be over."""

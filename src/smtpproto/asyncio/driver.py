@@ -29,7 +29,7 @@ from ..dialogues import (
 )
 from ..tlstools import tls_info
 from .calls import Outcome, begin, is_async
-from .channel import NEED_PEER, NEVER, Channel, Means, Wait
+from .channel import BUFFER, NEED_PEER, NEVER, Channel, Means, Wait
 from .handshake import no_handshake, start_tls
 
 logger = logging.getLogger("smtpproto")
@@ -70,16 +70,20 @@ class Driver(Channel):
     # --- what the loop calls ---------------------------------------------------------------------
 
     def buffer_updated(self, nbytes: int) -> None:
+        """Take what came."""
+        self.received(self._means.buffer[:nbytes].tobytes())
+
+    def received(self, octets: bytes) -> None:
         """Give the dialogue what came, or keep it until it is asked for."""
         if self._wait is not _INPUT:
             if self._wait is not Wait.LINGER:
                 self._early = self._early or []
-                self._early.append(self._view[:nbytes].tobytes())
+                self._early.append(octets)
                 self._pause()
             return
         self._wait = _NOTHING
         try:
-            step = self._dialogue.send(self._view[:nbytes].tobytes())
+            step = self._dialogue.send(octets)
         except StopIteration as end:
             result = end.value
         except BaseException as error:
@@ -303,7 +307,7 @@ class Driver(Channel):
             self.deadline = self._clock.soonest + step.timeout
         self._wait = _INPUT
         if self._is_unusual or step.limit:
-            self._view = self._whole[: step.limit] if step.limit else self._whole
+            self.room = step.limit or BUFFER
             if self._choked:
                 self._pause()
             else:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from functools import partial
 
 from ..listening import BACKLOG
-from .transport import SocketTransport
+from .transport import Receiver, SocketTransport
 
 logger = logging.getLogger("smtpproto")
 
@@ -27,7 +27,7 @@ _RETRY = 1.0
 """Seconds until the next try where a connection cannot be had, as the loops' own."""
 _USED_UP = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
-Make = Callable[[], asyncio.BufferedProtocol]
+Make = Callable[[], Receiver]
 Close = Callable[[], None]
 """Accepts no more; closes the socket."""
 

@@ -18,6 +18,18 @@ _HIGH = 65536
 _LOW = 16384
 
 
+class Receiver(asyncio.BufferedProtocol):
+    """A protocol that also takes octets as they are, without a buffer to copy them from."""
+
+    __slots__ = ("room",)
+
+    room: int
+    """Octets to give it at once, at most."""
+
+    def received(self, octets: bytes) -> None:
+        """Take what came."""
+
+
 class SocketTransport(asyncio.Transport):
     """One accepted connection, in a loop that polls.
 
@@ -48,7 +60,7 @@ class SocketTransport(asyncio.Transport):
         loop: asyncio.AbstractEventLoop,
         sock: socket.socket,
         address: Any,
-        protocol: asyncio.BufferedProtocol,
+        protocol: Receiver,
     ) -> None:
         self._loop = loop
         self._sock = sock
@@ -78,14 +90,14 @@ class SocketTransport(asyncio.Transport):
     def _readable(self) -> None:
         protocol = self._protocol
         try:
-            count = self._sock.recv_into(protocol.get_buffer(-1))
+            octets = self._sock.recv(protocol.room)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
             self._end(error)
             return
-        if count:
-            protocol.buffer_updated(count)
+        if octets:
+            protocol.received(octets)
         elif protocol.eof_received():
             self.pause_reading()  # there is no more
         else:
