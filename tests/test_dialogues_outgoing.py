@@ -101,6 +101,21 @@ def test_older_messages() -> None:
     assert b"Subject: =?utf-8?" in octets(outgoing)
 
 
+@pytest.mark.parametrize("kind", [policy.compat32, policy.default, policy.SMTP])
+@pytest.mark.parametrize("cte", ["7bit", "8bit"])
+def test_a_line_that_begins_with_from_stays_as_it_is(kind: Any, cte: str) -> None:
+    """By the older policy it would be written with ">From", as in an mbox file."""
+    content = (
+        b"From: a@x.org\r\nTo: b@x.org\r\nMIME-Version: 1.0\r\n"
+        b"Content-Type: multipart/mixed; boundary=x\r\n\r\nFrom before\r\n--x\r\n"
+        b"Content-Transfer-Encoding: %s\r\n\r\nFrom here\r\n\r\nFrom there\r\n--x--\r\n"
+        b"From after\r\n"
+    ) % cte.encode()
+    outgoing = prepare(email_package.message_from_bytes(content, policy=kind))
+    assert octets(outgoing) == content
+    assert b"\r\nFrom here\r\n\r\nFrom there\r\n" in octets(as_7bit(outgoing))
+
+
 @pytest.mark.parametrize(
     ("message", "sender", "told"),
     [

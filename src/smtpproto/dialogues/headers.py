@@ -124,7 +124,8 @@ def _written(plain: Message[Any, Any], utf8: bool = False) -> bytes:
         policy = policy.clone(utf8=utf8)
     octets = BytesIO()
     try:
-        BytesGenerator(octets, policy=policy).flatten(plain)
+        # By its older policy it would write ">From", as in a file with several messages.
+        BytesGenerator(octets, mangle_from_=False, policy=policy).flatten(plain)
     except Exception as error:
         raise _unfit(error) from error
     return octets.getvalue()
