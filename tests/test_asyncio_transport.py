@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 import struct
@@ -276,6 +277,35 @@ def test_a_connection_that_breaks_is_told_with_its_error(does: str) -> None:
         kind, error = told.calls[-1]
         assert kind == "lost"
         assert issubclass(error, ConnectionError)
+
+    run(test)
+
+
+def test_what_is_called_after_the_end_touches_no_other_connection() -> None:
+    """Which may have the same file descriptor."""
+
+    async def test(told: Told, transport: SocketTransport, _theirs: socket.socket) -> None:
+        sock = transport.get_extra_info("socket")
+        number = sock.fileno()
+        fill(sock)
+        one, theirs = socket.socketpair()
+        transport.abort()
+        transport.write(b"x")
+        await until(lambda: told.calls and sock.fileno() == -1)
+        loop = asyncio.get_running_loop()
+        with one, theirs, socket.socket(fileno=os.dup2(one.fileno(), number)) as ours:
+            heard: list[bytes] = []
+            loop.add_reader(ours, lambda: heard.append(ours.recv(10)))
+            transport.pause_reading()
+            transport.resume_reading()
+            transport.write(b"x")
+            transport.close()
+            transport.abort()
+            theirs.send(b"still")
+            await until(lambda: heard)
+            loop.remove_reader(ours)
+        assert heard == [b"still"]
+        assert told.calls == [("lost", type(None))]
 
     run(test)
 

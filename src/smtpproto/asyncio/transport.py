@@ -105,7 +105,7 @@ class SocketTransport(asyncio.Transport):
 
     def pause_reading(self) -> None:
         """Read no more for now."""
-        if not self._paused:
+        if not (self._paused or self._closing):
             self._paused = True
             self._loop.remove_reader(self._fd)
 
@@ -133,6 +133,8 @@ class SocketTransport(asyncio.Transport):
             self._keep(data[sent:])
 
     def _keep(self, data: bytes | bytearray | memoryview) -> None:
+        if self._ended:  # by now its number may be another's
+            return
         if self._unsent:
             self._unsent += data
         else:
