@@ -12,13 +12,14 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from adapter_drive import SECONDS, contexts
 
-from smtpproto import Reply
+from smtpproto import LocalProtocolError, Reply, listening
 from smtpproto.asyncio import Client, Collect, Message, Peer, Reject, channel, serve
 from smtpproto.asyncio import driver as drivers
 from smtpproto.asyncio import server as server_module
@@ -712,3 +713,44 @@ def test_a_client_that_comes_while_the_server_closes(turns: int) -> None:
         assert heard == b"" or b"421 " in heard
 
     run(test)
+
+
+# --- the beginning -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ["listening", "failing"])
+@pytest.mark.parametrize("unix", [False, True])
+def test_a_start_that_is_broken_off_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, unix: bool, ending: str
+) -> None:
+    """Names are asked for in a thread, which cannot be broken off."""
+    path = tmp_path / "socket"
+    running, go_on = threading.Event(), threading.Event()
+    made: list[socket.socket] = []
+    listen = listening.listen
+
+    def slow(*args: Any, **options: Any) -> list[socket.socket]:
+        made.extend(listen(*args, **options))
+        running.set()
+        go_on.wait(SECONDS)
+        if ending == "failing":
+            made[0].close()
+            raise OSError("no such name")
+        return made
+
+    async def main() -> None:
+        server = serve(Collect(), path=str(path) if unix else None)
+        start = asyncio.create_task(server.start())
+        await asyncio.to_thread(running.wait, SECONDS)
+        start.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await start
+        go_on.set()
+        while made[0].fileno() >= 0:
+            await asyncio.sleep(0.001)
+        assert ending == "failing" or not path.exists()
+        with pytest.raises(LocalProtocolError, match="not started before"):
+            await server.start()
+
+    monkeypatch.setattr(listening, "listen", slow)
+    run(main)

@@ -85,7 +85,13 @@ class Server(Serving):
         if self._means is not None or self._closed.is_set():
             raise started_before()
         loop = asyncio.get_running_loop()
-        listening = await asyncio.to_thread(self._listen)
+        work = loop.run_in_executor(None, self._listen)  # which may ask for names
+        try:
+            listening = await asyncio.shield(work)
+        except asyncio.CancelledError:
+            self.close()
+            work.add_done_callback(self._drop)
+            raise
         if self._threads:
             self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="smtpproto")
         clock = Clock(loop, self._settings.shortest)
@@ -102,6 +108,13 @@ class Server(Serving):
             raise
         self.addresses = [sock.getsockname() for sock in listening]
         return self
+
+    def _drop(self, work: asyncio.Future[list[socket.socket]]) -> None:
+        """Close the sockets that nobody waited for in the end."""
+        if work.exception() is None:
+            self._forget_path()
+            for sock in work.result():
+                sock.close()
 
     async def __aexit__(
         self,
