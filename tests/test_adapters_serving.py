@@ -396,7 +396,7 @@ def test_a_misspelt_hook_of_what_a_factory_makes(
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"received": "acept"}, "received: one of reject, accept expected, not 'acept'"),
+        ({"received": "acept"}, "received: reject or accept expected, not 'acept'"),
         ({"disabled": ["VRYF"]}, "VRYF"),
     ],
 )
