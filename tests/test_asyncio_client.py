@@ -141,7 +141,7 @@ def test_connecting_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
         async def connect(*_: Any, **__: Any) -> None:
             await asyncio.sleep(SECONDS)
 
-        monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", connect)
+        monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", connect)
         with pytest.raises(TimedOut, match="no connection"):
             async with Client("127.0.0.1", 1, timeout=0.05):
                 pass

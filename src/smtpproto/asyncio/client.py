@@ -37,6 +37,7 @@ from ..tlstools import checked_context, client_context, opening_failure, tls_inf
 from ..transcribing import guarded_client
 from .channel import Means
 from .clock import Clock
+from .connecting import connect
 from .driver import Driver
 
 _TIMEOUT = 300.0
@@ -228,34 +229,18 @@ class Client:
             raise
 
     async def _connect(self, timeout: float) -> Driver:
-        loop = asyncio.get_running_loop()
         settings = self._settings
-        name = settings.host
-
-        def protocol() -> Driver:
-            means = Means(
-                Clock(loop, settings.timeout),
-                tls=self._context,
-                is_server=False,
-                server_hostname=name,
-                executor=self._executor,
-            )
-            return Driver(means)
-
-        secured: dict[str, Any] = {}
-        if settings.is_implicit:
-            secured = {
-                "ssl": self._context,
-                "server_hostname": name,
-                "ssl_handshake_timeout": 2 * timeout,  # ours ends first, as it does elsewhere
-            }
-        if settings.path is not None:
-            return (await loop.create_unix_connection(protocol, settings.path, **secured))[1]
-        source = settings.source_address
-        connecting = loop.create_connection(
-            protocol, name, settings.port, local_addr=source, **secured
+        means = Means(
+            Clock(asyncio.get_running_loop(), settings.timeout),
+            tls=self._context,
+            is_server=False,
+            server_hostname=settings.host,
+            executor=self._executor,
         )
-        return (await connecting)[1]
+        driver = Driver(means)
+        # Our timeout ends first, as it does elsewhere.
+        await connect(driver, settings, self._context, 2 * timeout)
+        return driver
 
     async def _leave(self, abort: bool) -> None:
         """Close the connection, with QUIT if it is in order."""

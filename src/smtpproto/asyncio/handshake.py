@@ -46,7 +46,8 @@ async def start_tls(
     async with asyncio.timeout(timeout):
         context = tls if isinstance(tls, ssl.SSLContext) else tls()
         if isinstance(transport, SocketTransport):
-            return await transport.start_tls(context, 2 * timeout)  # ours ends first
+            hostname = None if means.is_server else means.server_hostname
+            return await transport.start_tls(context, 2 * timeout, hostname)  # ours ends first
         return await loop.start_tls(
             transport,
             protocol,

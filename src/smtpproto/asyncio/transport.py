@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A socket as a transport: what a loop's own one does for a server, in a third of the calls.
+"""A socket as a transport: what a loop's own one does, in a third of the calls.
 
 Decides how octets are read, written and kept until the peer takes them, and when a connection is
 over. Does by the public calls of a loop that polls what other loops do in C. Knows no dialogue.
@@ -31,7 +31,7 @@ class Receiver(asyncio.BufferedProtocol):
 
 
 class SocketTransport(asyncio.Transport):
-    """One accepted connection, in a loop that polls.
+    """One connection, in a loop that polls.
 
     Args:
         loop: the loop.
@@ -220,12 +220,15 @@ class SocketTransport(asyncio.Transport):
         finally:
             self._sock.close()
 
-    async def start_tls(self, context: ssl.SSLContext, timeout: float) -> asyncio.BaseTransport:
+    async def start_tls(
+        self, context: ssl.SSLContext, timeout: float, server_hostname: str | None = None
+    ) -> asyncio.BaseTransport:
         """Make the TLS handshake; return the transport to use from now on, which is the loop's.
 
         Args:
-            context: the server's.
+            context: ours.
             timeout: seconds for the handshake at most.
+            server_hostname: for a client, the name that the certificate must have.
         """
         if self._ended:
             raise ConnectionResetError("the connection is gone")
@@ -237,7 +240,11 @@ class SocketTransport(asyncio.Transport):
             except BaseException:
                 sock.close()
                 raise
-        transport, _ = await self._loop.connect_accepted_socket(
-            lambda: protocol, sock, ssl=context, ssl_handshake_timeout=timeout
-        )
-        return transport
+        secured: dict[str, Any] = {"ssl": context, "ssl_handshake_timeout": timeout}
+        if server_hostname is None:
+            made = self._loop.connect_accepted_socket(lambda: protocol, sock, **secured)
+        else:
+            made = self._loop.create_connection(
+                lambda: protocol, sock=sock, server_hostname=server_hostname, **secured
+            )
+        return (await made)[0]
