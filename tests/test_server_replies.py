@@ -295,7 +295,7 @@ def test_a_second_digit_above_5_is_read_and_not_sent(code: int) -> None:
         assert client_drive.answered(client, b"%d text\r\n" % code).reply.code == code
 
 
-@pytest.mark.parametrize("reply", ["250 ok", b"250 ok\r\n", 250, None, (250, "ok")])
+@pytest.mark.parametrize("reply", ["250 ok", b"250 ok\r\n", 250, None, (250, "ok"), Reply])
 def test_only_a_reply_is_sent(reply: Any) -> None:
     server = drive.new()
     with pytest.raises(LocalProtocolError, match="a Reply expected, not "):

@@ -53,12 +53,12 @@ class Vocabulary:
             command.verb.encode("ascii"): command for command in verbs if command.verb
         }
         self.names = {command.verb: command for command in verbs if command.verb}
-        self.alone: Mapping[bytes, Command] = {
-            verb: _alone(command)
+        self.alone: Mapping[bytes, type[Command]] = {
+            verb: command
             for verb, command in self.verbs.items()
             if getattr(command.parse, "__func__", None) is _PARSE_ALONE
         }
-        """The lines that are a verb and nothing else, each with its command."""
+        """The verbs that stand alone in their lines."""
         self.mail_parameters = mail_parameters or {}
         self.rcpt_parameters = rcpt_parameters or {}
         self.leniency = leniency
@@ -106,7 +106,7 @@ class Command:
                 f"{cls.verb} without an argument expected, not with {shown(argument)}",
                 Violation.ARGUMENT_SYNTAX,
             )
-        return _alone(cls)
+        return alone(cls)
 
     def argument(self, vocabulary: Vocabulary) -> str:
         """Return what follows the verb and its space; "" for nothing.
@@ -203,7 +203,7 @@ _PARSE_ALONE: Any = getattr(Command.parse, "__func__")  # noqa: B009
 _ALONE: dict[type[Command], Command] = {}
 
 
-def _alone(command: type[Command]) -> Command:
+def alone(command: type[Command]) -> Command:
     """Return the one instance of a command without an argument."""
     return _ALONE.get(command) or _ALONE.setdefault(command, command())
 

@@ -14,7 +14,7 @@ from ..exceptions import InvalidValueError, Violation, shown
 from ..values import value_with_init
 from . import abnf
 from .addresses import Path, parse_path, path_end
-from .command import Command, Vocabulary
+from .command import Command, Vocabulary, alone
 from .parameters import (
     NO_PARAMETERS,
     Parameter,
@@ -135,7 +135,8 @@ def plain_command(line: bytes, vocabulary: Vocabulary) -> Command | None:
     """
     found = _LINE.fullmatch(line)
     if found is None:
-        return vocabulary.alone.get(line)
+        kind = vocabulary.alone.get(line)
+        return None if kind is None else alone(kind)
     sender, recipient, rest = found.groups()
     address = sender or recipient
     if len(address) > vocabulary.plain_address:

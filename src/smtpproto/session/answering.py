@@ -12,6 +12,7 @@ from ..exceptions import LocalProtocolError, Violation
 from ..grammar.auth import Auth, Greeting
 from ..grammar.commands import Command, Expn, Mail, Rcpt, Vrfy
 from ..grammar.replies import DEFAULT_STATUS, Reply
+from ..kinds import described
 from ..states import State
 from ..tlsinfo import TLSInfo
 from .admission import HELLOS, Admission, ServerArrangement
@@ -78,11 +79,12 @@ class Answering(Admission):
         try:
             code = reply.code
             octets = reply.plain
-        except AttributeError:
+            is_refusal = code >= 400
+        except (AttributeError, TypeError):
             raise LocalProtocolError(
-                f"a Reply expected, not {type(reply).__name__}", Violation.LOCAL_VALUE
+                f"a Reply expected, not {described(reply)}", Violation.LOCAL_VALUE
             ) from None
-        if due is None or code >= 400:
+        if due is None or is_refusal:
             return self._send_refusal(reply, due, step)
         if self._refusal or step is None:
             raise forbidden("4yz or 5yz to what was refused", reply)
