@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import select
+import signal
 import socket
 import threading
 import time
@@ -11,7 +12,7 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
-from adapter_drive import SECONDS, Raw
+from adapter_drive import SECONDS, Raw, contexts
 
 from smtpproto import LocalProtocolError
 from smtpproto.blocking import Client, Collect, ConnectionLost, Message, Peer, Reject, serve
@@ -309,3 +310,45 @@ def test_a_system_without_poll(monkeypatch: pytest.MonkeyPatch) -> None:
     with serve(handler) as server, Client("127.0.0.1", server.port) as client:
         assert not client.send(TEXT, "a@x.org", "b@x.org").refused
     assert len(handler.messages) == 1
+
+
+@pytest.mark.parametrize("has_tls", [False, True])
+def test_a_signal_disturbs_neither_side(has_tls: bool) -> None:
+    """What waits for a socket, writes or reads then is interrupted (EINTR), and goes on."""
+    signals: list[int] = []
+    threads = [threading.get_ident()]
+    over = threading.Event()
+
+    class Slow(Collect):
+        def on_connect(self, peer: Peer) -> None:
+            threads.append(threading.get_ident())
+
+        def on_message(self, peer: Peer, message: Message) -> None:
+            over.wait(0.05)
+            super().on_message(peer, message)
+
+    def disturb() -> None:
+        while not over.wait(0.0005):
+            for thread in tuple(threads):
+                signal.pthread_kill(thread, signal.SIGUSR1)
+
+    options: list[dict[str, Any]] = [{"tls": context} if has_tls else {} for context in contexts()]
+    disturber = threading.Thread(target=disturb)
+    before = signal.signal(signal.SIGUSR1, lambda number, _: signals.append(number))
+    try:
+        with (
+            serve(Slow(), **options[0]) as server,
+            Client("127.0.0.1", server.port, **options[1]) as client,
+        ):
+            disturber.start()
+            try:
+                for size in (10, 5_000_000):
+                    content = b"x" * 70 + b"\r\n" * 2 + b"y" * size + b"\r\n"
+                    assert client.send(content, "a@x.org", "b@x.org").is_complete
+                    assert server.handler.messages[-1].content == content
+            finally:
+                over.set()
+                disturber.join()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert signals
