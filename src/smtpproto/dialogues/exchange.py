@@ -28,6 +28,8 @@ from .transcript import Recording, Said, Transcript, lines_of
 _WINDOW = 4096
 _LINE = 512
 """RFC 5321 4.5.3.1.4: octets of a command at most, as a rule."""
+_FITTING = 8
+"""Commands that fit in any case."""
 _COMMAND = 41
 """Octets that a command is counted as at least: a hundred of them are enough."""
 _NEEDS: Mapping[type[Command], tuple[State, ...]] = {
@@ -48,10 +50,6 @@ TELLING = (SMTPError, ProtocolError)
 class Exchange:
     """A client's commands and replies, and the steps they need."""
 
-    out = b""
-    """What is to be written with the next step."""
-    _lost: ConnectionLost | None = None
-
     def __init__(
         self,
         connection: ClientConnection,
@@ -62,9 +60,14 @@ class Exchange:
         self.connection = connection
         self.timeout = timeout
         self._transcript = transcript
+        # Who listens may look at the connection: as it is after each reply.
+        self._pace = None if transcript is None else 1
         self.recording = recording or Recording()
         self.note = self.recording.add if transcript is None else self._tell
         """Keeps what was said, and gives it to the transcript."""
+        self.out = b""
+        """What is to be written with the next step."""
+        self._lost: ConnectionLost | None = None
 
     def group(
         self, commands: Sequence[Command], answers: Answers | None = None
@@ -79,16 +82,13 @@ class Exchange:
         """
         connection = self.connection
         answers = [] if answers is None else answers
-        room = at = 0
-        while at < len(commands):
-            if room <= 0:
-                if self.out:
-                    yield from self.collect(answers, is_new=True)
-                needed = _NEEDS.get(type(commands[at]))
-                if needed and connection.state not in needed:
-                    return answers
-                room = _WINDOW if connection.may_group else 1
-            some = commands[at : at + 1 + (room - 1) // _LINE]  # so many fit in any case
+        may_group = connection.may_group
+        room = _WINDOW
+        most = _FITTING if may_group else 1
+        at = 0
+        first = commands[0]
+        while True:
+            some = commands[at : at + most]
             try:
                 octets, count = connection.send_group(some)
             except LocalProtocolError:
@@ -96,20 +96,61 @@ class Exchange:
                 raise
             self.out += octets
             self.note((some, octets))
-            room -= max(len(octets), count * _COMMAND)
             at += count
-        yield from self.collect(answers, is_new=True)
+            if at >= len(commands):
+                break
+            room -= max(len(octets), count * _COMMAND)
+            if room <= 0 or not may_group:
+                yield from self.converse(first, answers)
+                first = commands[at]
+                needed = _NEEDS.get(type(first))
+                if needed and connection.state not in needed:
+                    return answers
+                room = _WINDOW
+            if may_group:
+                most = 1 + (room - 1) // _LINE
+        yield from self.converse(first, answers)
         return answers
 
+    def converse(self, first: Command, answers: Answers) -> Generator[Step, Any, None]:
+        """Write, and read the replies to all that is outstanding: none can have come yet.
+
+        Mostly they come together, and are what was hoped for.
+
+        Args:
+            first: what the first of them answers; not a chunk.
+            answers: as for `collect`, which reads what else there is.
+
+        Raises:
+            ReplyError: as for `collect`.
+        """
+        connection = self.connection
+        timeout = self.timeout or first.reply_timeout
+        octets, self.out = self.out, b""
+        try:
+            data = yield Read(octets, timeout)
+        except (ConnectionLost, TimeoutError) as failure:
+            data = self._missed(failure, timeout)
+        found = connection.next_replies(data, self._pace)
+        if found:
+            self.note(found)
+            if connection.state in _OVER:
+                found = self._last_of(found, answers)
+            answers += found
+        elif not data:
+            self._feed(data)
+        if connection.oldest is not None:
+            yield from self.collect(answers, goes_on=not found)
+
     def collect(
-        self, answers: Answers | None = None, most: int | None = None, *, is_new: bool = False
+        self, answers: Answers | None = None, most: int | None = None, *, goes_on: bool = False
     ) -> Generator[Step, Any, Answers]:
         """Read the replies to all that is outstanding, or `most` of them.
 
         Args:
             answers: a list for them; what came before an error stands in it.
             most: how many.
-            is_new: True where none can have come yet, and one is due.
+            goes_on: True when we have been waiting already.
 
         Raises:
             ReplyError: one is a 421, which ends the session.
@@ -117,46 +158,47 @@ class Exchange:
         if answers is None:
             answers = []
         connection = self.connection
-        # Who listens may look at the connection: as it is after each reply.
-        pace = most if self._transcript is None else 1
+        pace = most or self._pace
         data = b""
-        goes_on = False
         while True:
-            if not is_new:
-                found = connection.next_replies(data, pace)
-                if found:
-                    self.note(found)
-                    if connection.state in _OVER:
-                        found = self._last_of(found, answers)
-                    answers += found
-                    goes_on = False
-                if (connection.oldest is None) if most is None else found:
-                    return answers
-                if found and pace != most:
-                    data = b""
-                    continue
-            is_new = False
-            oldest = connection.oldest
-            if (goes_on or most or self._lost) and connection.next_event() is not _NEED_DATA:
+            found = connection.next_replies(data, pace)
+            data = b""
+            if found:
+                self.note(found)
+                if connection.state in _OVER:
+                    found = self._last_of(found, answers)
+                answers += found
+                goes_on = False
+            if (connection.oldest is None) if most is None else found:
+                return answers
+            if found and pace != most:
+                continue
+            if connection.next_event() is not _NEED_DATA:
                 raise self._lost or ConnectionLost("the server closed the connection")
+            oldest = connection.oldest
             timeout = self.timeout or recommended_timeout("client", connection.state, oldest)
-            step = Read(self.flush(), timeout, goes_on)
-            goes_on = True
             try:
-                data = yield step
-                if not data or oldest is None:
-                    self._feed(data)
-                    data = b""
-            except TimeoutError:
-                stage = _stage(oldest)
-                if isinstance(oldest, Greeting) and connection.tls is None:
-                    stage += (
-                        "; one that begins with TLS waits, too: security='implicit' may be right"
-                    )
-                raise TimedOut(f"no reply within {timeout} s: {stage}") from None
-            except ConnectionLost as lost:
-                self._hear_last_words(lost)
-                data = b""
+                data = yield Read(self.flush(), timeout, goes_on)
+            except (ConnectionLost, TimeoutError) as failure:
+                data = self._missed(failure, timeout)
+            if not data:
+                self._feed(data)
+            goes_on = True
+
+    def _missed(self, failure: ConnectionLost | TimeoutError, timeout: float) -> bytes:
+        """Take what came before the connection was lost.
+
+        Raises:
+            TimedOut: it is only that nothing came.
+        """
+        if isinstance(failure, ConnectionLost):
+            self._hear_last_words(failure)
+            return b""
+        oldest = self.connection.oldest
+        stage = _stage(oldest)
+        if isinstance(oldest, Greeting) and self.connection.tls is None:
+            stage += "; one that begins with TLS waits, too: security='implicit' may be right"
+        raise TimedOut(f"no reply within {timeout} s: {stage}") from None
 
     def _last_of(self, found: Answers, answers: Answers) -> Answers:
         """Return the last replies of a session that is over.

@@ -46,16 +46,14 @@ def planned(
 ) -> tuple[list[list[int]], dict[int, Reply]]:
     """Return the recipients of each transaction, by index, and a reply for the others.
 
-    Those for whom the server has no room in this session (RFC 9422 4) may be tried in another.
+    For a server that announced LIMITS. Those for whom the server has no room in this session (RFC 9422 4) may be tried in another.
 
     Raises:
         LocalProtocolError: there is no room for the message at all.
         InvalidValueError: there is more than one transaction, and the source can be read once.
     """
-    told = connection.announced.get("LIMITS")
+    told = connection.announced["LIMITS"]
     taken = list(range(len(message.recipients)))
-    if told is None:
-        return [taken], {}
     left = limits_left(connection)
     if left.mail_max == 0:
         raise LocalProtocolError(
@@ -153,9 +151,10 @@ def uses_chunks(connection: ClientConnection, message: Outgoing, transfer: Trans
         LocalProtocolError: it is to, and the server does not offer CHUNKING.
     """
     if transfer == "auto":
-        if message.parameters and message.parameters.get("BODY") == "BINARYMIME":
+        if message.parameters.get("BODY") == "BINARYMIME":
             return True
-        is_large = message.content is None or len(message.content) >= _LARGE
+        content = message.content
+        is_large = content is None or len(content) >= _LARGE
         return is_large and "CHUNKING" in connection.announced
     if transfer == "bdat" and "CHUNKING" not in connection.announced:
         raise LocalProtocolError(

@@ -38,6 +38,7 @@ from .transcript import Transcript
 
 _DATA: Final = State.DATA
 _DATA_COMMAND = Data()
+_END = EndOfMailData()
 _READY: Final = State.READY
 _CHUNKS_OUTSTANDING = 4
 _LOOK = 16
@@ -84,10 +85,13 @@ class _Sending(Exchange):
 
     def send(self, message: Outgoing, transfer: Transfer) -> Generator[Step, Any, SendResult]:
         connection = self.connection
+        parts = None
         try:
-            check_transfer(transfer)
+            if transfer != "auto":
+                check_transfer(transfer)
             yield from self.hear()
-            parts, refused = planned(connection, message)
+            if "LIMITS" in connection.announced:
+                parts, refused = planned(connection, message)
             if message.is_8bit is None:
                 message = yield from self._looked_into(message)
             # RFC 6152 3: it may be converted; what needs SMTPUTF8 cannot be.
@@ -95,7 +99,7 @@ class _Sending(Exchange):
                 message = as_7bit(message)
             parameters = mail_parameters(connection, message)
             chunks = uses_chunks(connection, message, transfer)
-            if len(parts) == 1 and not refused:
+            if parts is None:
                 each, last = yield from self._transact(
                     message, message.recipients, parameters, chunks
                 )
@@ -173,10 +177,11 @@ class _Sending(Exchange):
             since each was refused.
         """
         connection = self.connection
+        resets = connection.state is not _READY or connection.needs_reset
         commands: list[Command] = [Mail(message.sender, parameters), *recipients]
         if not chunks:
             commands.append(_DATA_COMMAND)
-        if connection.state is not _READY or connection.needs_reset:
+        if resets:
             commands.insert(0, Rset())
         answers: Answers = []
         try:
@@ -186,23 +191,36 @@ class _Sending(Exchange):
             if len(replies) < len(message.recipients):
                 raise
             return replies, None
-        first = answers[0]
-        if isinstance(first.command, Rset) and not first.reply.is_positive:
-            # The old transaction may stand: it must not get this message, not even a lone dot.
-            raise ReplyError(first.reply, "RSET")
-        replies = [answer.reply for answer in answers if type(answer.command) is Rcpt]
-        if connection.transaction is None or not connection.transaction.recipients:
+        mail = answers.pop(0).reply
+        if resets:
+            if not mail.is_positive:
+                # The old transaction may stand: it must not get this message, not even a lone dot.
+                raise ReplyError(mail, "RSET")
+            mail = answers.pop(0).reply
+        replies = [answer.reply for answer in answers[: len(recipients)]]
+        transaction = connection.transaction
+        if transaction is None or not transaction.recipients:
             yield from self._give_up()
-            refused = next(a.reply for a in answers if isinstance(a.command, Mail))
-            if not refused.is_positive:
-                raise ReplyError(refused, "MAIL")
+            if not mail.is_positive:
+                raise ReplyError(mail, "MAIL")
             return replies, None
         if chunks:
-            final = yield from self._send_chunks(message)
+            yield from self._send_chunks(message)
         elif connection.state is _DATA:
-            final = yield from self._send_data(message)
+            content = message.content
+            if content is None or len(content) >= PIECE:
+                yield from self._send_pieces(message)
+                content = b""
+            self._put(content, last=True)
         else:
             raise ReplyError(answers[-1].reply, "DATA")
+        final: Answers = []
+        if connection.lmtp:
+            yield from self._collect_for_each(final)
+        elif chunks:
+            yield from self.collect(final)
+        else:
+            yield from self.converse(_END, final)
         return self._outcome(replies, final)
 
     def _give_up(self) -> Dialogue:
@@ -211,32 +229,24 @@ class _Sending(Exchange):
             self.out += self.connection.end_mail_data()
             yield from self.collect()
 
-    def _send_data(self, message: Outgoing) -> Generator[Step, Any, Answers]:
-        connection = self.connection
-        content = message.content
-        if content is not None and len(content) < PIECE:
-            self._put(content)
-        else:
-            pieces = 0
-            while piece := (yield from self._next_piece(message)):
-                self._put(piece)
-                pieces += 1
-                if pieces % _LOOK == 0:
-                    yield from self.hear(busy=True)
-            if pieces > 1:
+    def _send_pieces(self, message: Outgoing) -> Dialogue:
+        pieces = 0
+        while piece := (yield from self._next_piece(message)):
+            self._put(piece)
+            pieces += 1
+            if pieces % _LOOK == 0:
                 yield from self.hear(busy=True)
-        self.out += connection.end_mail_data()
-        self.note("-> .")
-        if connection.lmtp:
-            return (yield from self._collect_for_each())
-        return (yield from self.collect(is_new=True))
+        if pieces > 1:
+            yield from self.hear(busy=True)
 
-    def _put(self, piece: bytes) -> None:
+    def _put(self, piece: bytes, last: bool = False) -> None:
+        self.out += self.connection.send_mail_data(piece, last)
         if piece:
-            self.out += self.connection.send_mail_data(piece)
             self.note(len(piece))
+        if last:
+            self.note("-> .")
 
-    def _send_chunks(self, message: Outgoing) -> Generator[Step, Any, Answers]:
+    def _send_chunks(self, message: Outgoing) -> Dialogue:
         """Send a message by BDAT (RFC 3030 2), several chunks at a time where that is allowed."""
         connection = self.connection
         most = _CHUNKS_OUTSTANDING if connection.may_group else 1
@@ -252,9 +262,6 @@ class _Sending(Exchange):
             piece = following
         while len(connection.outstanding) > 1:
             yield from self._chunk_reply()
-        if connection.lmtp:
-            return (yield from self._collect_for_each())
-        return (yield from self.collect())
 
     def _chunk_reply(self) -> Dialogue:
         answer = yield from self.next_reply()
@@ -296,11 +303,9 @@ class _Sending(Exchange):
 
     # --- the outcome -----------------------------------------------------------------------------
 
-    def _collect_for_each(self) -> Generator[Step, Any, Answers]:
+    def _collect_for_each(self, final: Answers) -> Dialogue:
         """Read the replies for the mail data in LMTP: those that came before the end stand."""
-        connection = self.connection
-        final: Answers = []
-        transaction = connection.transaction
+        transaction = self.connection.transaction
         recipients = list(transaction.recipients) if transaction is not None else []
         try:
             yield from self.collect(final)
@@ -311,7 +316,6 @@ class _Sending(Exchange):
                 self.note(f"({failure})")
             rest = _reply_for(failure)
             final += [ReplyReceived(EndOfMailData(r), rest) for r in recipients[len(final) :]]
-        return final
 
     def _outcome(
         self, replies: Sequence[Reply], final: Answers

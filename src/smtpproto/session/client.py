@@ -362,10 +362,12 @@ class ClientConnection(Matching):
         """
         if self._error is not None:
             self._raise_error()
-        if data and (self._eof or not self._outstanding or type(data) is not bytes):
+        if not data:
+            return [] if self._buffer.is_empty else self._take_replies(most)
+        if self._eof or not self._outstanding or type(data) is not bytes:
             self.receive_data(data)
             data = b""
-        return self._take_replies(most, data) if data or not self._buffer.is_empty else []
+        return self._take_replies(most, data)
 
     def tls_established(self, info: TLSInfo | None = None) -> None:
         """Go on under TLS; see `Session.tls_established`."""

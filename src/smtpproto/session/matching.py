@@ -7,7 +7,6 @@ Decides what is a reply at all, and which one may stand where. Sends nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from ..exceptions import InvalidValueError, RemoteProtocolError, Violation, shown
 from ..framing import BadLine, LineEndings, LineReader, MailDataWriter
@@ -23,8 +22,6 @@ from .events import ConnectionClosed, ReplyReceived
 from .grouping import Grouping
 from .moves import Admitted
 from .table import Step
-
-_READY: Final = State.READY
 
 
 class Matching(Grouping):
@@ -81,39 +78,51 @@ class Matching(Grouping):
         outstanding, replies, buffer = self._outstanding, self._replies, self._buffer
         try:
             while outstanding:
+                # No line behind the reply that is due last: it may be meant for nobody, or for TLS.
                 due = len(outstanding)
                 if most is not None:
                     due = min(due, most - len(found))
-                # No line behind the reply that is due last: it may be meant for nobody, or for TLS.
-                lines = buffer.take_lines(due, data)
+                if buffer.is_empty:
+                    longest = len(data)  # or less
+                    lines = data.split(b"\r\n", due)
+                    rest = lines.pop()
+                    if rest:
+                        buffer.append(rest)
+                else:
+                    lines = buffer.take_lines(due, data)
+                    longest = max(map(len, lines), default=0)
                 data = b""
                 if not lines:
                     if due and not buffer.is_empty:
                         self._reply_of(None)  # too much of it already?
                     return found
-                is_short = max(map(len, lines)) <= replies.longest and not replies.is_within_reply
+                parse = whole_reply if longest <= replies.longest else _unknown
                 here = self._here
                 for line in lines:
-                    reply = whole_reply(line) if is_short else None
+                    reply = parse(line)
                     if reply is None:
-                        is_short = False  # the next one may be of the same reply
+                        parse = _unknown  # the next one may be of the same reply
                         reply = self._reply_of(line)
                         if reply is None:
                             continue
                     command = outstanding.popleft()
-                    usual = here.usual.get((type(command), reply.code))
-                    if usual is None:
+                    code, there, note = here.usual[type(command)]
+                    if reply.code != code:
                         self._arrive(here)
                         found.append(self._match_unusual(command, reply))
                         if self._closed is not None:
                             return found
                         here = self._here
                         continue
-                    here, note = usual
+                    here = there
                     if note is not None:
                         note(self, command, reply)
                     found.append(ReplyReceived(command, reply))
-                self._arrive(here)
+                if here is not self._here:  # as `_arrive`
+                    self._here = here
+                    self.state = here.state
+                    if here.is_between:
+                        self.transaction = None
                 if buffer.is_empty:
                     return found
             if most is not None and len(found) < most:
@@ -126,11 +135,10 @@ class Matching(Grouping):
 
     def _arrive(self, here: Admitted) -> None:
         """Enter the state to which usual replies have led."""
-        if here is not self._here:
-            self._here = here
-            self.state = here.state
-            if here.state is _READY:
-                self.transaction = None
+        self._here = here
+        self.state = here.state
+        if here.is_between:
+            self.transaction = None
 
     def _take_unasked(self) -> list[ReplyReceived]:
         """Take the 421 that may come while nothing is outstanding.
@@ -275,6 +283,11 @@ _SENDS_NOTHING: Mapping[State, Violation] = {
     State.TLS: Violation.INPUT_BEHIND_STARTTLS,
     State.REVERSED: Violation.INPUT_BEHIND_REVERSAL,
 }
+
+
+def _unknown(_line: bytes) -> Reply | None:
+    """Stand for `whole_reply` where lines are too long to be remembered, or belong together."""
+    return None
 
 
 def _challenge(reply: Reply) -> bytes | None:

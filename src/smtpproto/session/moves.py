@@ -36,19 +36,30 @@ _KEPT = 64
 class Admitted(dict[type[Command], "Move"]):
     """The commands that a state admits."""
 
-    __slots__ = ("groups", "state", "usual")
+    __slots__ = ("groups", "is_between", "state", "usual")
 
     def __init__(self, state: State) -> None:
         super().__init__()
         self.state = state
-        self.usual: dict[tuple[type[Command], int], Usual] = {}
-        """For each and a code, where that is the reply which was hoped for, and no more."""
+        self.is_between = state is State.READY
+        """True where no mail transaction is left."""
+        self.usual = _Usual()
+        """The reply to each that is what was hoped for, and no more."""
         self.groups = _Groups(self)
         """What several of them are, one after the other."""
 
 
-Usual = tuple[Admitted, Note | None]
-"""Where a reply leads, and what is to be remembered of it."""
+Usual = tuple[int, Admitted, Note | None]
+"""The code of a reply, where it leads, and what is to be remembered of it."""
+
+
+class _Usual(dict[type[Command], Usual]):
+    """The usual reply to each command, with no such code where there is none."""
+
+    __slots__ = ()
+
+    def __missing__(self, kind: type[Command]) -> Usual:
+        return _UNUSUAL
 
 
 @value
@@ -98,6 +109,9 @@ def _group(ahead: Admitted, kinds: tuple[type[Command], ...]) -> Group | None:
     return Group(lines, tuple(checks), mail, ahead)
 
 
+_UNUSUAL: Usual = 0, Admitted(State.ERROR), None
+
+
 @value
 class Move:
     """A command in a state."""
@@ -135,8 +149,9 @@ def make_moves(facilities: Facilities, limits: Limits, lmtp: bool) -> Moves:
             goes_on = facilities.allows_groups and not kind.ends_group
             then = step.success or step.intermediate or step.failure
             if not (lmtp and kind is EndOfMailData):
-                for code, to in _usual(kind, step).items():
-                    admitted[state].usual[kind, code] = admitted[to], step.note
+                code, to = _usual(kind, step)
+                if to is not None:
+                    admitted[state].usual[kind] = code, admitted[to], step.note
             # RSET ends the wish for one, even where the chunks before it are forgotten.
             is_special = kind in facilities.not_in_force or kind is Rset
             longest = _longest(kind, facilities, limits)
@@ -163,15 +178,13 @@ def _longest(kind: type[Command], facilities: Facilities, limits: Limits) -> int
     return COMMAND_LINE + sum(each.length for each in declared.get(kind, {}).values())
 
 
-def _usual(kind: type[Command], step: Step) -> dict[int, State]:
+def _usual(kind: type[Command], step: Step) -> tuple[int, State | None]:
     # The exchange that a long line belongs to may have been cancelled; and where mail data may have
     # several replies, it is not over with the first. What EHLO announces is another table.
     is_noted = step.note is not None and kind not in (Mail, Rcpt)
-    if kind.carries_mail_data or kind.long_line or step.for_each or is_noted:
-        return {}
-    found = {}
-    if step.success in _PLAIN and step.exact in (None, 250):
-        found[250] = step.success
-    if step.intermediate in _PLAIN and step.exact == 354 and not step.parameter:
-        found[354] = step.intermediate
-    return found
+    if not (kind.carries_mail_data or kind.long_line or step.for_each or is_noted):
+        if step.success in _PLAIN and step.exact in (None, 250):
+            return 250, step.success
+        if step.intermediate in _PLAIN and step.exact == 354 and not step.parameter:
+            return 354, step.intermediate
+    return 0, None

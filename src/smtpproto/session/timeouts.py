@@ -32,10 +32,8 @@ def recommended_timeout(role: Role, state: State, command: Command | None = None
         check_word("role", role, Role)
     if role == "server":
         return _USUAL
-    if command is None and state is State.DATA:
-        return _DATA_BLOCK
     if command is None:
-        return _USUAL
-    if command.ends_mail_data():
+        return _DATA_BLOCK if state is State.DATA else _USUAL
+    if command.carries_mail_data and command.ends_mail_data():
         return EndOfMailData.reply_timeout
     return command.reply_timeout
