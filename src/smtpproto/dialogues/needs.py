@@ -46,7 +46,8 @@ def planned(
 ) -> tuple[list[list[int]], dict[int, Reply]]:
     """Return the recipients of each transaction, by index, and a reply for the others.
 
-    For a server that announced LIMITS. Those for whom the server has no room in this session (RFC 9422 4) may be tried in another.
+    For a server that announced LIMITS. Those for whom it has no room in this session (RFC 9422 4)
+    may be tried in another.
 
     Raises:
         LocalProtocolError: there is no room for the message at all.
