@@ -88,6 +88,7 @@ class Arrangement:
     """
 
     __slots__ = (
+        "_last",
         "extensions",
         "leniency",
         "limits",
@@ -118,12 +119,19 @@ class Arrangement:
         """Server: the most octets of a message; None for no limit."""
         self.nothing = self.announced({})
         """What is in force before anything was announced."""
+        self._last: tuple[Reply | None, InForce] = None, self.nothing
 
     def announced_by(self, reply: Reply) -> InForce:
         """Put the extensions in force that a 2yz reply to EHLO or LHLO announces."""
+        last, in_force = self._last
+        if reply is last:  # a server's default reply, mostly
+            return in_force
         lines = reply.lines
-        is_short = sum(map(len, lines)) <= _SHORT
-        return (_announced_by if is_short else _announced_by.__wrapped__)(self, lines)
+        if sum(map(len, lines)) > _SHORT:
+            return _announced_by.__wrapped__(self, lines)
+        in_force = _announced_by(self, lines)
+        self._last = reply, in_force
+        return in_force
 
     def announced(self, keywords: Mapping[str, tuple[str, ...]]) -> InForce:
         """Put the extensions in force that are known, and announced by their keywords."""
