@@ -32,6 +32,7 @@ from ..gate import gates_of
 from ..listening import Hosts, Where, not_started, started_before
 from ..serving import Serving
 from ..tlstools import TLS, context_of
+from .crew import Crew
 from .driver import Clock, Driver, logger
 
 _GOODBYE = 1.0
@@ -55,7 +56,8 @@ class Server(Serving):
         self._wake: tuple[socket.socket, socket.socket] | None = None
         self._acceptor: threading.Thread | None = None
         self._lock = threading.Lock()
-        self._sessions: dict[threading.Thread, Driver] = {}
+        self._crew = Crew()
+        self._sessions: set[Driver] = set()
         self._closing = threading.Event()
         self._reception = Reception(self._settings, Clock(), self._observer, gates_of(settings))
 
@@ -110,11 +112,12 @@ class Server(Serving):
             self._grace = self._settings.grace if grace is None else grace
             is_first = not self._closing.is_set()
             self._closing.set()
-            drivers = list(self._sessions.values())
+            drivers = list(self._sessions)
         if is_first and self._wake is not None:
             self._wake[1].send(b"x")
         for driver in drivers:
             driver.stop(now=self._grace <= 0)
+        self._crew.close()
 
     def wait_closed(self) -> None:
         """Wait until the sessions have ended, and break off those that do not within the grace.
@@ -125,20 +128,15 @@ class Server(Serving):
         self.serve_forever()
         if self._acceptor is not None:
             self._acceptor.join()
-        self._wait_gone(self._grace)
-        for driver in list(self._sessions.values()):
+        self._crew.join(self._grace)
+        for driver in list(self._sessions):
             driver.stop(now=True)
-        self._wait_gone(_GOODBYE)
-        for driver in list(self._sessions.values()):
+        self._crew.join(_GOODBYE)
+        for driver in list(self._sessions):
             driver.close()
         for end in self._wake or ():
             end.close()
         self._wake = None
-
-    def _wait_gone(self, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        for thread in list(self._sessions):
-            thread.join(max(0.0, deadline - time.monotonic()))
 
     def serve_forever(self) -> None:
         """Wait until `close` is called.
@@ -178,24 +176,19 @@ class Server(Serving):
                 sock.send(refusal)
             return
         driver = Driver(sock, tls=self._tls, is_server=True)
-        thread = threading.Thread(
-            target=self._serve, args=(driver, address), name="smtpproto session", daemon=True
-        )
         with self._lock:
             if self._closing.is_set():
                 sock.close()
                 return
-            self._sessions[thread] = driver
+            self._sessions.add(driver)
         try:
-            thread.start()
+            self._crew.take(partial(self._serve, driver, address))
         except RuntimeError:  # there are no threads left: others may still be served
             logger.exception("no session: no thread for it")
-            driver.close()
-            with self._lock:
-                del self._sessions[thread]
+            self._end(driver)
 
     def _serve(self, driver: Driver, address: Any) -> None:
-        """Hold a session, in its own thread."""
+        """Hold a session, in a thread that has no other."""
         try:
             driver.run(self._reception.session(address, 1))
         except OSError as error:
@@ -203,9 +196,12 @@ class Server(Serving):
         except Exception:
             logger.exception("a session failed")
         finally:
-            driver.close()
-            with self._lock:
-                del self._sessions[threading.current_thread()]
+            self._end(driver)
+
+    def _end(self, driver: Driver) -> None:
+        driver.close()
+        with self._lock:
+            self._sessions.discard(driver)
 
 
 def serve(
@@ -224,7 +220,7 @@ def serve(
 
     Args:
         handler: any object with some of the hooks of `Handler`. They run in the
-            thread of their session.
+            thread of their session, which afterwards may be another's.
         host: where to listen, one or more; None for all interfaces.
         port: 0 for one that is free: see ``Server.port``.
         path: listen on a Unix socket instead.
