@@ -199,3 +199,8 @@ def test_an_argument_of_another_kind(
             make(got)
         if (name, make, wrong) in SECRETS:
             assert "secret" not in str(caught.value)
+
+
+def test_one_mechanism_is_a_list_of_one() -> None:
+    assert sasl.ServerMechanisms("plain", **HOST).names == ("PLAIN",)
+    assert sasl.ServerMechanisms(iter(["PLAIN", "LOGIN"]), **HOST).names == ("PLAIN", "LOGIN")
