@@ -180,7 +180,7 @@ class _Server(Claiming):
                         continue
                     data = b""
                     read.goes_on = False
-                    act = _EVENTS.get(type(event))
+                    act = _EVENTS[type(event)]
                     if act is None:
                         break
                     todo = act(self, event)
@@ -324,7 +324,7 @@ _PARTS: Mapping[type[Command], Callable[[_Server, Any], Dialogue]] = {
     XClient: _Server._take_claims,
     XForward: _Server._take_forwarded,
 }
-_EVENTS: Mapping[type, Callable[[_Server, Any], Dialogue | None]] = {
+_EVENTS: dict[type, Callable[[_Server, Any], Dialogue | None] | None] = {
     CommandReceived: _Server._take_command,
     CommandRejected: _Server._take_rejection,
     MailDataReceived: _Server._take_data,
@@ -333,4 +333,5 @@ _EVENTS: Mapping[type, Callable[[_Server, Any], Dialogue | None]] = {
     ChunkReceived: _Server._pass_over,
     AuthResponseReceived: _Server._take_response,
     Signal: _Server._secure,  # NEED_TLS: no other is left
+    ConnectionClosed: None,  # the end
 }
