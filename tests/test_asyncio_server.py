@@ -24,6 +24,7 @@ from smtpproto.asyncio import Client, Collect, Message, Peer, Reject, channel, s
 from smtpproto.asyncio import driver as drivers
 from smtpproto.asyncio import server as server_module
 from smtpproto.asyncio.clock import Clock
+from smtpproto.asyncio.running import Runner
 from smtpproto.dialogues import Close, Handle, Read, SendResult
 
 TEXT = b"Subject: x\r\n\r\ntext\r\n"
@@ -639,7 +640,7 @@ def test_dialogues_of_ones_own() -> None:
             loop = asyncio.get_running_loop()
             means = channel.Means(Clock(loop, None), tls=context, is_server=False)
             _, driver = await loop.create_connection(
-                lambda: drivers.Driver(means), "127.0.0.1", server.port
+                lambda: Runner(means), "127.0.0.1", server.port
             )
 
             def one() -> Any:

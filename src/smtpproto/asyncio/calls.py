@@ -10,7 +10,6 @@ import asyncio
 import inspect
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
-from contextvars import Context
 from functools import partial
 from types import CoroutineType, FunctionType
 from typing import Any, Final
@@ -45,34 +44,3 @@ def is_async(call: Callable[..., Any]) -> bool:
     # Decorated, perhaps marked, or none of Python's. Not to be remembered: what a message is
     # written into may hang on it.
     return inspect.iscoroutinefunction(call)
-
-
-class Outcome(asyncio.Future[Any]):
-    """What becomes of a dialogue; the task that waits for it goes on at once when it succeeds.
-
-    Not in the next turn of the loop: that would cost a message half as much again of what the loop
-    does for it.
-    """
-
-    _waiter: tuple[Callable[[Any], object], Context | None] | None = None
-
-    def add_done_callback(
-        self, fn: Callable[[Any], object], /, *, context: Context | None = None
-    ) -> None:
-        """As of any future; the last one is told at once."""
-        super().add_done_callback(fn, context=context)
-        self._waiter = fn, context
-
-    def succeed(self, result: Any) -> None:
-        """Set the result, outside of any task that cannot be left for another one."""
-        waiter = self._waiter
-        if waiter is None or asyncio.current_task(self.get_loop()) is not None:
-            self.set_result(result)
-            return
-        go_on, context = waiter
-        self.remove_done_callback(go_on)
-        self.set_result(result)
-        if context is None:
-            go_on(self)
-        else:
-            context.run(go_on, self)

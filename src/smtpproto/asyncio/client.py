@@ -38,7 +38,7 @@ from ..transcribing import guarded_client
 from .channel import Means
 from .clock import Clock
 from .connecting import connect
-from .driver import Driver
+from .running import Runner
 
 _TIMEOUT = 300.0
 
@@ -71,7 +71,7 @@ class Client:
     ) -> None:
         self._settings = guarded_client(client_settings(host, port, path, options))
         self._context = checked_context(tls)
-        self._driver: Driver | None = None
+        self._driver: Runner | None = None
         self._executor: ThreadPoolExecutor | None = None
         self._connection: ClientConnection | None = None
         self._lock = asyncio.Lock()
@@ -228,7 +228,7 @@ class Client:
             await self._leave(abort=not isinstance(error, Exception))
             raise
 
-    async def _connect(self, timeout: float) -> Driver:
+    async def _connect(self, timeout: float) -> Runner:
         settings = self._settings
         means = Means(
             Clock(asyncio.get_running_loop(), settings.timeout),
@@ -237,7 +237,7 @@ class Client:
             server_hostname=settings.host,
             executor=self._executor,
         )
-        driver = Driver(means)
+        driver = Runner(means)
         # Our timeout ends first, as it does elsewhere.
         await connect(driver, settings, self._context, 2 * timeout)
         return driver

@@ -28,7 +28,7 @@ from ..dialogues import (
     name_of,
 )
 from ..tlstools import tls_info
-from .calls import Outcome, begin, is_async
+from .calls import begin, is_async
 from .channel import BUFFER, NEED_PEER, NEVER, Channel, Means, Wait
 from .handshake import no_handshake, start_tls
 
@@ -55,14 +55,11 @@ class Driver(Channel):
         means: what it works with.
     """
 
-    __slots__ = ("_call", "_dialogue", "_gone", "_result", "_step")
+    __slots__ = ("_call", "_dialogue", "_step")
 
     def __init__(self, means: Means) -> None:
         super().__init__(means)
         self._dialogue = _OVER
-        # Who waits for the end of the dialogue, and of the connection.
-        self._result: Outcome | None = None
-        self._gone: asyncio.Future[None] | None = None
         self._call: asyncio.Future[Any] | None = None
         # What is waited for, or was.
         self._step: Read | Handle | None = None
@@ -123,8 +120,6 @@ class Driver(Channel):
         if self._wait in NEED_PEER or (self._dialogue is not _OVER and self._wait is _NOTHING):
             self._fail(self._loss(exc))
         self._forget_time()
-        if self._gone is not None and not self._gone.done():
-            self._gone.set_result(None)
 
     def pause_writing(self) -> None:
         """Note that the peer does not read: nothing more is read or asked for either."""
@@ -154,29 +149,6 @@ class Driver(Channel):
 
     def ended(self, result: Any, error: BaseException | None) -> None:
         """Take the end of a dialogue."""
-        future, self._result = self._result, None
-        if future is None or future.done():
-            return
-        if error is None:
-            future.succeed(result)
-        else:
-            future.set_exception(error)
-
-    async def run(self, dialogue: Dialogue) -> Any:
-        """Run a dialogue and return its result; a cancelled one leaves the connection as it is."""
-        outcome = self._result = Outcome(loop=self._means.loop)
-        self.start(dialogue)
-        try:
-            return await outcome
-        except BaseException:
-            self._abandon()
-            raise
-
-    async def wait_gone(self) -> None:
-        """Wait until the connection is gone."""
-        if not self._lost:
-            self._gone = self._means.loop.create_future()
-            await self._gone
 
     def expire(self) -> None:
         """Let the deadline be over."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from smtpproto.asyncio.calls import Outcome
+from smtpproto.asyncio.running import Outcome
 
 NAME = contextvars.ContextVar("NAME", default="")
 
