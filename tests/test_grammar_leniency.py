@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -219,8 +220,11 @@ def test_unknown_parameters() -> None:
     )
     for word in ("ignore", "pass"):
         assert refusal("MAIL FROM:<> XFOO=", unknown_parameters=word) == (501, "5.5.4")
-    with pytest.raises(InvalidValueError, match="reject, ignore, pass expected, not 'drop'"):
+    with pytest.raises(InvalidValueError, match="reject or ignore or pass expected, not 'drop'"):
         Leniency(unknown_parameters="drop")  # type: ignore[arg-type]
+    for switch in fields(Leniency):
+        with pytest.raises(InvalidValueError, match=f"^{switch.name}: .* expected, not 'no'"):
+            Leniency(**{switch.name: "no"})  # type: ignore[arg-type]
 
 
 def test_defaults() -> None:

@@ -7,9 +7,10 @@ leniency (`smtpproto.framing`).
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from collections.abc import Mapping
+from typing import Literal
 
-from ..exceptions import InvalidValueError
+from ..kinds import FLAG, Kind, check_fields, one_of
 from ..values import value
 
 UnknownParameters = Literal["reject", "ignore", "pass"]
@@ -22,7 +23,8 @@ class Leniency:
     """The switches, as a server uses them on what clients send.
 
     Raises:
-        InvalidValueError: not one of the words for `unknown_parameters`.
+        InvalidValueError: a switch that is neither True nor False, or not one of the words for
+            `unknown_parameters`.
     """
 
     allow_space_after_colon: bool = True
@@ -40,12 +42,12 @@ class Leniency:
     """For parameters that were not offered."""
 
     def __post_init__(self) -> None:
-        words = get_args(UnknownParameters)
-        if self.unknown_parameters not in words:
-            raise InvalidValueError(
-                f"Leniency.unknown_parameters: one of {', '.join(words)} expected, "
-                f"not {self.unknown_parameters!r}"
-            )
+        check_fields(_KINDS, self)
 
 
+_KINDS: Mapping[str, Kind] = {
+    **dict.fromkeys(("allow_space_after_colon", "allow_missing_brackets"), FLAG),
+    **dict.fromkeys(("allow_underscore_domain", "allow_trailing_dot", "strict_helo"), FLAG),
+    "unknown_parameters": one_of(UnknownParameters),
+}
 DEFAULT_LENIENCY = Leniency()
