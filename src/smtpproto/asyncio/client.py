@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from secrets import token_bytes
 from types import TracebackType
-from typing import Any, Unpack
+from typing import Any, TypeVarTuple, Unpack
 
 from ..dialogues import (
     ConnectionLost,
@@ -41,6 +41,8 @@ from .connecting import connect
 from .running import Runner
 
 _TIMEOUT = 300.0
+
+_Args = TypeVarTuple("_Args")
 
 
 class Client:
@@ -157,9 +159,7 @@ class Client:
             RemoteProtocolError: the server broke the protocol.
         """
         outgoing = prepare(message, sender, recipients, parameters)
-        result: SendResult = await self._hold(
-            lambda connection: self._settings.sending(connection, outgoing, transfer)
-        )
+        result: SendResult = await self._hold(self._settings.sending, outgoing, transfer)
         return result
 
     async def execute(self, command: Command, octets: bytes = b"") -> Reply:
@@ -178,26 +178,31 @@ class Client:
             ConnectionLost: the connection has ended.
             RemoteProtocolError: the server broke the protocol.
         """
-        reply: Reply = await self._hold(
-            lambda connection: self._settings.executing(connection, command, octets)
-        )
+        reply: Reply = await self._hold(self._settings.executing, command, octets)
         return reply
 
     async def noop(self) -> Reply:
         """Say NOOP, so that the server does not find the session idle; as `execute`."""
         return await self.execute(Noop())
 
-    async def _hold(self, make: Callable[[ClientConnection], Dialogue]) -> Any:
+    async def _hold(
+        self,
+        make: Callable[[ClientConnection, *_Args], Dialogue],
+        *args: *_Args,
+    ) -> Any:
         """Hold a dialogue; close what cannot be used after it."""
-        async with self._lock:
+        await self._lock.acquire()
+        try:
             connection, driver = self._connection, self._driver
             if connection is None or driver is None:
                 raise ConnectionLost("no session is open: enter the client by `with`, or connect()")
             try:
-                return await driver.run(make(connection))
+                return await driver.run(make(connection, *args))
             finally:
                 if not is_reusable(connection):
                     await self._leave(abort=not may_quit(connection))
+        finally:
+            self._lock.release()
 
     async def _open(self) -> None:
         settings = self._settings
