@@ -420,10 +420,23 @@ def test_without_tls_only_what_reveals_nothing() -> None:
     assert session.offered == ("SCRAM-SHA-256",)
     assert session.say(plain("joe", "secret"))[:9] == "530 5.7.0"
     options = {"auth": names, "auth_cleartext": True}
-    session = Session(Handler(joe), tls=None, tls_mode="starttls", **options)
+    session = Session(Handler(joe), tls_mode="starttls", **options)
     assert session.offered == tuple(names)
     session = Session(Handler(joe), tls_mode="starttls", auth=names)
     assert session.offered == ("SCRAM-SHA-256",)
+    session.say(b"STARTTLS\r\n")
+    session.greet()
+    assert session.offered == tuple(names)
+
+
+@pytest.mark.parametrize("cleartext", [False, True])
+def test_nothing_is_offered_that_require_tls_would_refuse(cleartext: bool) -> None:
+    """RFC 4954 6, of 538: what is not permitted without encryption is not advertised."""
+    names = ["SCRAM-SHA-256", "PLAIN"]
+    options: dict[str, Any] = {"auth": names, "auth_cleartext": cleartext, "require_tls": True}
+    session = Session(Handler(joe), tls_mode="starttls", **options)
+    assert session.offered == ()
+    assert session.say(b"AUTH SCRAM-SHA-256\r\n") == "530 5.7.0 STARTTLS expected first\r\n"
     session.say(b"STARTTLS\r\n")
     session.greet()
     assert session.offered == tuple(names)

@@ -25,16 +25,22 @@ class Offer(Auth):
     Args:
         mechanisms: which there are.
         cleartext: offer also without TLS those that reveal the secret.
+        is_in_clear: False to offer none without TLS, where all would be answered 530 (RFC 4954 6).
     """
 
-    def __init__(self, mechanisms: ServerMechanisms, cleartext: bool = False) -> None:
+    def __init__(
+        self, mechanisms: ServerMechanisms, cleartext: bool = False, is_in_clear: bool = True
+    ) -> None:
         super().__init__(*mechanisms.names, cleartext=cleartext)
+        self._is_in_clear = is_in_clear
         self._own = mechanisms.own
         self._revealing = mechanisms.revealing
 
     def is_usable(self, name: str, facts: SessionFacts) -> bool:
         """Tell whether the mechanism `name` may be announced now."""
         tls = facts.tls
+        if tls is None and not self._is_in_clear:
+            return False
         if name not in self._own:
             if name == "EXTERNAL":  # RFC 4422 A.1: there is something external to go by
                 return tls is not None and tls.peer_verified

@@ -337,7 +337,8 @@ def _offers_of_auth(
     Raises:
         LocalProtocolError: settings by which nobody could authenticate.
     """
-    offer = None if mechanisms is None else Offer(mechanisms, told.get("auth_cleartext", False))
+    cleartext, in_clear = told.get("auth_cleartext", False), not told.get("require_tls", False)
+    offer = None if mechanisms is None else Offer(mechanisms, cleartext, in_clear)
     check_offer(offer, has_tls=has_tls, require_auth=told.get("require_auth", False))
     if offer is not None:
         return [offer]
