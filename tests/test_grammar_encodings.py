@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -158,3 +160,9 @@ def test_long_text_takes_linear_time(piece: bytes) -> None:
     ):
         with pytest.raises(InvalidValueError):
             decode()
+
+
+@pytest.mark.parametrize("wrong", [b"a+2Bb", None, 3])
+def test_xtext_is_text(wrong: Any) -> None:
+    with pytest.raises(InvalidValueError, match="xtext as text expected, not"):
+        decode_xtext(wrong)

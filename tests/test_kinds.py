@@ -18,11 +18,13 @@ from smtpproto import (
     Reply,
     ServerConnection,
     TLSInfo,
+    encode_xtext,
     extensions,
     proxy,
     sasl,
 )
 from smtpproto.extensions import Extension
+from smtpproto.handlers import JsonLines, Maildir, Users
 
 MAKERS = [ClientConnection, lambda **settings: ServerConnection("mx.example.org", **settings)]
 SETTINGS: list[tuple[str, Any, str]] = [
@@ -146,6 +148,7 @@ SECRETS: list[tuple[str, Callable[[Any], Any], tuple[Any, ...]]] = [
     ("offered", lambda got: sasl.choose(got, sasl.Credentials(), tls=True), (*TEXT[:-1], "PLAIN")),
     ("password", lambda got: sasl.Credentials("x", got), CREDENTIAL),
     ("saslprep", lambda got: sasl.Credentials(saslprep=got), (1, "no")),
+    ("key", lambda got: Users({}, key=got), OCTETS),
 ]
 VALUES: list[tuple[str, Callable[[Any], Any], tuple[Any, ...]]] = [
     ("auth", lambda got: sasl.ServerMechanisms(got, **HOST), (None, 3, [3], [None], Strange)),
@@ -173,6 +176,10 @@ VALUES: list[tuple[str, Callable[[Any], Any], tuple[Any, ...]]] = [
     ("authority", lambda got: proxy.Tlvs(authority=got), TEXT),
     ("ssl", lambda got: proxy.Tlvs(ssl=got), (b"x", proxy.SslInfo)),
     ("unknown", lambda got: proxy.Tlvs(unknown=got), (None, 3, (3,), [b"x"])),
+    ("xtext", encode_xtext, (*OCTETS, None)),
+    ("file", Users.read, (3, None, b"x", Strange)),
+    ("folder", Maildir, (3, None, b"x", Strange)),
+    ("stream", JsonLines, (3, b"x", Strange)),
     ("cleartext", lambda got: extensions.Auth("PLAIN", cleartext=got), (None, "no", 1)),
     ("Burl", extensions.Burl, (3, None, b"imap", "a b", Strange)),
     ("DeliverBy", extensions.DeliverBy, (*NUMBER, -1)),

@@ -144,4 +144,5 @@ COUNT: Kind = or_none(
 PORT: Kind = ("a number from 0 to 65535", lambda got: type(got) is int and 0 <= got <= 65535)
 TIME: Kind = or_none(("more than 0 seconds, or None,", lambda got: _is_number(got) and got > 0))
 SPAN: Kind = ("0 seconds or more", lambda got: _is_number(got) and got >= 0)
+PATH: Kind = ("a path", lambda got: isinstance(got, str) or hasattr(type(got), "__fspath__"))
 FUNCTION: Kind = ("a function", callable)

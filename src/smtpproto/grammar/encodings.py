@@ -10,7 +10,8 @@ from __future__ import annotations
 import base64
 import re
 
-from ..exceptions import InvalidValueError, Violation, shown
+from ..exceptions import InvalidValueError, Violation, not_text, shown
+from ..kinds import wrong
 
 _XTEXT = re.compile(r"(?>(?:[!-*,-<>-~]++|\+[0-9A-Fa-f]{2})*)", re.ASCII)
 _HEXCHAR = re.compile(rb"\+([0-9A-Fa-f]{2})")
@@ -19,10 +20,16 @@ _BASE64 = re.compile(rb"(?>(?:[A-Za-z0-9+/]{4})*)(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-
 
 
 def encode_xtext(data: bytes) -> str:
-    """Return `data` as xtext: every octet but the plain printable ones is a hexchar."""
-    return _NOT_XCHAR.sub(lambda found: b"+" + found[0].hex().upper().encode("ascii"), data).decode(
-        "ascii"
-    )
+    """Return `data` as xtext: every octet but the plain printable ones is a hexchar.
+
+    Raises:
+        InvalidValueError: no octets.
+    """
+    try:
+        written = _NOT_XCHAR.sub(lambda found: b"+%02X" % ord(found[0]), data)
+    except TypeError:
+        raise wrong("xtext", "octets", data) from None
+    return written.decode("ascii")
 
 
 def decode_xtext(text: str) -> bytes:
@@ -32,8 +39,10 @@ def decode_xtext(text: str) -> bytes:
         text: xtext, its hexadecimal digits in any case; may be empty.
 
     Raises:
-        InvalidValueError: not xtext (RFC 3461 4).
+        InvalidValueError: not xtext (RFC 3461 4), or no text.
     """
+    if not isinstance(text, str):
+        raise not_text("xtext", text)
     if not _XTEXT.fullmatch(text):
         raise InvalidValueError(
             f"xtext expected (RFC 3461 4), not {shown(text)}", Violation.PARAMETER_SYNTAX

@@ -18,7 +18,7 @@ from pathlib import Path
 from ..dialogues import Peer, received
 from ..grammar.addresses import is_address_literal, is_domain
 from ..grammar.trace import encode_return_path
-from ..kinds import Kind, check_kinds
+from ..kinds import PATH, Kind, check_kinds
 
 
 def _is_hostname(got: object) -> bool:
@@ -26,7 +26,7 @@ def _is_hostname(got: object) -> bool:
 
 
 _KINDS: Mapping[str, Kind] = {
-    "folder": ("a path", lambda got: isinstance(got, str | os.PathLike)),
+    "folder": PATH,
     "hostname": ("a domain or an address literal, or None,", _is_hostname),
 }
 

@@ -14,6 +14,7 @@ from secrets import token_bytes, token_urlsafe
 
 from ..dialogues import Peer
 from ..exceptions import InvalidValueError
+from ..kinds import OCTETS, PATH, Kind, check_kinds, or_none, type_of
 from ..sasl import (
     DEFAULT_ORDER,
     FetchPassword,
@@ -32,6 +33,7 @@ from ..sasl.scram_keys import HASHES, MINIMUM_ITERATIONS
 Stored = str | ScramCredentials
 """What is kept of a user: the password, or what SCRAM makes of it, from which nobody gets it."""
 _SALT = 16
+_KINDS: Mapping[str, Kind] = {"key": or_none(OCTETS), "file": PATH}
 _BY_PASSWORD = ("PLAIN", "LOGIN")
 _SCRAM = tuple(f"SCRAM-{hash_name}" for hash_name in HASHES)
 
@@ -49,11 +51,12 @@ class Users:
 
     Raises:
         InvalidValueError: two names that SASLprep makes one: one user could act as the other; or no
-            mapping of names to passwords or credentials.
+            mapping of names to passwords or credentials; or a key that is not ``bytes``.
     """
 
     def __init__(self, users: Mapping[str, Stored], *, key: bytes | None = None) -> None:
         _check_table(users)
+        check_kinds(_KINDS, {"key": key}, type_of)
         self._users = dict(users)
         # SCRAM prepares names (RFC 5802 5.1), the others do not.
         self._prepared = {_prepared(name): stored for name, stored in users.items()}
@@ -90,9 +93,10 @@ class Users:
             file: its path; the text is UTF-8.
 
         Raises:
-            InvalidValueError: a line that is none of these, or a name for the second time.
+            InvalidValueError: no path, a line that is none of these, or a name for the second time.
             OSError: it cannot be read.
         """
+        check_kinds(_KINDS, {"file": file})
         users: dict[str, Stored] = {}
         for number, line in enumerate(_lines(file), 1):
             if not line or line.startswith("#"):
