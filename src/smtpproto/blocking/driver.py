@@ -39,6 +39,8 @@ _LINGER = 2.0
 """Seconds for which input is dropped after our last reply, so that no reset destroys it."""
 _HELD = 32768
 """Octets up to which output waits for the next step, where that comes at once."""
+_IDLE = Read(b"", 0.0)
+"""In place of a `Read` where there is another reason to wait for the peer."""
 
 
 class Clock:
@@ -82,8 +84,8 @@ class Driver:
         self._eof = False
         self._stopping = False
         self._cut = False
-        # Where it does no harm that `stop` ends the reading.
-        self._is_idle = False
+        # What waits for the peer, and may be broken off by `stop` unless it may finish.
+        self._reading: Read | None = None
 
     def run(self, dialogue: Dialogue) -> Any:
         """Run a dialogue and return its result."""
@@ -124,7 +126,8 @@ class Driver:
         """
         self._stopping = True
         self._cut = self._cut or now
-        if not (now or self._is_idle):
+        step = self._reading
+        if not now and (step is None or step.may_finish):
             return
         with suppress(OSError):  # it may be gone already
             # Past the TLS layer, whose own shutdown() would have it forgotten.
@@ -138,10 +141,11 @@ class Driver:
 
     def _read(self, step: Read) -> bytes | None:
         timeout = step.timeout
-        if step.out or self._held:
-            self._write(step.out, timeout or _LINGER)
         if not timeout:
+            if step.out or self._held:
+                self._write(step.out, _LINGER)
             return self._look()
+        self._write(step.out, timeout)
         # The whole time for the first read: mostly it brings all.
         if step.goes_on:
             timeout = self._deadline - monotonic()
@@ -149,11 +153,11 @@ class Driver:
                 raise TimeoutError
         else:
             self._deadline = monotonic() + timeout
-        self._is_idle = not step.may_finish
-        if self._stopping and (self._is_idle or self._cut):
+        self._reading = step
+        if self._stopping and (self._cut or not step.may_finish):
             raise Cancelled
         if self._layer is not None:
-            data = self._read_layer(self._layer, timeout, step.limit)
+            data = self._read_layer(self._layer, timeout, step)
         else:
             if not self._await(timeout * 1000):
                 raise TimeoutError
@@ -161,21 +165,21 @@ class Driver:
                 data = self.sock.recv(step.limit or _READ)
             except BlockingIOError:  # select(2) warns of it
                 return self._read(Read(b"", step.timeout, True, step.may_finish, step.limit))
-        self._is_idle = False
+        self._reading = None
         if not data:
             if self._stopping:
                 raise Cancelled
             self._eof = True
         return data
 
-    def _read_layer(self, layer: ssl.SSLSocket, timeout: float, limit: int) -> bytes:
+    def _read_layer(self, layer: ssl.SSLSocket, timeout: float, step: Read) -> bytes:
         self._allow(timeout)
         if not layer.pending():
             # An end of the stream, and `stop` makes one, would break the layer: look below it.
             socket.socket.recv(layer, 1, socket.MSG_PEEK)
-            if self._stopping and (self._is_idle or self._cut):
+            if self._stopping and (self._cut or not step.may_finish):
                 raise Cancelled
-        return layer.recv(limit or _READ)
+        return layer.recv(step.limit or _READ)
 
     def _look(self) -> bytes | None:
         """Return what is there, None for nothing."""
@@ -210,7 +214,7 @@ class Driver:
         assert self._tls is not None
         self._write(step.out, step.timeout)
         self._allow(step.timeout)
-        self._is_idle = True
+        self._reading = _IDLE
         try:
             return self.secure()
         except (TimeoutError, Cancelled):
@@ -247,7 +251,7 @@ class Driver:
         try:
             self._write(step.out, _LINGER)
             self._take_leave()
-            self._is_idle = True
+            self._reading = _IDLE
             if step.lingers and not self._eof and (self._cut or not self._stopping):
                 self._linger()
         except OSError:
