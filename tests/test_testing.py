@@ -234,3 +234,11 @@ def test_a_wire_that_cannot_be_cut_so(wrong: Any) -> None:
     """A misspelt word would have meant "whole"."""
     with pytest.raises(LocalProtocolError, match="one of whole, bytewise expected, not"):
         ConnectionPair(server(), segment=wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"), [("server", None), ("server", ServerConnection), ("client", 5)]
+)
+def test_what_is_no_side(name: str, wrong: Any) -> None:
+    with pytest.raises(LocalProtocolError, match=f"^{name}: (Server|Client)Connection expected"):
+        ConnectionPair(**{"server": server(), name: wrong})

@@ -7,7 +7,7 @@ and no replies: what is said is up to the test, and what is answered to the appl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Final, Literal
 
@@ -18,7 +18,6 @@ from . import (
     ClientEvent,
     CommandReceived,
     ConnectionClosed,
-    LocalProtocolError,
     Mail,
     MailDataEnded,
     MailDataReceived,
@@ -28,9 +27,8 @@ from . import (
     ServerEvent,
     Signal,
     TLSInfo,
-    Violation,
 )
-from .exceptions import shown
+from .kinds import FUNCTION, Kind, check_kinds, of, or_none
 from .values import value
 
 __all__ = ["GREETING", "Application", "ConnectionPair", "Message", "Segment", "Wire", "accept"]
@@ -71,6 +69,17 @@ def accept(event: ServerEvent) -> Reply:
     return Reply(250, "ok", "2.0.0")
 
 
+_KINDS: Mapping[str, Kind] = {
+    "server": of(ServerConnection),
+    "client": or_none(of(ClientConnection)),
+    "application": FUNCTION,
+}
+_SEGMENT: Kind = (
+    "a number of octets from 1, a Random, or one of whole, bytewise",
+    lambda got: isinstance(got, Random) or got in _WORDS or (type(got) is int and got > 0),
+)
+
+
 class Wire:
     """One direction of the connection: octets go in as they are written, and out in segments.
 
@@ -79,13 +88,7 @@ class Wire:
     """
 
     def __init__(self, segment: Segment = "whole") -> None:
-        is_size = type(segment) is int and segment > 0
-        if not (is_size or isinstance(segment, Random) or segment in _WORDS):
-            raise LocalProtocolError(
-                "segment: a number of octets from 1, a Random, or one of whole, bytewise expected, "
-                f"not {shown(repr(segment))[1:-1]}",
-                Violation.LOCAL_VALUE,
-            )
+        check_kinds({"segment": _SEGMENT}, {"segment": segment})
         self._segment = 1 if segment == "bytewise" else segment
         self._octets = bytearray()
         self.carried = bytearray()
@@ -146,7 +149,7 @@ class ConnectionPair:
         tls: what both sides are told when a handshake is due.
 
     Raises:
-        LocalProtocolError: segments of no octets.
+        LocalProtocolError: segments of no octets, or what are no connections.
     """
 
     def __init__(
@@ -158,6 +161,7 @@ class ConnectionPair:
         segment: Segment = "whole",
         tls: TLSInfo | None = None,
     ) -> None:
+        check_kinds(_KINDS, {"server": server, "client": client, "application": application})
         self.server: Final = server
         self.client: Final = client or ClientConnection(lmtp=server.lmtp)
         self.application = application
