@@ -468,6 +468,15 @@ def test_all_replies_to_a_group_at_once() -> None:
         client.next_replies()
 
 
+def test_a_transaction_that_began_and_ended_within_a_group_is_over() -> None:
+    client = ready("PIPELINING")
+    client.send(MAIL)
+    client.send(Rset())
+    assert len(client.next_replies(b"250 ok\r\n250 ok\r\n")) == 2
+    assert client.state is State.READY
+    assert client.transaction is None
+
+
 def test_replies_before_an_error_are_not_lost() -> None:
     client = ready("PIPELINING")
     client.send(MAIL)

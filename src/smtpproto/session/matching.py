@@ -118,11 +118,11 @@ class Matching(Grouping):
                     if note is not None:
                         note(self, command, reply)
                     found.append(ReplyReceived(command, reply))
-                if here is not self._here:  # as `_arrive`
-                    self._here = here
-                    self.state = here.state
-                    if here.is_between:
-                        self.transaction = None
+                # As `_arrive`, also where RSET has led back: there was a transaction in between.
+                self._here = here
+                self.state = here.state
+                if here.is_between:
+                    self.transaction = None
                 if buffer.is_empty:
                     return found
             if most is not None and len(found) < most:
