@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 from ..exceptions import InvalidValueError, LocalProtocolError, Violation
 from ..extensions.limits import domains_had, limits_left, rcpt_domain
 from ..grammar.commands import Rcpt
-from ..grammar.parameters import NO_PARAMETERS
+from ..grammar.parameters import NO_PARAMETERS, Parameters
 from ..grammar.replies import Reply
 from ..session.client import ClientConnection
 from .errors import SecurityError
@@ -98,6 +98,13 @@ def takes_8bit(connection: ClientConnection, message: Outgoing) -> bool:
     """Tell whether octets above 127 may be sent."""
     is_binary = message.parameters.get("BODY") == "BINARYMIME"
     return is_binary or "8BITMIME" in connection.announced
+
+
+def size_alone(connection: ClientConnection, message: Outgoing) -> Mapping[str, Any]:
+    """Return the parameters of MAIL for a message that needs nothing of the server."""
+    if "SIZE" in connection.announced:
+        return Parameters({"SIZE": message.size}, checked=True)
+    return NO_PARAMETERS
 
 
 def mail_parameters(connection: ClientConnection, message: Outgoing) -> Mapping[str, Any]:

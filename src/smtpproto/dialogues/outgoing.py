@@ -66,6 +66,8 @@ class Outgoing:
     """Makes `read` begin again; None when the source can be read once only."""
     serialise_7bit: Callable[[], bytes | None] | None = None
     """Returns the octets once more, all below 128, or None; None when there is no such way."""
+    is_plain: bool = False
+    """True for a message in memory that is less than a piece and needs nothing of the server."""
 
     @property
     def size(self) -> int | None:
@@ -102,19 +104,20 @@ def prepare(
     source: Any = message
     is_octets = type(source) is bytes
     is_email = not is_octets and hasattr(type(source), "get_all")
-    if isinstance(source, str):
-        raise TypeError("octets expected, not str: encode it, or send an EmailMessage")
-    if is_email:
-        from .headers import envelope
+    if not is_octets:
+        if isinstance(source, str):
+            raise TypeError("octets expected, not str: encode it, or send an EmailMessage")
+        if is_email:
+            from .headers import envelope
 
-        found_sender, found_recipients = envelope(source)
-        sender = found_sender if sender is None else sender
-        recipients = found_recipients if recipients is None else recipients
+            found_sender, found_recipients = envelope(source)
+            sender = found_sender if sender is None else sender
+            recipients = found_recipients if recipients is None else recipients
     if sender is None or recipients is None:
         raise _missing("sender" if sender is None else "recipients", is_email)
     path = _path(sender, "sender")
     rcpts = _rcpts(recipients)
-    addresses = "".join([path.address, *[rcpt.forward_path.address for rcpt in rcpts]])
+    addresses = path.address + "".join([rcpt.forward_path.address for rcpt in rcpts])
     needs_utf8 = not addresses.isascii()
     more = _NONE if parameters is None else _parameters(parameters)
     seven_bit = None
@@ -129,10 +132,12 @@ def prepare(
             return Outgoing(path, rcpts, read, None, None, needs_utf8, more, rewind)
         source = bytes(source)
     is_8bit = not source.isascii()
-    needs_utf8 = needs_utf8 or (is_8bit and not header_of(source).isascii())
+    if is_8bit and not needs_utf8:
+        needs_utf8 = not header_of(source).isascii()
+    is_plain = not (is_8bit or needs_utf8 or more) and len(source) < PIECE
     octets = _Octets(source)
     return Outgoing(
-        path, rcpts, octets, source, is_8bit, needs_utf8, more, octets.rewind, seven_bit
+        path, rcpts, octets, source, is_8bit, needs_utf8, more, octets.rewind, seven_bit, is_plain
     )
 
 
@@ -184,11 +189,11 @@ def _path(given: Any, name: str) -> Path:
     Raises:
         InvalidValueError: it is neither text nor a path, or no address.
     """
+    if isinstance(given, str):
+        return Path(given)
     if isinstance(given, Path):
         return given
-    if not isinstance(given, str):
-        raise InvalidValueError(f"{name}: text or a Path expected, not {type(given).__name__}")
-    return Path(given)
+    raise InvalidValueError(f"{name}: text or a Path expected, not {type(given).__name__}")
 
 
 def _missing(name: str, is_email: bool) -> LocalProtocolError:

@@ -28,6 +28,7 @@ from .needs import (
     mail_parameters,
     no_8bit,
     planned,
+    size_alone,
     takes_8bit,
     uses_chunks,
 )
@@ -86,23 +87,28 @@ class _Sending(Exchange):
     def send(self, message: Outgoing, transfer: Transfer) -> Generator[Step, Any, SendResult]:
         connection = self.connection
         parts = None
+        chunks = False
         try:
             if transfer != "auto":
                 check_transfer(transfer)
             yield from self.hear()
             if "LIMITS" in connection.announced:
                 parts, refused = planned(connection, message)
-            if message.is_8bit is None:
-                message = yield from self._looked_into(message)
-            # RFC 6152 3: it may be converted; what needs SMTPUTF8 cannot be.
-            elif message.is_8bit and not (message.needs_utf8 or takes_8bit(connection, message)):
-                message = as_7bit(message)
-            parameters = mail_parameters(connection, message)
-            chunks = uses_chunks(connection, message, transfer)
+            if message.is_plain and transfer == "auto":
+                parameters = size_alone(connection, message)
+            else:
+                if message.is_8bit is None:
+                    message = yield from self._looked_into(message)
+                elif message.is_8bit and not (
+                    message.needs_utf8 or takes_8bit(connection, message)
+                ):
+                    # RFC 6152 3: it may be converted; what needs SMTPUTF8 cannot be.
+                    message = as_7bit(message)
+                parameters = mail_parameters(connection, message)
+                chunks = uses_chunks(connection, message, transfer)
             if parts is None:
-                each, last = yield from self._transact(
-                    message, message.recipients, parameters, chunks
-                )
+                recipients = message.recipients
+                each, last = yield from self._transact(message, recipients, parameters, chunks)
             else:
                 each, last = yield from self._transact_in_parts(
                     message, parts, refused, parameters, chunks

@@ -70,7 +70,9 @@ class Size(Extension):
         assert isinstance(command, Mail)
         if command.parameters is NO_PARAMETERS:
             return
-        declared = typed_value(command.parameters, SIZE)
+        declared = command.parameters.get("SIZE")
+        if type(declared) is not int:
+            declared = typed_value(command.parameters, SIZE)
         maximum = facts.announced["SIZE"] or facts.mail_data_limit
         if declared is not None and maximum is not None and declared > maximum:
             raise InvalidValueError(

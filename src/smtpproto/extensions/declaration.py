@@ -71,9 +71,12 @@ class Transaction:
             return
         for keyword, given in mail.parameters.items():
             parameter = declared.get(keyword)
-            if parameter is not None:
-                self.allows_utf8 |= parameter.allows_utf8
-                self.is_binary |= given is not None and given == parameter.binary_value
+            if parameter is None:
+                continue
+            if parameter.allows_utf8:
+                self.allows_utf8 = True
+            if parameter.binary_value is not None and given == parameter.binary_value:
+                self.is_binary = True
 
     def __repr__(self) -> str:
         return f"Transaction({self.mail!r}, {len(self.recipients)} recipients)"

@@ -75,13 +75,6 @@ class Mailbox:
         return mine == theirs and self.domain.lower() == other.domain.lower()
 
 
-def _is_plain(address: str) -> bool:
-    """Tell of most addresses, and of "", that there is nothing wrong with them."""
-    if not address:
-        return address == ""
-    return len(address) <= _LABEL and _matches_plain(address)
-
-
 @lru_cache(maxsize=256)
 def _matches_plain(address: str) -> bool:
     """Look at an address whole: most senders, and many recipients, are written to again."""
@@ -111,7 +104,11 @@ class Path:
         self, address: str, source_route: tuple[str, ...] = (), checked: bool = False
     ) -> None:
         try:
-            if not checked and (source_route or not _is_plain(address)):
+            if not (
+                checked
+                or (len(address) <= _LABEL and not source_route and _matches_plain(address))
+                or (address == "" and not source_route)
+            ):
                 text = _route_text(source_route) + address
                 address, source_route = _parse_address(text, DEFAULT_LENIENCY, _UNCAPPED)
         except TypeError:

@@ -66,6 +66,7 @@ class Parameters(Mapping[str, Any]):
         values: keyword to value: typed, or as the text of the wire, or None.
         wire: the text of the wire beside each value of a received command; with it, `values` is
             known to be right and not checked.
+        checked: True only when the keywords are known to be right, and no value is text.
 
     Raises:
         InvalidValueError: a keyword or a text that cannot be written, or a keyword twice.
@@ -74,24 +75,27 @@ class Parameters(Mapping[str, Any]):
     __slots__ = ("_values", "wire")
 
     def __init__(
-        self, values: Mapping[str, Any] = {}, wire: Mapping[str, str | None] | None = None
+        self,
+        values: Mapping[str, Any] = {},
+        wire: Mapping[str, str | None] | None = None,
+        checked: bool = False,
     ) -> None:
         self.wire: Mapping[str, str | None] = {} if wire is None else wire
         """The text of each value as it was received, None where there was none."""
-        if wire is None:
+        if wire is None and not checked:
             try:
-                checked = {_checked_keyword(keyword): values[keyword] for keyword in values}
+                found = {_checked_keyword(keyword): values[keyword] for keyword in values}
             except TypeError:
                 raise InvalidValueError(
                     "parameters: a mapping such as {'SIZE': 1000} expected, "
                     f"not {type(values).__name__}"
                 ) from None
-            if len(checked) < len(values):
-                raise _repeated(f"each of {', '.join(checked)}")
-            for keyword, given in checked.items():
+            if len(found) < len(values):
+                raise _repeated(f"each of {', '.join(found)}")
+            for keyword, given in found.items():
                 if isinstance(given, str):
                     _check_text(keyword, given, free=True)
-            values = checked
+            values = found
         self._values = values
 
     def __getitem__(self, keyword: str) -> Any:
@@ -270,6 +274,8 @@ def _checked_keyword(keyword: str) -> str:
 
 
 def _check_text(keyword: str, text: str, free: bool) -> None:
+    if text.isalnum() and text.isascii():  # as most are
+        return
     if not abnf.ESMTP_VALUE.fullmatch(text.replace("=", "-") if free else text):
         raise InvalidValueError(
             f"{keyword}=value of printable characters without space{'' if free else ' and ='} "
