@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from secrets import token_bytes
 from types import TracebackType
-from typing import Any, Unpack
+from typing import Any, TypeVar, Unpack
 
 from ..dialogues import (
     ConnectionLost,
@@ -38,6 +38,8 @@ from ..transcribing import guarded_client
 from .driver import Driver
 
 _TIMEOUT = 300.0
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 class Client:
@@ -152,9 +154,7 @@ class Client:
             RemoteProtocolError: the server broke the protocol.
         """
         outgoing = prepare(message, sender, recipients, parameters)
-        result: SendResult = self._hold(
-            lambda connection: self._settings.sending(connection, outgoing, transfer)
-        )
+        result: SendResult = self._hold(self._settings.sending, outgoing, transfer)
         return result
 
     def execute(self, command: Command, octets: bytes = b"") -> Reply:
@@ -173,23 +173,23 @@ class Client:
             ConnectionLost: the connection has ended.
             RemoteProtocolError: the server broke the protocol.
         """
-        reply: Reply = self._hold(
-            lambda connection: self._settings.executing(connection, command, octets)
-        )
+        reply: Reply = self._hold(self._settings.executing, command, octets)
         return reply
 
     def noop(self) -> Reply:
         """Say NOOP, so that the server does not find the session idle; as `execute`."""
         return self.execute(Noop())
 
-    def _hold(self, make: Callable[[ClientConnection], Dialogue]) -> Any:
+    def _hold(
+        self, make: Callable[[ClientConnection, S, T], Dialogue], one: S, other: T
+    ) -> Any:
         """Hold a dialogue; close what cannot be used after it."""
         with self._lock:
             connection, driver = self._connection, self._driver
             if connection is None or driver is None:
                 raise ConnectionLost("no session is open: enter the client by `with`, or connect()")
             try:
-                return driver.run(make(connection))
+                return driver.run(make(connection, one, other))
             finally:
                 if not is_reusable(connection):
                     self._leave(abort=not may_quit(connection))

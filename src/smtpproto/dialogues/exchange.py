@@ -50,6 +50,8 @@ TELLING = (SMTPError, ProtocolError)
 class Exchange:
     """A client's commands and replies, and the steps they need."""
 
+    _lost: ConnectionLost | None = None
+
     def __init__(
         self,
         connection: ClientConnection,
@@ -59,15 +61,16 @@ class Exchange:
     ) -> None:
         self.connection = connection
         self.timeout = timeout
-        self._transcript = transcript
-        # Who listens may look at the connection: as it is after each reply.
-        self._pace = None if transcript is None else 1
-        self.recording = recording or Recording()
-        self.note = self.recording.add if transcript is None else self._tell
-        """Keeps what was said, and gives it to the transcript."""
+        self.recording = recording = recording or Recording()
         self.out = b""
         """What is to be written with the next step."""
-        self._lost: ConnectionLost | None = None
+        self.note = recording.add
+        """Keeps what was said, and gives it to the transcript."""
+        self._pace: int | None = None
+        if transcript is not None:
+            self._transcript = transcript
+            self.note = self._tell
+            self._pace = 1  # who listens may look at the connection: as it is after each reply
 
     def group(
         self, commands: Sequence[Command], answers: Answers | None = None
@@ -291,7 +294,6 @@ class Exchange:
         yield from self.next_reply()  # which raises: no more is to come
 
     def _tell(self, said: Said) -> None:
-        assert self._transcript is not None
         self.recording.add(said)
         for line in lines_of(said):
             self._transcript(line)

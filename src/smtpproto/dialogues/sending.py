@@ -217,7 +217,10 @@ class _Sending(Exchange):
             if content is None or len(content) >= PIECE:
                 yield from self._send_pieces(message)
                 content = b""
-            self._put(content, last=True)
+            self.out += connection.send_mail_data(content, last=True)
+            if content:
+                self.note(len(content))
+            self.note("-> .")
         else:
             raise ReplyError(answers[-1].reply, "DATA")
         final: Answers = []
@@ -227,7 +230,12 @@ class _Sending(Exchange):
             yield from self.collect(final)
         else:
             yield from self.converse(_END, final)
-        return self._outcome(replies, final)
+        last = final[-1].reply
+        if last.code >= 300 and not connection.lmtp:
+            raise ReplyError(last, "mail data")
+        if len(final) == 1 and not connection.lmtp:
+            return [last if reply.code < 300 else reply for reply in replies], last
+        return _joined(replies, final)
 
     def _give_up(self) -> Dialogue:
         """End mail data that was asked for though nobody is to get it (RFC 2920 3.1)."""
@@ -238,19 +246,13 @@ class _Sending(Exchange):
     def _send_pieces(self, message: Outgoing) -> Dialogue:
         pieces = 0
         while piece := (yield from self._next_piece(message)):
-            self._put(piece)
+            self.out += self.connection.send_mail_data(piece)
+            self.note(len(piece))
             pieces += 1
             if pieces % _LOOK == 0:
                 yield from self.hear(busy=True)
         if pieces > 1:
             yield from self.hear(busy=True)
-
-    def _put(self, piece: bytes, last: bool = False) -> None:
-        self.out += self.connection.send_mail_data(piece, last)
-        if piece:
-            self.note(len(piece))
-        if last:
-            self.note("-> .")
 
     def _send_chunks(self, message: Outgoing) -> Dialogue:
         """Send a message by BDAT (RFC 3030 2), several chunks at a time where that is allowed."""
@@ -323,26 +325,14 @@ class _Sending(Exchange):
             rest = _reply_for(failure)
             final += [ReplyReceived(EndOfMailData(r), rest) for r in recipients[len(final) :]]
 
-    def _outcome(
-        self, replies: Sequence[Reply], final: Answers
-    ) -> tuple[list[Reply], Reply | None]:
-        """Join the replies to RCPT with those to the mail data (RFC 2033 4.2).
 
-        Raises:
-            ReplyError: the message was refused for all.
-        """
-        last = final[-1].reply
-        if not self.connection.lmtp:
-            if last.code >= 300:
-                raise ReplyError(last, "mail data")
-            if len(final) == 1:
-                return [last if reply.code < 300 else reply for reply in replies], last
-        each = [
-            a.reply for a in final if isinstance(a.command, EndOfMailData) and a.command.recipient
-        ]
-        ends = iter(each or [last] * len(replies))
-        joined = [next(ends) if reply.is_positive else reply for reply in replies]
-        return joined, last if any(reply.is_positive for reply in joined) else None
+def _joined(replies: Sequence[Reply], final: Answers) -> tuple[list[Reply], Reply | None]:
+    """Join the replies to RCPT with those to the mail data, where it has several (RFC 2033 4.2)."""
+    last = final[-1].reply
+    each = [a.reply for a in final if isinstance(a.command, EndOfMailData) and a.command.recipient]
+    ends = iter(each or [last] * len(replies))
+    joined = [next(ends) if reply.is_positive else reply for reply in replies]
+    return joined, last if any(reply.is_positive for reply in joined) else None
 
 
 def _refused_for_good(answers: Answers) -> list[Reply]:

@@ -19,6 +19,8 @@ LineEndings = Literal["normalise", "strict"]
 
 _SHORT = 60
 """Octets of a line that is no long one."""
+_SMALL = 2048
+"""Octets for which it makes no difference how lines are looked at."""
 _SLICE = 65536
 """Octets worked on at a time: temporaries of this size stay out of mmap."""
 
@@ -151,19 +153,23 @@ def whole_mail_data(content: bytes, policy: LineEndings = "normalise") -> bytes:
         and len(content) <= _SLICE
         and 0 not in content
         and is_clean(content)
-        and not content.startswith(b".")
-        and (DOT not in content or content.rfind(b"\r\n.") < 0)
+        and (DOT not in content or not _starts_with_dot(content))
     ):
         return content + b".\r\n"
     return MailDataWriter(policy).write(content, last=True)
+
+
+def _starts_with_dot(content: bytes) -> bool:
+    """Tell whether a line does."""
+    return content.startswith(b".") or content.rfind(b"\r\n.") >= 0
 
 
 def is_clean(piece: bytes) -> bool:
     """Tell whether each CR and each LF is one of a CRLF."""
     # The longer lines are, the better it is to be led from one to the next; where they are short,
     # to look at each octet.
-    end = piece.find(LF, len(piece) // 2)
-    if piece.find(LF, end + 1, end + _SHORT) < 0:
+    end = piece.find(LF, len(piece) // 2) if len(piece) > _SMALL else -1
+    if end < 0 or piece.find(LF, end + 1, end + _SHORT) < 0:
         return piece.replace(b"\r", b"").replace(b"\n", b"\r\n") == piece
     decoder = io.IncrementalNewlineDecoder(None, translate=False)
     decoder.decode(piece.decode("latin-1"), final=True)
