@@ -310,12 +310,16 @@ class ReplyParser:
         return _received(int(code), lines)
 
 
+NOT_WHOLE = Reply(0, checked=True)
+"""Stands for the reply where there is more to it than a line, or less."""
+
+
 @lru_cache(maxsize=256)
-def whole_reply(line: bytes) -> Reply | None:
-    """Return the reply that `line` is by itself, None if it is none. Most are said again."""
+def whole_reply(line: bytes) -> Reply:
+    """Return the reply that `line` is by itself, or `NOT_WHOLE`. Most are said again."""
     found = abnf.REPLY_LINE.fullmatch(line)
     if not found or found[2] == b"-":
-        return None
+        return NOT_WHOLE
     return _received(int(found[1]), [found[3] or b""])
 
 

@@ -162,6 +162,7 @@ class ClientConnection(Matching):
             return b""
         if group.mail is not None:
             self._then = commands[group.mail]
+        self._hoped = None if outstanding else group.hoped
         outstanding.extend(commands)
         self._ahead = group.after
         return lines.encode()
@@ -185,6 +186,7 @@ class ClientConnection(Matching):
             self._chunks = None
         elif isinstance(command, Rset):
             self.needs_reset = False
+        self._hoped = None
         self._outstanding.append(command)
         self._ahead = self._behind(command, move)
         return line + octets
@@ -264,6 +266,7 @@ class ClientConnection(Matching):
             self._outstanding.extend(self._ends_of_mail_data())
         else:
             self._outstanding.append(END)
+            self._hoped = self._here.end
         self._is_stale = True
 
     def _check_mail_data(self) -> None:
@@ -302,6 +305,7 @@ class ClientConnection(Matching):
         if not octets and not last:
             return b""
         command = Bdat(len(octets), last)
+        self._hoped = None
         self._outstanding.append(command)
         self._ahead = self._behind(command, move)
         return command.encode() + octets
@@ -323,6 +327,7 @@ class ClientConnection(Matching):
         if not data or self._eof:
             raise local_error("octets before the end of the stream, which is receive_eof()")
         if self._closed is None and self._error is None:
+            self._hoped = None
             self._buffer.append(data)
 
     def next_event(self) -> ClientEvent:
@@ -360,6 +365,11 @@ class ClientConnection(Matching):
             LocalProtocolError: as for `receive_data`.
             RemoteProtocolError: as for `next_event`.
         """
+        hoped = self._hoped
+        if hoped is not None and most is None and type(data) is bytes and data and not self._eof:
+            found = self._take_hoped(hoped, data)
+            if found:
+                return found
         if self._error is not None:
             self._raise_error()
         if not data:

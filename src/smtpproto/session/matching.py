@@ -14,13 +14,13 @@ from ..grammar.auth import AuthResponse, EndOfMailData
 from ..grammar.command import Command
 from ..grammar.commands import Data, Mail, Rcpt
 from ..grammar.encodings import decode_base64
-from ..grammar.replies import Reply, ReplyParser, whole_reply
+from ..grammar.replies import NOT_WHOLE, Reply, ReplyParser, whole_reply
 from ..states import State
 from ..tlsinfo import TLSInfo
 from .arrangement import Arrangement
 from .events import ConnectionClosed, ReplyReceived
 from .grouping import Grouping
-from .moves import Admitted
+from .moves import Admitted, Hoped
 from .table import Step
 
 
@@ -30,6 +30,7 @@ class Matching(Grouping):
     __slots__ = (
         "_closed",
         "_error",
+        "_hoped",
         "_line_endings",
         "_lines",
         "_mail_data",
@@ -49,6 +50,8 @@ class Matching(Grouping):
         self.needs_reset = False
         """True after a refused BDAT LAST: RSET must be the next command (RFC 3030 2), since the
         server may not be between transactions, as we are. Not to be set."""
+        # What the replies to all that is outstanding would be; None where more is to be looked at.
+        self._hoped: Hoped | None = None
         self._closed: ConnectionClosed | None = None
         self._error: RemoteProtocolError | None = None
 
@@ -72,8 +75,33 @@ class Matching(Grouping):
         self._buffer.take_all()
         self._enter(State.ERROR)
 
+    def _take_hoped(self, hoped: Hoped, data: bytes) -> list[ReplyReceived]:
+        """Take the replies to all of a group, where they are what was hoped for.
+
+        Nothing else was sent since, and nothing has come.
+
+        Returns:
+            Nothing where something else came; then nothing has changed.
+        """
+        lines = data.split(b"\r\n")
+        # Each line is short enough to be remembered, or it is looked at closely.
+        if lines.pop() or max(map(len, lines)) > self._replies.longest:
+            return []
+        replies = list(map(whole_reply, lines))
+        if [reply.code for reply in replies] != hoped.codes:
+            return []
+        outstanding = self._outstanding
+        for at, note in hoped.notes:
+            note(self, outstanding[at], replies[at])
+        found = list(map(ReplyReceived, outstanding, replies))
+        outstanding.clear()
+        self._hoped = None
+        self._arrive(hoped.there)
+        return found
+
     def _take_replies(self, most: int | None, data: bytes = b"") -> list[ReplyReceived]:
         """Take up to `most` replies out of what has come: an error waits for those before it."""
+        self._hoped = None
         found: list[ReplyReceived] = []
         outstanding, replies, buffer = self._outstanding, self._replies, self._buffer
         try:
@@ -96,15 +124,15 @@ class Matching(Grouping):
                     if due and not buffer.is_empty:
                         self._reply_of(None)  # too much of it already?
                     return found
-                parse = whole_reply if longest <= replies.longest else _unknown
+                parse = whole_reply if longest <= replies.longest else _not_whole
                 here = self._here
                 for line in lines:
-                    reply = parse(line)
-                    if reply is None:
-                        parse = _unknown  # the next one may be of the same reply
+                    reply: Reply | None = parse(line)
+                    if reply is NOT_WHOLE:
+                        parse = _not_whole  # the next one may be of the same reply
                         reply = self._reply_of(line)
-                        if reply is None:
-                            continue
+                    if reply is None:
+                        continue
                     command = outstanding.popleft()
                     code, there, note = here.usual[type(command)]
                     if reply.code != code:
@@ -118,11 +146,7 @@ class Matching(Grouping):
                     if note is not None:
                         note(self, command, reply)
                     found.append(ReplyReceived(command, reply))
-                # As `_arrive`, also where RSET has led back: there was a transaction in between.
-                self._here = here
-                self.state = here.state
-                if here.is_between:
-                    self.transaction = None
+                self._arrive(here)  # also where RSET has led back to it
                 if buffer.is_empty:
                     return found
             if most is not None and len(found) < most:
@@ -285,9 +309,9 @@ _SENDS_NOTHING: Mapping[State, Violation] = {
 }
 
 
-def _unknown(_line: bytes) -> Reply | None:
+def _not_whole(_line: bytes) -> Reply:
     """Stand for `whole_reply` where lines are too long to be remembered, or belong together."""
-    return None
+    return NOT_WHOLE
 
 
 def _challenge(reply: Reply) -> bytes | None:

@@ -36,7 +36,7 @@ _KEPT = 64
 class Admitted(dict[type[Command], "Move"]):
     """The commands that a state admits."""
 
-    __slots__ = ("groups", "is_between", "state", "usual")
+    __slots__ = ("end", "groups", "is_between", "state", "usual")
 
     def __init__(self, state: State) -> None:
         super().__init__()
@@ -47,6 +47,8 @@ class Admitted(dict[type[Command], "Move"]):
         """The reply to each that is what was hoped for, and no more."""
         self.groups = _Groups(self)
         """What several of them are, one after the other."""
+        self.end: Hoped | None = None
+        """In DATA: what the end of mail data leads to; None where it has several replies."""
 
 
 Usual = tuple[int, Admitted, Note | None]
@@ -63,6 +65,16 @@ class _Usual(dict[type[Command], Usual]):
 
 
 @value
+class Hoped:
+    """What a group leads to where all its replies are what was hoped for."""
+
+    codes: list[int]
+    notes: tuple[tuple[int, Note], ...]
+    """What is to be remembered of them, by index."""
+    there: Admitted = field(repr=False, compare=False)
+
+
+@value
 class Group:
     """Commands that may go together, by their kinds, with little to look at."""
 
@@ -74,6 +86,8 @@ class Group:
     """Which of them is MAIL."""
     after: Admitted = field(repr=False, compare=False)
     """What may follow, if all goes well."""
+    hoped: Hoped | None
+    """Where that leads; None where some replies are to be looked at one by one."""
 
 
 class _Groups(dict[tuple[type[Command], ...], Group | None]):
@@ -94,7 +108,8 @@ class _Groups(dict[tuple[type[Command], ...], Group | None]):
         return group
 
 
-def _group(ahead: Admitted, kinds: tuple[type[Command], ...]) -> Group | None:
+def _group(begin: Admitted, kinds: tuple[type[Command], ...]) -> Group | None:
+    ahead = begin
     lines = ""
     checks: list[tuple[int, Check]] = []
     for at, kind in enumerate(kinds):
@@ -106,7 +121,20 @@ def _group(ahead: Admitted, kinds: tuple[type[Command], ...]) -> Group | None:
         lines += kind.verb.replace("%", "%%") + space + "%s\r\n"
         ahead = move.after
     mail = kinds.index(Mail) if Mail in kinds else None
-    return Group(lines, tuple(checks), mail, ahead)
+    return Group(lines, tuple(checks), mail, ahead, _hoped(begin, kinds))
+
+
+def _hoped(here: Admitted, kinds: tuple[type[Command], ...]) -> Hoped | None:
+    codes = []
+    notes = []
+    for at, kind in enumerate(kinds):
+        if kind not in here.usual:
+            return None
+        code, here, note = here.usual[kind]
+        codes.append(code)
+        if note is not None:
+            notes.append((at, note))
+    return Hoped(codes, tuple(notes), here)
 
 
 _UNUSUAL: Usual = 0, Admitted(State.ERROR), None
@@ -161,6 +189,7 @@ def make_moves(facilities: Facilities, limits: Limits, lmtp: bool) -> Moves:
                 _has_plain_line(kind, longest) and not (step.counts or step.is_part or is_special),
                 (admitted if goes_on else awaiting)[then],
             )
+    admitted[State.DATA].end = _hoped(admitted[State.DATA], (EndOfMailData,))
     return Moves(admitted, awaiting)
 
 
