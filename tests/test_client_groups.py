@@ -41,6 +41,12 @@ class Percent(Command):
 
 
 @value
+class Other(Command):
+    verb = "XOTHER"
+    ends_group = False
+
+
+@value
 class Perhaps(Command):
     """One whose argument may be missing, or end with a space."""
 
@@ -63,7 +69,7 @@ class Endless(Command):
 
 class Own(Extension):
     keyword = "OWN"
-    verbs = (Percent, Perhaps, Endless)
+    verbs = (Percent, Other, Perhaps, Endless)
     rows = tuple(Row((State.READY, State.RCPT), verb) for verb in verbs)
 
 
@@ -104,6 +110,7 @@ COMMANDS: list[Command] = [
     Noop("x" * 510),
     Bdat(3),
     Percent(),
+    Other(),
     Perhaps(""),
     Perhaps("it"),
     Perhaps("it "),
@@ -265,7 +272,7 @@ def test_more_shapes_of_groups_than_are_remembered() -> None:
     own = [Pipelining(), Own()]
     for number in range(2 * 100):
         client = ready("PIPELINING", "OWN", extensions=own)
-        group = [(Perhaps("it"), Percent())[number % 100 >> bit & 1] for bit in range(7)]
+        group = [(Other(), Percent())[number % 100 >> bit & 1] for bit in range(7)]
         assert client.send_group(group) == (b"".join(each.encode() for each in group), 7)
 
 

@@ -180,9 +180,7 @@ class Client:
         """Say NOOP, so that the server does not find the session idle; as `execute`."""
         return self.execute(Noop())
 
-    def _hold(
-        self, make: Callable[[ClientConnection, S, T], Dialogue], one: S, other: T
-    ) -> Any:
+    def _hold(self, make: Callable[[ClientConnection, S, T], Dialogue], one: S, other: T) -> Any:
         """Hold a dialogue; close what cannot be used after it."""
         with self._lock:
             connection, driver = self._connection, self._driver

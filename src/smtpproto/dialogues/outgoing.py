@@ -103,8 +103,9 @@ def prepare(
     """
     source: Any = message
     is_octets = type(source) is bytes
-    is_email = not is_octets and hasattr(type(source), "get_all")
+    is_email = False
     if not is_octets:
+        is_email = hasattr(type(source), "get_all")
         if isinstance(source, str):
             raise TypeError("octets expected, not str: encode it, or send an EmailMessage")
         if is_email:
@@ -132,9 +133,11 @@ def prepare(
             return Outgoing(path, rcpts, read, None, None, needs_utf8, more, rewind)
         source = bytes(source)
     is_8bit = not source.isascii()
-    if is_8bit and not needs_utf8:
-        needs_utf8 = not header_of(source).isascii()
-    is_plain = not (is_8bit or needs_utf8 or more) and len(source) < PIECE
+    is_plain = False
+    if is_8bit:
+        needs_utf8 = needs_utf8 or not header_of(source).isascii()
+    elif more is _NONE and not needs_utf8:
+        is_plain = len(source) < PIECE
     octets = _Octets(source)
     return Outgoing(
         path, rcpts, octets, source, is_8bit, needs_utf8, more, octets.rewind, seven_bit, is_plain

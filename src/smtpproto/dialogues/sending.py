@@ -21,7 +21,7 @@ from ..session.events import ReplyReceived
 from ..session.timeouts import recommended_timeout
 from ..states import State
 from .errors import AllRefused, ConnectionLost, ReplyError
-from .exchange import TELLING, Answers, Exchange
+from .exchange import LOOK, TELLING, Answers, Exchange
 from .needs import (
     Transfer,
     check_transfer,
@@ -91,7 +91,12 @@ class _Sending(Exchange):
         try:
             if transfer != "auto":
                 check_transfer(transfer)
-            yield from self.hear()
+            try:
+                data = yield LOOK
+            except (ConnectionLost, TimeoutError) as failure:
+                data = yield from self.broken(LOOK, failure)  # which raises
+            if data is not None:
+                yield from self.heard(data)  # which raises
             if "LIMITS" in connection.announced:
                 parts, refused = planned(connection, message)
             if message.is_plain and transfer == "auto":
@@ -183,10 +188,11 @@ class _Sending(Exchange):
             since each was refused.
         """
         connection = self.connection
+        count = len(recipients)
+        commands: list[Command] = [Mail(message.sender, parameters), *recipients, _DATA_COMMAND]
+        if chunks:
+            del commands[-1]
         resets = connection.state is not _READY or connection.needs_reset
-        commands: list[Command] = [Mail(message.sender, parameters), *recipients]
-        if not chunks:
-            commands.append(_DATA_COMMAND)
         if resets:
             commands.insert(0, Rset())
         answers: Answers = []
@@ -197,16 +203,16 @@ class _Sending(Exchange):
             if len(replies) < len(message.recipients):
                 raise
             return replies, None
-        mail = answers.pop(0).reply
         if resets:
-            if not mail.is_positive:
+            reset = answers.pop(0).reply
+            if not reset.is_positive:
                 # The old transaction may stand: it must not get this message, not even a lone dot.
-                raise ReplyError(mail, "RSET")
-            mail = answers.pop(0).reply
-        replies = [answer.reply for answer in answers[: len(recipients)]]
+                raise ReplyError(reset, "RSET")
+        replies = [answer.reply for answer in answers[1 : count + 1]]
         transaction = connection.transaction
         if transaction is None or not transaction.recipients:
             yield from self._give_up()
+            mail = answers[0].reply
             if not mail.is_positive:
                 raise ReplyError(mail, "MAIL")
             return replies, None
@@ -226,16 +232,14 @@ class _Sending(Exchange):
         final: Answers = []
         if connection.lmtp:
             yield from self._collect_for_each(final)
-        elif chunks:
-            yield from self.collect(final)
-        else:
-            yield from self.converse(_END, final)
+            return _joined(replies, final)
+        yield from self.collect(final) if chunks else self.converse(_END, final)
         last = final[-1].reply
-        if last.code >= 300 and not connection.lmtp:
+        if last.code >= 300:
             raise ReplyError(last, "mail data")
-        if len(final) == 1 and not connection.lmtp:
-            return [last if reply.code < 300 else reply for reply in replies], last
-        return _joined(replies, final)
+        if len(final) > 1:
+            return _joined(replies, final)
+        return [last if reply.code < 300 else reply for reply in replies], last
 
     def _give_up(self) -> Dialogue:
         """End mail data that was asked for though nobody is to get it (RFC 2920 3.1)."""

@@ -28,10 +28,12 @@ class Vocabulary:
         rcpt_parameters: the same for RCPT.
         leniency: the switches.
         limits: the caps.
+        is_closed: True to write no other parameters.
     """
 
     __slots__ = (
         "alone",
+        "is_closed",
         "leniency",
         "limits",
         "mail_parameters",
@@ -48,6 +50,7 @@ class Vocabulary:
         rcpt_parameters: Mapping[str, Parameter] | None = None,
         leniency: Leniency = DEFAULT_LENIENCY,
         limits: Limits = DEFAULT_LIMITS,
+        is_closed: bool = False,
     ) -> None:
         self.verbs: Mapping[bytes, type[Command]] = {
             command.verb.encode("ascii"): command for command in verbs if command.verb
@@ -63,6 +66,7 @@ class Vocabulary:
         self.rcpt_parameters = rcpt_parameters or {}
         self.leniency = leniency
         self.limits = limits
+        self.is_closed = is_closed
         # No part of an address of up to this length can be too long.
         caps = (63, limits.local_part, limits.domain, limits.path and limits.path - 2)
         self.plain_address = min(cap for cap in caps if cap is not None)

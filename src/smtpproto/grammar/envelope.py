@@ -74,7 +74,8 @@ class Mail(Command):
         """Return them as they are written, without the source route (RFC 5321 C)."""
         if self.parameters is NO_PARAMETERS:
             return f"FROM:<{self.reverse_path.address}>"
-        parameters = encode_parameters(self.parameters, vocabulary.mail_parameters)
+        declared = vocabulary.mail_parameters
+        parameters = encode_parameters(self.parameters, declared, vocabulary.is_closed)
         return f"FROM:<{self.reverse_path.address}>{parameters}"
 
 
@@ -119,7 +120,8 @@ class Rcpt(Command):
         """Return them as they are written, without the source route (RFC 5321 C)."""
         if self.parameters is NO_PARAMETERS:
             return f"TO:<{self.forward_path.address}>"
-        parameters = encode_parameters(self.parameters, vocabulary.rcpt_parameters)
+        declared = vocabulary.rcpt_parameters
+        parameters = encode_parameters(self.parameters, declared, vocabulary.is_closed)
         return f"TO:<{self.forward_path.address}>{parameters}"
 
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, ItemsView, Iterator, Mapping
 from typing import Any
 
-from ..exceptions import InvalidValueError, Violation, not_text, shown
+from ..exceptions import InvalidValueError, LocalProtocolError, Violation, not_text, shown
 from ..values import value
 from . import abnf
 
@@ -178,13 +178,21 @@ def parse_parameters(
     return Parameters(values, wire)
 
 
-def encode_parameters(parameters: Parameters, declared: Mapping[str, Parameter]) -> str:
+def encode_parameters(
+    parameters: Parameters, declared: Mapping[str, Parameter], is_closed: bool = False
+) -> str:
     """Return the text of `parameters`, each with a space before it; "" for none.
 
     A value of a declared parameter is given typed or as text; either way it is checked.
 
+    Args:
+        parameters: what is to be written.
+        declared: the parameters that are known, by upper-case keyword.
+        is_closed: True when there may be no other (RFC 5321 4.1.1.11).
+
     Raises:
         InvalidValueError: a value that its declaration refuses.
+        LocalProtocolError: a parameter that may not be used.
     """
     parts = []
     for keyword, given in parameters.items():
@@ -192,6 +200,11 @@ def encode_parameters(parameters: Parameters, declared: Mapping[str, Parameter])
         if parameter is not None:
             text = _text_of(parameter, given)
             _parse_value(parameter, text)
+        elif is_closed:
+            raise LocalProtocolError(
+                f"{keyword} needs an extension that the server has not announced",
+                Violation.PARAMETER_UNKNOWN,
+            )
         elif given is None:
             text = None
         else:

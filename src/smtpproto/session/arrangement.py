@@ -199,6 +199,7 @@ def _facilities(arrangement: Arrangement, in_force: tuple[Extension, ...]) -> Fa
             rcpt,
             arrangement.leniency,
             arrangement.limits,
+            is_closed=True,
         ),
         table=build_table(
             rows, arrangement.lmtp, refused, checks=checks, counts=counts, notes=notes

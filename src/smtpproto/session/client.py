@@ -26,9 +26,8 @@ from ..framing import (
     whole_mail_data,
 )
 from ..grammar.command import Command
-from ..grammar.commands import Bdat, Mail, Rcpt, Rset
+from ..grammar.commands import Bdat, Mail, Rset
 from ..grammar.leniency import DEFAULT_LENIENCY, Leniency
-from ..grammar.parameters import NO_PARAMETERS
 from ..kinds import check_word
 from ..limits import DEFAULT_LIMITS, Limits
 from ..states import State
@@ -142,30 +141,22 @@ class ClientConnection(Matching):
         vocabulary = self._vocabulary
         try:
             arguments = [command.argument(vocabulary) for command in commands]
-            text = "".join(arguments)
-            if " " in text:
-                for command in commands:
-                    if (
-                        isinstance(command, (Mail, Rcpt))
-                        and command.parameters is not NO_PARAMETERS
-                    ):
-                        self._refuse_parameters(command)
             for at, check in group.checks:
                 check(commands[at], self._facts_behind(commands[0]) if at else self)
         except (ValueError, LocalProtocolError):
             return b""
         # The last look before the octets leave, as in `Command.encode`: there is no injection.
+        text = "".join(arguments)
         if not (text.isprintable() and text.isascii()):
             return b""
-        lines = group.lines % tuple(arguments)
-        if max(map(len, arguments)) > SHORT_ARGUMENT or " \r\n" in lines:
+        if len(text) > SHORT_ARGUMENT and max(map(len, arguments)) > SHORT_ARGUMENT:
             return b""
-        if group.mail is not None:
-            self._then = commands[group.mail]
+        if group.begins:
+            self._then = commands[0]
         self._hoped = None if outstanding else group.hoped
         outstanding.extend(commands)
         self._ahead = group.after
-        return lines.encode()
+        return (group.lines % tuple(arguments)).encode()
 
     def _send_closely(self, command: Command, octets: bytes) -> bytes:
         """Do the same where there is more to look at, or to refuse."""
@@ -366,10 +357,8 @@ class ClientConnection(Matching):
             RemoteProtocolError: as for `next_event`.
         """
         hoped = self._hoped
-        if hoped is not None and most is None and type(data) is bytes and data and not self._eof:
-            found = self._take_hoped(hoped, data)
-            if found:
-                return found
+        if hoped is not None and most is None and type(data) is bytes and data:
+            return self._take_hoped(hoped, data)
         if self._error is not None:
             self._raise_error()
         if not data:

@@ -18,7 +18,6 @@ from ..framing import LineEndingWriter
 from ..grammar.auth import Greeting
 from ..grammar.command import Command
 from ..grammar.commands import Data, Mail, Rcpt
-from ..grammar.parameters import NO_PARAMETERS
 from ..states import State
 from ..tlsinfo import TLSInfo
 from ..values import value
@@ -143,8 +142,6 @@ class Grouping(Session):
             raise _not_admitted(command, state)
         if self._outstanding:
             self._admit_in_group(command)
-        if isinstance(command, (Mail, Rcpt)) and command.parameters is not NO_PARAMETERS:
-            self._refuse_parameters(command)
         if move.step.checks:
             facts = self._facts(self._transaction_then)
             try:
@@ -179,18 +176,6 @@ class Grouping(Session):
                 f"the replies to RCPT are awaited before {command.verb} may be sent",
                 Violation.BAD_SEQUENCE,
             )
-
-    def _refuse_parameters(self, command: Mail | Rcpt) -> None:
-        """Refuse parameters of extensions that are not in force (RFC 5321 4.1.1.2, 4.1.1.3)."""
-        vocabulary = self._vocabulary
-        is_mail = isinstance(command, Mail)
-        declared = vocabulary.mail_parameters if is_mail else vocabulary.rcpt_parameters
-        for keyword in command.parameters:
-            if keyword not in declared:
-                raise LocalProtocolError(
-                    f"{keyword} needs an extension that the server has not announced",
-                    Violation.PARAMETER_UNKNOWN,
-                )
 
     def _check_line(self, command: Command, line: bytes, move: Move) -> None:
         """Refuse a line that the server may not take.

@@ -6,7 +6,8 @@ Decides what is a reply at all, and which one may stand where. Sends nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from operator import attrgetter
 
 from ..exceptions import InvalidValueError, RemoteProtocolError, Violation, shown
 from ..framing import BadLine, LineEndings, LineReader, MailDataWriter
@@ -22,6 +23,8 @@ from .events import ConnectionClosed, ReplyReceived
 from .grouping import Grouping
 from .moves import Admitted, Hoped
 from .table import Step
+
+_CODE: Callable[[Reply], int] = attrgetter("code")
 
 
 class Matching(Grouping):
@@ -76,28 +79,24 @@ class Matching(Grouping):
         self._enter(State.ERROR)
 
     def _take_hoped(self, hoped: Hoped, data: bytes) -> list[ReplyReceived]:
-        """Take the replies to all of a group, where they are what was hoped for.
+        """Take the replies to all of a group, where they are what was hoped for, or else others.
 
         Nothing else was sent since, and nothing has come.
-
-        Returns:
-            Nothing where something else came; then nothing has changed.
         """
         lines = data.split(b"\r\n")
-        # Each line is short enough to be remembered, or it is looked at closely.
-        if lines.pop() or max(map(len, lines)) > self._replies.longest:
-            return []
-        replies = list(map(whole_reply, lines))
-        if [reply.code for reply in replies] != hoped.codes:
-            return []
-        outstanding = self._outstanding
-        for at, note in hoped.notes:
-            note(self, outstanding[at], replies[at])
-        found = list(map(ReplyReceived, outstanding, replies))
-        outstanding.clear()
-        self._hoped = None
-        self._arrive(hoped.there)
-        return found
+        longest = self._replies.longest
+        if not lines.pop() and (len(data) <= longest or max(map(len, lines)) <= longest):
+            replies = list(map(whole_reply, lines))
+            if list(map(_CODE, replies)) == hoped.codes:
+                outstanding = self._outstanding
+                for at, note in hoped.notes:
+                    note(self, outstanding[at], replies[at])
+                found = list(map(ReplyReceived, outstanding, replies))
+                outstanding.clear()
+                self._hoped = None
+                self._arrive(hoped.there)
+                return found
+        return self._take_replies(None, data)
 
     def _take_replies(self, most: int | None, data: bytes = b"") -> list[ReplyReceived]:
         """Take up to `most` replies out of what has come: an error waits for those before it."""
@@ -156,6 +155,11 @@ class Matching(Grouping):
             if not found:
                 raise
         return found
+
+    def receive_eof(self) -> None:
+        """Take the end of the stream, as `Session.receive_eof` does."""
+        self._hoped = None
+        super().receive_eof()
 
     def _arrive(self, here: Admitted) -> None:
         """Enter the state to which usual replies have led."""

@@ -28,6 +28,8 @@ _PLAIN = frozenset((State.READY, State.MAIL, State.RCPT, State.DATA))
 SHORT_ARGUMENT = 448
 """Characters of an argument with which no line of a `Group` is too long."""
 _SHORT_VERB = 60
+# None of these is empty now and then.
+_ARGUMENTS = (Command.argument, Mail.argument, Rcpt.argument)
 _SHORT_GROUP = 8
 _KEPT = 64
 """Groups that are remembered for a state, and the commands of such a one."""
@@ -82,8 +84,8 @@ class Group:
     """Their lines, with a place for each argument."""
     checks: tuple[tuple[int, Check], ...]
     """What may refuse one of them: the first, or one behind MAIL."""
-    mail: int | None
-    """Which of them is MAIL."""
+    begins: bool
+    """The first of them is MAIL."""
     after: Admitted = field(repr=False, compare=False)
     """What may follow, if all goes well."""
     hoped: Hoped | None
@@ -114,14 +116,14 @@ def _group(begin: Admitted, kinds: tuple[type[Command], ...]) -> Group | None:
     checks: list[tuple[int, Check]] = []
     for at, kind in enumerate(kinds):
         move = ahead.get(kind)
-        if move is None or not move.is_plain or (move.step.checks and at and kinds[0] is not Mail):
+        is_behind = at > 0 and kinds[0] is not Mail
+        if move is None or not move.is_plain or (is_behind and (move.step.checks or kind is Mail)):
             return None
         checks += [(at, check) for check in move.step.checks]
         space = "" if kind.argument is Command.argument else " "
         lines += kind.verb.replace("%", "%%") + space + "%s\r\n"
         ahead = move.after
-    mail = kinds.index(Mail) if Mail in kinds else None
-    return Group(lines, tuple(checks), mail, ahead, _hoped(begin, kinds))
+    return Group(lines, tuple(checks), kinds[0] is Mail, ahead, _hoped(begin, kinds))
 
 
 def _hoped(here: Admitted, kinds: tuple[type[Command], ...]) -> Hoped | None:
@@ -194,8 +196,8 @@ def make_moves(facilities: Facilities, limits: Limits, lmtp: bool) -> Moves:
 
 
 def _has_plain_line(kind: type[Command], longest: int) -> bool:
-    is_usual = kind.encode is Command.encode and longest >= COMMAND_LINE
-    return is_usual and 0 < len(kind.verb) <= _SHORT_VERB
+    is_usual = kind.encode is Command.encode and kind.argument in _ARGUMENTS
+    return is_usual and longest >= COMMAND_LINE and 0 < len(kind.verb) <= _SHORT_VERB
 
 
 def _longest(kind: type[Command], facilities: Facilities, limits: Limits) -> int:
