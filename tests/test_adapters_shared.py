@@ -659,6 +659,30 @@ def test_plaintext_in_place_of_the_handshake(world: World) -> None:
         assert handler.closed.wait(SECONDS)
 
 
+def test_plaintext_that_comes_while_a_hook_has_yet_to_end_before_starttls(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Handler(Noting):
+        def on_ehlo(self, peer: Peer, hello: Any) -> None:
+            begun.set()
+            go_on.wait(SECONDS)
+
+    begun, go_on = threading.Event(), threading.Event()
+    handler = Handler()
+    with world.serve(handler, tls=SERVER) as server, Raw(server.port) as raw:
+        raw.sock.sendall(b"EHLO x.example\r\nSTARTTLS\r\n")
+        begun.wait(SECONDS)
+        raw.sock.sendall(b"NOOP\r\n" * 10)
+        time.sleep(0.1)  # to be read too early
+        go_on.set()
+        assert raw.reply().startswith("250")
+        assert raw.reply().startswith("220")
+        with suppress(ConnectionResetError):
+            assert b"250" not in raw.rest()
+        assert handler.closed.wait(SECONDS)
+    assert not caplog.records
+
+
 # Some Python 3.11 leave it to the garbage collector to close what could not be wrapped.
 @pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
 @pytest.mark.parametrize("how", ["silent", "reset"])

@@ -41,11 +41,14 @@ async def start_tls(
     tls = means.tls
     assert tls is not None
     loop = means.loop
+    is_ours = isinstance(transport, SocketTransport)
+    if early and is_ours:  # which reads on when it is told to: this came before our 220
+        raise ConnectionAbortedError("octets in the clear before it")
     if early:
         loop.call_soon(feed, transport, early)
     async with asyncio.timeout(timeout):
         context = tls if isinstance(tls, ssl.SSLContext) else tls()
-        if isinstance(transport, SocketTransport):
+        if is_ours:
             hostname = None if means.is_server else means.server_hostname
             return await transport.start_tls(context, 2 * timeout, hostname)  # ours ends first
         return await loop.start_tls(
