@@ -716,6 +716,20 @@ def test_a_client_that_comes_while_the_server_closes(turns: int) -> None:
     run(test)
 
 
+def test_a_handshake_that_has_not_begun_when_the_server_closes() -> None:
+    async def test() -> None:
+        options: Any = {"tls": contexts()[0], "tls_mode": "implicit", "grace": 2 * SECONDS}
+        async with serve(Collect(), **options) as server:
+            with socket.create_connection(("127.0.0.1", server.port), SECONDS):
+                while not server.sessions:
+                    await asyncio.sleep(0)
+                server.close()
+                await server.wait_closed()
+                assert server.sessions == 0
+
+    run(test)
+
+
 # --- the beginning -------------------------------------------------------------------------------
 
 

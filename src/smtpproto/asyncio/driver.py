@@ -177,7 +177,8 @@ class Driver(Channel):
         elif self._wait is Wait.LINGER and not was_cut:
             self._close_transport()
         elif self._wait is Wait.HANDSHAKE and self._call is not None:
-            self._call.cancel()
+            # Not before it has begun, or it would never tell of its end.
+            self._means.loop.call_soon(self._call.cancel)
 
     def abort(self) -> None:
         """End the connection now, and the dialogue with it."""
