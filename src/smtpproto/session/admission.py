@@ -79,6 +79,7 @@ class ServerArrangement(Arrangement):
     """
 
     __slots__ = (
+        "asked",
         "enhanced",
         "has_policy",
         "hostname",
@@ -128,6 +129,12 @@ class ServerArrangement(Arrangement):
         """Whether more than the table and the extensions decides what is admitted."""
         self.offered = tuple(extension for extension in extensions if extension.in_lmtp or not lmtp)
         """What may be offered at all."""
+        self.asked = tuple(
+            (place, extension)
+            for place, extension in enumerate(self.offered)
+            if not _is_constant(extension)
+        )
+        """Those that announce more than their keyword, or not always, each with its place."""
         self.enhanced = any(extension.enhanced_status for extension in extensions)
         mail = sum(p.length for extension in extensions for p in extension.mail_parameters)
         rcpt = sum(p.length for extension in extensions for p in extension.rcpt_parameters)
@@ -139,6 +146,17 @@ class ServerArrangement(Arrangement):
         most = sys.maxsize if self.mail_data_limit is None else self.mail_data_limit
         self.lost_at = most + limits.discarded_mail_data
         """Octets of mail data beyond which the rest of a message is not even passed over."""
+
+
+def _is_constant(extension: Extension) -> bool:
+    """Tell whether it announces its keyword alone, whatever the session."""
+    return (
+        type(extension).announcement is Extension.announcement
+        and type(extension).parameters_text is Extension.parameters_text
+        and extension.in_clear
+        and extension.in_tls
+        and extension.after_authentication
+    )
 
 
 def _is_shown(hostname: object) -> bool:
@@ -214,8 +232,15 @@ class Admission(Session):
         Raises:
             InvalidValueError: an extension announces what is no text for the reply to EHLO.
         """
-        offered = self._arrangement.offered
-        return offers(offered, tuple([extension.announcement(self) for extension in offered]))
+        return offers(self._arrangement.offered, self._announcements())
+
+    def _announcements(self) -> tuple[str | None, ...]:
+        """Return what each extension that may be offered announces now, None for no offer."""
+        arrangement = self._arrangement
+        texts: list[str | None] = [""] * len(arrangement.offered)
+        for place, extension in arrangement.asked:
+            texts[place] = extension.announcement(self)
+        return tuple(texts)
 
     def _is_offered(self, extension: Extension) -> bool:
         return extension.announcement(self) is not None

@@ -24,7 +24,7 @@ def _hello_reply(arrangement: ServerArrangement, texts: tuple[str | None, ...]) 
 
 
 def _hello(session: Admission, arrangement: ServerArrangement) -> Reply:
-    texts = tuple([extension.announcement(session) for extension in arrangement.offered])
+    texts = session._announcements()
     try:
         return _hello_reply(arrangement, texts)
     except TypeError:  # no text at all, and no hash
