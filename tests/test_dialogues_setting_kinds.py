@@ -22,6 +22,7 @@ WRONG: list[tuple[str, Any, str]] = [
     *((name, None, "True or False expected, not None") for name in FLAGS),
     *((name, 1, "True or False expected, not 1") for name in FLAGS),
     *((name, got, "more than 0 seconds") for name in TIMES for got in (0, -1, "5", True)),
+    ("timeout", 2_147_484, "at most 2000000"),
     *((name, float(got), "more than 0 seconds") for name in TIMES for got in ("nan", "inf")),
     *(("grace", got, "0 seconds or more expected") for got in (None, -1, "5", float("nan"))),
     *(

@@ -143,6 +143,13 @@ COUNT: Kind = or_none(
 )
 PORT: Kind = ("a number from 0 to 65535", lambda got: type(got) is int and 0 <= got <= 65535)
 TIME: Kind = or_none(("more than 0 seconds, or None,", lambda got: _is_number(got) and got > 0))
+WAIT: Kind = or_none(
+    (
+        "more than 0 seconds and at most 2000000, or None,",
+        lambda got: _is_number(got) and 0 < got <= 2_000_000,
+    )
+)
+"""What may be waited for at once: poll(2) takes 2**31 milliseconds at most."""
 SPAN: Kind = ("0 seconds or more", lambda got: _is_number(got) and got >= 0)
 PATH: Kind = ("a path", lambda got: isinstance(got, str) or hasattr(type(got), "__fspath__"))
 FUNCTION: Kind = ("a function", callable)

@@ -24,6 +24,7 @@ from ..kinds import (
     TEXT,
     TEXT_OR_OCTETS,
     TIME,
+    WAIT,
     Kind,
     each,
     of,
@@ -59,9 +60,8 @@ SERVER: Mapping[str, Kind] = {
     "xclient": or_none(_TEXTS),
     "proxy": or_none(_TEXTS),
     "received": one_of(ReceivedPolicy),
-    **dict.fromkeys(
-        ("timeout", "message_timeout", "session_timeout", "authentication_timeout"), TIME
-    ),
+    "timeout": WAIT,
+    **dict.fromkeys(("message_timeout", "session_timeout", "authentication_timeout"), TIME),
     "grace": SPAN,
     **dict.fromkeys(("connections", "connections_per_peer", "connections_unauthenticated"), COUNT),
     "transcript": or_none(FUNCTION),
@@ -83,7 +83,7 @@ CLIENT: Mapping[str, Kind] = {
     "local_name": or_none(TEXT),
     "source_address": or_none(("an address and a port, without `path`,", _is_address)),
     "lmtp": FLAG,
-    "timeout": TIME,
+    "timeout": WAIT,
     "limits": of(Limits),
     "extensions": or_none(each(_EXTENSION)),
     "line_endings": one_of(LineEndings),
