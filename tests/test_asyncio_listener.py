@@ -128,11 +128,11 @@ def test_a_client_that_has_gone_does_not_matter(caplog: pytest.LogCaptureFixture
     assert not caplog.records
 
 
-def test_it_tries_again_once_there_are_no_descriptors_left(
+def test_it_tries_again_after_a_while_where_none_can_be_had(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(listener, "_RETRY", 0.05)
-    sock = failing(errno.EMFILE, errno.ENFILE)
+    sock = failing(errno.EMFILE, errno.EINVAL)
 
     async def test() -> None:
         async with serve(Collect(), sockets=[sock]) as server:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import errno
 import logging
 import socket
 from collections.abc import Callable
@@ -25,7 +24,6 @@ TURNS = 3
 """Turns of a loop from when it accepts a connection by itself to when it tells us."""
 _RETRY = 1.0
 """Seconds until the next try where a connection cannot be had, as the loops' own."""
-_USED_UP = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 Make = Callable[[], Receiver]
 Close = Callable[[], None]
@@ -93,12 +91,12 @@ class Acceptor:
     def _accept(self) -> None:
         try:
             sock, address = self._sock.accept()
-        except OSError as error:
-            # Otherwise the client has gone, or another process was faster.
-            if error.errno in _USED_UP:
-                logger.error("no connection accepted: %s", error)
-                self._loop.remove_reader(self._sock)
-                self._retry = self._loop.call_later(_RETRY, self._listen)
+        except (BlockingIOError, InterruptedError, ConnectionError):
+            return  # another process was faster, or the client has gone
+        except OSError as error:  # as when there are no file descriptors left
+            logger.error("no connection accepted: %s", error)
+            self._loop.remove_reader(self._sock)
+            self._retry = self._loop.call_later(_RETRY, self._listen)
             return
         sock.setblocking(False)
         # What a hook sets in its context is for its own connection.
