@@ -11,22 +11,21 @@ import inspect
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from types import CoroutineType, FunctionType
+from types import FunctionType
 from typing import Any, Final
 
 # Python 3.11 knows no eager tasks: there a coroutine begins in the next turn of the loop.
-_task: Callable[..., asyncio.Task[Any]] = (
+eager: Callable[..., asyncio.Task[Any]] = (
     partial(asyncio.Task, eager_start=True) if sys.version_info >= (3, 12) else asyncio.Task
 )
+"""Makes a task of a coroutine, which runs up to where it suspends."""
 
 _CO_COROUTINE: Final = inspect.CO_COROUTINE
 
 
 def begin(result: Awaitable[Any], loop: asyncio.AbstractEventLoop) -> asyncio.Task[Any]:
     """Run an awaitable up to where it suspends."""
-    if type(result) is CoroutineType or isinstance(result, Coroutine):
-        return _task(result, loop=loop)
-    return _task(_wait_for(result), loop=loop)
+    return eager(result if isinstance(result, Coroutine) else _wait_for(result), loop=loop)
 
 
 async def _wait_for(result: Awaitable[Any]) -> Any:

@@ -28,7 +28,7 @@ from ..dialogues import (
     name_of,
 )
 from ..tlstools import tls_info
-from .calls import begin, is_async
+from .calls import begin, eager, is_async
 from .channel import BUFFER, NEED_PEER, NEVER, Channel, Means, Wait
 from .handshake import no_handshake, start_tls
 
@@ -289,7 +289,8 @@ class Driver(Channel):
         return None
 
     def _look(self, step: Read) -> Step | None:
-        self._resume()
+        if self._paused:
+            self._resume()
         if not step.goes_on:
             return self._sent(None)
         self._wait = Wait.LOOK
@@ -345,7 +346,7 @@ class Driver(Channel):
                 return self._await(means.loop.run_in_executor(means.executor, work), step)
             result = call(*step.args)
             if type(result) is CoroutineType:  # as _resolve() does, in fewer calls
-                task = begin(result, means.loop)
+                task = eager(result, loop=means.loop)
                 if not task.done() or task.cancelled() or task.exception() is not None:
                     return self._await(task, step)
                 result = task.result()
