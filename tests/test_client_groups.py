@@ -16,6 +16,7 @@ from smtpproto import (
     Data,
     EndOfMailData,
     InvalidValueError,
+    Limits,
     LocalProtocolError,
     Mail,
     Noop,
@@ -285,3 +286,113 @@ def test_a_refusal_amid_a_group_makes_another_future() -> None:
     answered(client, b"503 no\r\n")
     assert client.next_event() is Signal.NEED_COMMAND
     assert client.send_group([MAIL, RCPT])[1] == 2
+
+
+# --------------------------------------------------------------------------- all replies at once
+
+OK = b"250 2.0.0 ok\r\n"
+GO_ON = b"354 go on\r\n"
+
+
+def codes(client: ClientConnection, data: bytes) -> list[int]:
+    return [event.reply.code for event in client.next_replies(data)]
+
+
+def test_all_that_was_hoped_for_comes_at_once() -> None:
+    client = ready("PIPELINING")
+    group = [MAIL, RCPT, LONG, Data()]
+    client.send_group(group)
+    found = client.next_replies(OK * 3 + GO_ON)
+    assert [event.command for event in found] == group
+    assert client.state is State.DATA
+    assert client.transaction is not None
+    assert client.transaction.mail == MAIL
+    assert client.transaction.recipients == [RCPT, LONG]
+    client.send_mail_data(b"x", last=True)
+    (event,) = client.next_replies(b"250 2.0.0 queued\r\n")
+    assert (event.command, event.reply.text) == (EndOfMailData(), "queued")
+    assert client.state is State.READY
+    assert client.transaction is None
+    assert client.outstanding == ()
+    assert client.next_event() is Signal.NEED_COMMAND
+
+
+@pytest.mark.parametrize(
+    ("replies", "left"),
+    [
+        (OK, 2),
+        (OK * 2 + b"354 go", 1),
+        (OK + b"250-a\r\n250 b\r\n" + GO_ON, 0),
+        (OK + b"250 " + b"x" * 600 + b"\r\n" + GO_ON, 0),
+        (OK + b"251 will forward\r\n" + GO_ON, 0),
+        (OK + b"550 no\r\n" + GO_ON, 0),
+    ],
+)
+def test_something_else_comes(replies: bytes, left: int) -> None:
+    one, other = ready("PIPELINING"), ready("PIPELINING")
+    for client in (one, other):
+        client.send_group([MAIL, RCPT, Data()])
+    found = one.next_replies(replies)
+    assert found == feed(other, replies)
+    assert len(one.outstanding) == left
+    for client in (one, other):
+        assert client.state is other.state
+        assert repr(client.transaction) == repr(other.transaction)
+
+
+def test_something_comes_behind_the_replies() -> None:
+    client = ready("PIPELINING")
+    client.send_group([MAIL, RCPT])
+    assert codes(client, OK * 3) == [250, 250]
+    with pytest.raises(RemoteProtocolError):
+        client.send(Data())
+
+
+@pytest.mark.parametrize("more", [Noop(), RCPT, Data(), None])
+def test_more_is_sent_behind_a_group_before_its_replies_come(more: Command | None) -> None:
+    client = ready("PIPELINING", "CHUNKING")
+    client.send_group([MAIL, RCPT])
+    if more is None:
+        client.send_chunk(b"x\r\n", last=True)
+    else:
+        client.send(more)
+    assert codes(client, OK * 2) == [250, 250]
+    assert len(client.outstanding) == 1
+    assert client.state is State.RCPT
+
+
+def test_a_group_behind_another_is_not_answered_in_its_place() -> None:
+    client = ready("PIPELINING")
+    client.send(MAIL)
+    client.send_group([RCPT, Data()])
+    assert codes(client, OK) == [250]
+    client = ready("PIPELINING")
+    client.send(MAIL)
+    client.send_group([RCPT, Data()])
+    assert codes(client, OK + GO_ON) == [250]
+    with pytest.raises(RemoteProtocolError):
+        client.next_event()
+
+
+def test_octets_that_were_there_before_the_replies() -> None:
+    client = ready("PIPELINING")
+    client.send_group([MAIL, RCPT])
+    client.receive_data(b"550 no\r\n")
+    assert codes(client, OK * 2) == [550, 250]
+    client = ready("PIPELINING")
+    client.send_group([MAIL, RCPT])
+    client.receive_data(OK[:5])
+    assert codes(client, OK[5:] + OK) == [250, 250]
+    client = ready("PIPELINING")
+    client.send_group([MAIL, RCPT])
+    client.receive_eof()
+    with pytest.raises(LocalProtocolError):
+        client.next_replies(OK * 2)
+
+
+def test_caps_on_replies_hold_for_a_group() -> None:
+    client = ready("PIPELINING", limits=Limits(reply_line=100, reply=100))
+    client.send_group([MAIL, RCPT])
+    assert codes(client, OK + b"250 " + b"x" * 100 + b"\r\n") == [250]
+    with pytest.raises(RemoteProtocolError):
+        client.next_event()
