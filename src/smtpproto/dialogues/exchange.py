@@ -76,7 +76,7 @@ class Exchange:
             self._pace = 1  # who listens may look at the connection: as it is after each reply
 
     def group(
-        self, commands: Sequence[Command], answers: Answers | None = None
+        self, commands: Sequence[Command], answers: Answers | None = None, at: int = 0
     ) -> Generator[Step, Any, Answers]:
         """Send commands, together as far as the server allows; return their replies.
 
@@ -85,38 +85,58 @@ class Exchange:
         Args:
             commands: what to send.
             answers: a list for the replies; what came before an error stands in it.
+            at: how many of them have been sent, and answered.
         """
         connection = self.connection
         answers = [] if answers is None else answers
-        may_group = connection.may_group
-        room = _WINDOW
-        most = _FITTING if may_group else 1
-        at = 0
-        first = commands[0]
-        while True:
-            some = commands[at : at + most]
+        while at < len(commands):
+            first = commands[at]
+            needed = _NEEDS.get(type(first))
+            if at and needed and connection.state not in needed:
+                break
             try:
-                octets, count = connection.send_group(some)
+                at = self.say(commands, at)
             except LocalProtocolError:
                 yield from self.collect(answers)  # so that both sides agree on where we are
                 raise
+            yield from self.converse(first, answers)
+        return answers
+
+    def say(self, commands: Sequence[Command], at: int = 0) -> int:
+        """Put out as many commands as may be outstanding together.
+
+        Args:
+            commands: what to send.
+            at: which of them is the first: nothing is outstanding.
+
+        Returns:
+            Which is next, when all these have been answered.
+
+        Raises:
+            LocalProtocolError: the first cannot be sent.
+        """
+        send_group = self.connection.send_group
+        may_group = self.connection.may_group
+        most = _FITTING if may_group else 1
+        room = _WINDOW
+        start = at
+        while True:
+            some = commands[at : at + most]
+            try:
+                octets, count = send_group(some)
+            except LocalProtocolError:
+                if at == start:
+                    raise
+                return at  # what is wrong with it is told when those before it were answered
             self.out += octets
             self.note((some, octets))
             at += count
-            if at >= len(commands):
-                break
+            if at >= len(commands) or not may_group:
+                return at
             room -= max(len(octets), count * _COMMAND)
-            if room <= 0 or not may_group:
-                yield from self.converse(first, answers)
-                first = commands[at]
-                needed = _NEEDS.get(type(first))
-                if needed and connection.state not in needed:
-                    return answers
-                room = _WINDOW
-            if may_group:
-                most = 1 + (room - 1) // _LINE
-        yield from self.converse(first, answers)
-        return answers
+            if room <= 0:
+                return at
+            most = 1 + (room - 1) // _LINE
 
     def converse(self, first: Command, answers: Answers) -> Generator[Step, Any, None]:
         """Write, and read the replies to all that is outstanding: none can have come yet.

@@ -118,7 +118,9 @@ def prepare(
         raise _missing("sender" if sender is None else "recipients", is_email)
     path = _path(sender, "sender")
     rcpts = _rcpts(recipients)
-    addresses = path.address + "".join([rcpt.forward_path.address for rcpt in rcpts])
+    addresses = path.address
+    for rcpt in rcpts:
+        addresses += rcpt.forward_path.address
     needs_utf8 = not addresses.isascii()
     more = _NONE if parameters is None else _parameters(parameters)
     seven_bit = None

@@ -197,12 +197,18 @@ class _Sending(Exchange):
             commands.insert(0, Rset())
         answers: Answers = []
         try:
-            yield from self.group(commands, answers)
+            said = self.say(commands)
+            yield from self.converse(commands[0], answers)
+            if said < len(commands):
+                yield from self.group(commands, answers, said)
         except ReplyError:  # a 421 behind what was refused for good is no reason to try it again
             replies = _refused_for_good(answers)
             if len(replies) < len(message.recipients):
                 raise
             return replies, None
+        except LocalProtocolError:
+            yield from self.collect(answers)  # so that both sides agree on where we are
+            raise
         if resets:
             reset = answers.pop(0).reply
             if not reset.is_positive:

@@ -159,6 +159,12 @@ def whole_mail_data(content: bytes, policy: LineEndings = "normalise") -> bytes:
     return MailDataWriter(policy).write(content, last=True)
 
 
+def _has_long_lines(piece: bytes) -> bool:
+    """Tell, by one of them."""
+    end = piece.find(LF, len(piece) // 2)
+    return piece.find(LF, end + 1, end + _SHORT) < 0
+
+
 def _starts_with_dot(content: bytes) -> bool:
     """Tell whether a line does."""
     return content.startswith(b".") or content.rfind(b"\r\n.") >= 0
@@ -168,8 +174,7 @@ def is_clean(piece: bytes) -> bool:
     """Tell whether each CR and each LF is one of a CRLF."""
     # The longer lines are, the better it is to be led from one to the next; where they are short,
     # to look at each octet.
-    end = piece.find(LF, len(piece) // 2) if len(piece) > _SMALL else -1
-    if end < 0 or piece.find(LF, end + 1, end + _SHORT) < 0:
+    if len(piece) <= _SMALL or _has_long_lines(piece):
         return piece.replace(b"\r", b"").replace(b"\n", b"\r\n") == piece
     decoder = io.IncrementalNewlineDecoder(None, translate=False)
     decoder.decode(piece.decode("latin-1"), final=True)

@@ -106,8 +106,7 @@ class ClientConnection(Matching):
                 admit it, or a value cannot be written. Nothing has changed.
             RemoteProtocolError: the server sent what no command had asked for.
         """
-        line = b"" if octets else self._send_plainly((command,))
-        return line or self._send_closely(command, octets)
+        return self._send_closely(command, octets) if octets else self.send_group((command,))[0]
 
     def send_group(self, commands: Sequence[Command]) -> tuple[bytes, int]:
         """Return the octets of commands that go together, or of the first one alone.
@@ -125,41 +124,55 @@ class ClientConnection(Matching):
             LocalProtocolError: as for `send`, of the first one.
             RemoteProtocolError: as for `send`.
         """
-        octets = self._send_plainly(commands)
-        return (octets, len(commands)) if octets else (self.send(commands[0]), 1)
-
-    def _send_plainly(self, commands: Sequence[Any]) -> bytes:
-        """Do so for commands with which nothing is wrong; b"" where that takes a closer look."""
         outstanding = self._outstanding
-        if not outstanding or self._is_stale:
-            self._begin_group()
-        group = self._ahead.groups[tuple(map(type, commands))]
-        if group is None or self._chunks is not None:
-            return b""
-        if outstanding and (group.checks or outstanding[-1].carries_mail_data):
-            return b""  # in the transaction to come, which may not even be the next
+        if outstanding or self._error is not None or self._is_unread:
+            if not outstanding or self._is_stale:
+                self._begin_group()
+            ahead = self._ahead
+        else:
+            ahead = self._here
+        group = ahead.groups[tuple(map(type, commands))]
+        if (
+            group is None
+            or self._chunks is not None
+            # In the transaction to come, which may not even be the next.
+            or (outstanding and (group.checks or outstanding[-1].carries_mail_data))
+        ):
+            return self._send_first(commands)
+        first: Any = commands[0]
         vocabulary = self._vocabulary
         try:
             arguments = [command.argument(vocabulary) for command in commands]
             for at, check in group.checks:
-                check(commands[at], self._facts_behind(commands[0]) if at else self)
+                check(commands[at], self._facts_behind(first) if at else self)
         except (ValueError, LocalProtocolError):
-            return b""
+            return self._send_first(commands)
         # The last look before the octets leave, as in `Command.encode`: there is no injection.
         text = "".join(arguments)
-        if not (text.isprintable() and text.isascii()):
-            return b""
-        if len(text) > SHORT_ARGUMENT and max(map(len, arguments)) > SHORT_ARGUMENT:
-            return b""
+        if not (text.isprintable() and text.isascii()) or (
+            len(text) > SHORT_ARGUMENT and max(map(len, arguments)) > SHORT_ARGUMENT
+        ):
+            return self._send_first(commands)
+        if outstanding:
+            self._hoped = None
+        else:
+            self._is_stale = False
+            self._hoped = group.hoped
+            self._then = self.transaction
         if group.begins:
-            self._then = commands[0]
-        self._hoped = None if outstanding else group.hoped
+            self._then = first
         outstanding.extend(commands)
         self._ahead = group.after
-        return (group.lines % tuple(arguments)).encode()
+        return (group.lines % tuple(arguments)).encode(), len(commands)
+
+    def _send_first(self, commands: Sequence[Command]) -> tuple[bytes, int]:
+        """Send the first alone, and where it is alone, with a closer look."""
+        if len(commands) > 1:
+            return self.send_group(commands[:1])
+        return self._send_closely(commands[0], b""), 1
 
     def _send_closely(self, command: Command, octets: bytes) -> bytes:
-        """Do the same where there is more to look at, or to refuse."""
+        """Send a command with which there is more to look at, or to refuse."""
         if isinstance(command, Bdat):
             raise local_error("send_chunk() is the way to send BDAT")
         if not self._outstanding or self._is_stale:
@@ -223,7 +236,8 @@ class ClientConnection(Matching):
             LocalProtocolError: the server has not given 354, or has accepted no recipient; a NUL,
                 or under "strict" a bare CR or LF. Nothing has changed.
         """
-        self._check_mail_data()
+        if self.state is not _DATA or self._outstanding or self._is_unread:
+            self._refuse_mail_data()
         if self.transaction is None:
             raise local_error("end_mail_data() alone: no recipient was accepted (RFC 2920 3.1)")
         if type(data) is not bytes:
@@ -246,7 +260,8 @@ class ClientConnection(Matching):
             LocalProtocolError: no mail data is due; under "strict" the last octet is a bare CR.
                 Nothing has changed.
         """
-        self._check_mail_data()
+        if self.state is not _DATA or self._outstanding or self._is_unread:
+            self._refuse_mail_data()
         octets = (self._mail_data or MailDataWriter()).end()
         self._await_the_end()
         return octets
@@ -260,14 +275,13 @@ class ClientConnection(Matching):
             self._hoped = self._here.end
         self._is_stale = True
 
-    def _check_mail_data(self) -> None:
-        if self._error is not None or not self._buffer.is_empty or self._replies.is_within_reply:
-            self._refuse_unread()
-        if self.state is not _DATA or self._outstanding:
-            raise LocalProtocolError(
-                f"mail data only after a 354, not in state {self.state.name}",
-                Violation.BAD_SEQUENCE,
-            )
+    def _refuse_mail_data(self) -> None:
+        """Refuse mail data that is not due; see `_refuse_unread` for what it raises."""
+        self._refuse_unread()
+        raise LocalProtocolError(
+            f"mail data only after a 354, not in state {self.state.name}",
+            Violation.BAD_SEQUENCE,
+        )
 
     def send_chunk(self, data: bytes, last: bool = False) -> bytes:
         """Return the octets of a BDAT with a piece of mail data (RFC 3030 2).
