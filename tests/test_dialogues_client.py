@@ -1060,6 +1060,34 @@ PRDR = b"250-mx.example.org\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 PRDR\r\n"
 EACH = b"353 each for itself\r\n"
 
 
+@pytest.mark.parametrize(
+    ("lost", "kind"),
+    [
+        (ConnectionLost("reset"), ConnectionLost),
+        (ConnectionLost("reset", b"421 4.3.2 shutting down\r\n"), ReplyError),
+        (ConnectionLost("reset", b"250 ok\r\n"), RemoteProtocolError),
+        (TimeoutError(), TimedOut),
+    ],
+)
+def test_the_connection_is_lost_before_a_message(lost: BaseException, kind: type) -> None:
+    outgoing = prepare(BODY, "a@example.com", "b@example.org")
+    run = drive(send_message(opened(), outgoing), [lost])
+    assert isinstance(run.error, kind)
+    assert run.writes == []
+
+
+def test_a_refusal_tells_more_than_what_is_wrong_with_the_rest() -> None:
+    """A recipient that cannot be said is found when those before it have been said."""
+    bad = Rcpt("c@example.org", {"XX": "1"})
+    run = sending(opened(PLAIN), [NO], recipients=["b@example.org", bad])
+    assert isinstance(run.error, ReplyError)
+    run = sending(opened(), [NO + NO], recipients=["b@example.org", bad])
+    assert isinstance(run.error, ReplyError)
+    run = sending(opened(), [OK + OK], recipients=["b@example.org", bad])
+    assert isinstance(run.error, LocalProtocolError)
+    assert run.lines == ["MAIL FROM:<a@example.com>", "RCPT TO:<b@example.org>"]
+
+
 def sending_prdr(inputs: list[Input], **settings: Any) -> Run:
     return sending(opened(PRDR), inputs, recipients=THREE, parameters={"PRDR": None}, **settings)
 
