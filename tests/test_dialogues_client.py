@@ -1085,7 +1085,7 @@ def test_a_refusal_tells_more_than_what_is_wrong_with_the_rest() -> None:
     assert isinstance(run.error, ReplyError)
     run = sending(opened(), [OK + OK], recipients=["b@example.org", bad])
     assert isinstance(run.error, LocalProtocolError)
-    assert run.lines == ["MAIL FROM:<a@example.com>", "RCPT TO:<b@example.org>"]
+    assert run.lines == ["MAIL FROM:<a@example.com> SIZE=20", "RCPT TO:<b@example.org>"]
 
 
 def sending_prdr(inputs: list[Input], **settings: Any) -> Run:
