@@ -176,6 +176,18 @@ def test_the_last_words_of_a_lost_connection_count() -> None:
     assert str(run.error) == "reset"
 
 
+def test_nothing_is_written_once_the_connection_is_lost() -> None:
+    """Though its last words let us go on."""
+    lost = ConnectionLost("reset", GREETING)
+    run = opening(lost)
+    assert run.error is lost
+    assert run.out == b""
+    lost = ConnectionLost("reset", OK + OK + GO_ON)
+    run = sending(opened(), [lost])
+    assert run.error is lost
+    assert len(run.writes) == 1
+
+
 # --- STARTTLS ------------------------------------------------------------------------------------
 
 

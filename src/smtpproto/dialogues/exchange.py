@@ -149,7 +149,10 @@ class Exchange:
 
         Raises:
             ReplyError: as for `collect`.
+            ConnectionLost: before, so that nothing more can be written.
         """
+        if self._lost is not None:  # what came last was the replies to another group
+            raise self._lost
         connection = self.connection
         timeout = self.timeout or first.reply_timeout
         octets, self.out = self.out, b""
