@@ -193,6 +193,13 @@ def test_the_envelope_goes_in_one() -> None:
     assert client.transaction.recipients == [RCPT]
 
 
+def test_a_group_of_nothing() -> None:
+    client = ready("PIPELINING")
+    with pytest.raises(LocalProtocolError, match="at least one command"):
+        client.send_group([])
+    assert client.outstanding == ()
+
+
 def test_any_number_of_recipients_goes_in_one() -> None:
     client = ready()
     group = [MAIL, *[RCPT] * 200, Data()]

@@ -169,6 +169,8 @@ class ClientConnection(Matching):
         """Send the first alone, and where it is alone, with a closer look."""
         if len(commands) > 1:
             return self.send_group(commands[:1])
+        if not commands:
+            raise local_error("at least one command to send")
         return self._send_closely(commands[0], b""), 1
 
     def _send_closely(self, command: Command, octets: bytes) -> bytes:

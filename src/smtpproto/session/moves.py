@@ -111,6 +111,8 @@ class _Groups(dict[tuple[type[Command], ...], Group | None]):
 
 
 def _group(begin: Admitted, kinds: tuple[type[Command], ...]) -> Group | None:
+    if not kinds:
+        return None
     ahead = begin
     lines = ""
     checks: list[tuple[int, Check]] = []
