@@ -234,8 +234,8 @@ def _text_of(parameter: Parameter, given: Any) -> str | None:
         return given
     try:
         return parameter.encode(given)
-    except InvalidValueError:
-        raise
+    except InvalidValueError as error:
+        raise _named(parameter, error) from None
     except (AttributeError, TypeError, OverflowError, ValueError):
         raise _not_of_its_type(parameter, repr(given)) from None
 
@@ -257,11 +257,15 @@ def _parse_value(parameter: Parameter, text: str | None) -> Any:
     try:
         return parameter.parse(text)
     except InvalidValueError as error:
-        raise InvalidValueError(
-            f"{parameter.keyword}: {error}", error.violation, error.code, error.enhanced
-        ) from None
+        raise _named(parameter, error) from None
     except ValueError:  # as int() has it: the peer's text must not raise it
         raise _not_of_its_type(parameter, text) from None
+
+
+def _named(parameter: Parameter, error: InvalidValueError) -> InvalidValueError:
+    return InvalidValueError(
+        f"{parameter.keyword}: {error}", error.violation, error.code, error.enhanced
+    )
 
 
 def _not_of_its_type(parameter: Parameter, text: str) -> InvalidValueError:
