@@ -29,13 +29,15 @@ class Told(Receiver):
         self.calls: list[Any] = []
         self.octets = b""
         self.keeps_open = keeps_open
-        self.pauses = False
+        self.pauses = self.aborts = False
         self.room = 1000
         self._buffer = bytearray(self.room)
 
     def connection_made(self, transport: Any) -> None:
         if self.pauses:
             transport.pause_reading()
+        if self.aborts:
+            transport.abort()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return memoryview(self._buffer)
@@ -152,6 +154,35 @@ def test_it_may_be_paused_from_the_start() -> None:
     run(test, told)
 
 
+def test_it_is_not_read_again_once_it_closes() -> None:
+    async def test(told: Told, transport: SocketTransport, theirs: socket.socket) -> None:
+        transport.pause_reading()
+        transport.write(BIG)
+        transport.close()
+        transport.resume_reading()
+        theirs.send(b"late")
+        await take(theirs, len(BIG))
+        await until(lambda: ("lost", type(None)) in told.calls)
+        assert told.octets == b""
+
+    run(test)
+
+
+def test_it_is_not_read_where_it_ends_at_once() -> None:
+    told = Told()
+    told.aborts = True
+
+    async def test(told: Told, transport: SocketTransport, theirs: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        number = transport.get_extra_info("socket").fileno()
+        theirs.send(b"unheard")
+        await until(lambda: told.calls)
+        assert not loop.remove_reader(number)
+        assert (told.octets, told.calls) == (b"", [("lost", type(None))])
+
+    run(test, told)
+
+
 def test_it_does_not_wait_where_nothing_is() -> None:
     async def test(told: Told, transport: SocketTransport, _theirs: socket.socket) -> None:
         transport._readable()  # a loop may be wrong
@@ -204,6 +235,18 @@ def test_what_the_peer_does_not_take_at_once_comes_later_in_order() -> None:
     run(test)
 
 
+def test_what_comes_later_does_not_overtake_what_waits() -> None:
+    async def test(_told: Told, transport: SocketTransport, theirs: socket.socket) -> None:
+        filled = fill(transport.get_extra_info("socket"))
+        transport.write(b"first ")
+        while filled:  # now the socket would take more, and the loop has not said so yet
+            filled -= len(theirs.recv(min(filled, 65536)))
+        transport.write(b"last")
+        assert await take(theirs, 10) == b"first last"
+
+    run(test)
+
+
 def test_a_little_that_waits_pauses_nobody() -> None:
     async def test(told: Told, transport: SocketTransport, theirs: socket.socket) -> None:
         filled = fill(transport.get_extra_info("socket"))
@@ -250,10 +293,12 @@ def test_closing_sends_what_is_left_and_reads_no_more(octets: bytes) -> None:
 
 def test_it_may_be_aborted_with_something_left() -> None:
     async def test(told: Told, transport: SocketTransport, theirs: socket.socket) -> None:
+        number = transport.get_extra_info("socket").fileno()
         transport.write(BIG)
         transport.close()
         for _ in range(2):
             transport.abort()
+        assert not asyncio.get_running_loop().remove_writer(number)
         assert told.calls == ["pause"]  # the rest comes from the loop
         await until(lambda: len(told.calls) > 1)
         assert told.calls == ["pause", ("lost", type(None))]
