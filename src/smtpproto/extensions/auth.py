@@ -77,7 +77,7 @@ class Auth(Extension):
         """Refuse a mechanism that is not announced, and a second authentication.
 
         Raises:
-            InvalidValueError: with 503, 504, or 530 where the mechanism only lacks TLS.
+            InvalidValueError: with 503, or with 504, also where the mechanism only lacks TLS.
         """
         assert isinstance(command, AuthCommand)
         if facts.is_authenticated:
@@ -91,8 +91,8 @@ class Auth(Extension):
             raise InvalidValueError(
                 f"TLS expected before AUTH {command.mechanism}",
                 Violation.TLS_REQUIRED,
-                530,
-                "5.7.0",
+                504,  # RFC 4954 4; 530 is for other commands than AUTH (RFC 4954 6)
+                "5.5.4",
             )
         raise InvalidValueError(
             f"one of {' '.join(facts.announced['AUTH'])} expected, not {command.mechanism}",
