@@ -8,7 +8,7 @@ transactions. Pure functions: nothing is sent here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from ..exceptions import InvalidValueError, LocalProtocolError, Violation
 from ..extensions.limits import domains_had, limits_left, rcpt_domain
@@ -22,23 +22,9 @@ from .outgoing import Outgoing
 Transfer = Literal["auto", "data", "bdat"]
 """How mail data travels: by DATA, by BDAT (RFC 3030), or by what suits the message."""
 
-_TRANSFERS = get_args(Transfer)
 _LARGE = 1 << 20
 """From this size on, chunks spare the work of transparency."""
 _NO_ROOM = Reply(452, "not sent: beyond what the server takes in one session", "4.5.3")
-
-
-def check_transfer(transfer: Transfer) -> None:
-    """Refuse what is no way to send mail data.
-
-    Raises:
-        LocalProtocolError: it is none.
-    """
-    if transfer not in _TRANSFERS:
-        raise LocalProtocolError(
-            f"transfer: one of {', '.join(_TRANSFERS)} expected, not {transfer!r}",
-            Violation.LOCAL_VALUE,
-        )
 
 
 def planned(

@@ -16,6 +16,7 @@ from ..exceptions import LocalProtocolError, ProtocolError, shown
 from ..grammar.auth import EndOfMailData
 from ..grammar.commands import Command, Data, Mail, Rcpt, Rset
 from ..grammar.replies import Reply
+from ..kinds import check_word
 from ..session.client import ClientConnection
 from ..session.events import ReplyReceived
 from ..session.timeouts import recommended_timeout
@@ -24,7 +25,6 @@ from .errors import AllRefused, ConnectionLost, ReplyError
 from .exchange import LOOK, TELLING, Answers, Exchange
 from .needs import (
     Transfer,
-    check_transfer,
     mail_parameters,
     no_8bit,
     planned,
@@ -90,7 +90,7 @@ class _Sending(Exchange):
         chunks = False
         try:
             if transfer != "auto":
-                check_transfer(transfer)
+                check_word("transfer", transfer, Transfer)
             try:
                 data = yield LOOK
             except (ConnectionLost, TimeoutError) as failure:
