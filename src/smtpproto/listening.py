@@ -34,7 +34,8 @@ def _are_some(got: object, kind: type) -> bool:
 
 
 def _are_names(got: Any) -> bool:
-    return _are_some(got, str) and all(got)
+    # An empty one, perhaps a variable that is not set, would be all interfaces.
+    return _are_some(got, str) and all(one and one.count(":") != 1 for one in got)
 
 
 def _are_streams(got: Any) -> bool:
@@ -43,8 +44,7 @@ def _are_streams(got: Any) -> bool:
 
 _KINDS: Mapping[str, Kind] = {
     "host": (
-        "a name or an address, one or more, or None,",
-        # An empty one, perhaps a variable that is not set, would be all interfaces.
+        "a name or an address without a port, one or more, or None,",
         lambda got: got is None or _are_names([got] if isinstance(got, str) else got),
     ),
     "port": PORT,

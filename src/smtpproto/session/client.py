@@ -198,7 +198,7 @@ class ClientConnection(Matching):
         return line + octets
 
     def _begin_group(self) -> None:
-        if self._error is not None or not self._buffer.is_empty or self._replies.is_within_reply:
+        if self._error is not None or self._is_unread:
             self._refuse_unread()
         if self._outstanding:
             self._project_anew()

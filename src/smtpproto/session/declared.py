@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from ..exceptions import InvalidValueError, shown
+from ..exceptions import InvalidValueError
 from ..extensions.declaration import Extension, Move, Row
 from ..grammar.commands import BASE_VERBS, Command, Ehlo, Helo, Lhlo
 from ..grammar.parameters import Parameter
+from ..kinds import described, wrong
 from ..states import State
 from .table import BASE_ROWS
 
@@ -29,10 +30,7 @@ def check_declarations(given: tuple[Any, ...]) -> None:
     """
     for extension in given:
         if not isinstance(extension, Extension):
-            raise InvalidValueError(
-                "an instance of an extension such as Size() expected, "
-                f"not {shown(getattr(extension, '__name__', str(extension)))}"
-            )
+            raise wrong("extensions", "an instance of an extension such as Size()", extension)
         _check_keyword(extension)
         _check_attributes(extension)
     keywords = [extension.keyword for extension in given]
@@ -54,7 +52,7 @@ def _check_keyword(extension: Extension) -> None:
     if not keyword or not _is_word(keyword):
         raise InvalidValueError(
             f"{type(extension).__name__}: an extension keyword in upper case expected, "
-            f"not {_described(keyword)}"
+            f"not {described(keyword)}"
         )
 
 
@@ -64,10 +62,10 @@ def _check_attributes(extension: Extension) -> None:
         got = getattr(extension, name)
         where = f"{extension.keyword}: {name}: a tuple of {wanted} expected, not "
         if isinstance(got, str | bytes) or not isinstance(got, Collection):
-            raise InvalidValueError(where + _described(got))
+            raise InvalidValueError(where + described(got))
         for one in got:
             if not fits(one):
-                raise InvalidValueError(where + _described(one))
+                raise InvalidValueError(where + described(one))
         if hasattr(extension, name[:-1]) and not hasattr(Extension, name[:-1]):
             raise InvalidValueError(f"{extension.keyword}: {name} expected, not {name[:-1]}")
 
@@ -117,12 +115,6 @@ def _wrong(
 ) -> InvalidValueError:
     names = ", ".join(command.__name__ for command in got)
     return InvalidValueError(f"{extension.keyword}: {name}: {wanted} expected, {word} {names}")
-
-
-def _described(got: object) -> str:
-    if isinstance(got, str | bytes):
-        return shown(got)
-    return f"the class {got.__name__}" if isinstance(got, type) else shown(repr(got))[1:-1]
 
 
 def _is_command(got: object) -> bool:

@@ -24,15 +24,15 @@ from .table import Check, Note, Step
 # A reply that leads there changes nothing but the state, and what the note of the command says.
 _PLAIN = frozenset((State.READY, State.MAIL, State.RCPT, State.DATA))
 
-
 SHORT_ARGUMENT = 448
 """Characters of an argument with which no line of a `Group` is too long."""
 _SHORT_VERB = 60
 # None of these is empty now and then.
 _ARGUMENTS = (Command.argument, Mail.argument, Rcpt.argument)
 _SHORT_GROUP = 8
+"""Commands of a group that is remembered, at most."""
 _KEPT = 64
-"""Groups that are remembered for a state, and the commands of such a one."""
+"""Groups that are remembered for a state, at most."""
 
 
 class Admitted(dict[type[Command], "Move"]):
