@@ -141,7 +141,7 @@ class ClientSettings:
         if self.extensions is not None:
             self.connection(None)  # which says what is wrong with them
         if self.path is None and not _is_host(self.host):
-            raise wrong("host", "a name or an address", self.host)
+            raise wrong("host", "a name or an address without a port", self.host)
         if self.path is not None and self.source_address is not None:
             raise expected("path, source_address: one of them expected")
         if self.local_name is not None:
@@ -338,7 +338,7 @@ def check_send_mail(options: Mapping[str, object]) -> None:
 def _is_host(host: str) -> bool:
     """Tell whether a resolver can be asked for `host`; an empty one would be this machine."""
     try:
-        return bool(host.encode("idna")) and host.isprintable()
+        return bool(host.encode("idna")) and host.isprintable() and host.count(":") != 1
     except UnicodeError:
         return False
 
