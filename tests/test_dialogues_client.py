@@ -808,7 +808,7 @@ def test_binary_mail_data(wrap: Any) -> None:
 def test_a_transfer_that_there_is_not() -> None:
     run = drive(send_message(opened(), prepare(BODY, "a@x.org", "b@x.org"), transfer="chunks"))  # type: ignore[arg-type]
     assert isinstance(run.error, LocalProtocolError)
-    assert "data, bdat expected, not 'chunks'" in str(run.error)
+    assert "data or bdat expected, not 'chunks'" in str(run.error)
     assert run.steps == []
 
 
