@@ -900,6 +900,26 @@ def test_an_error_before_anybody_got_it_is_an_error() -> None:
     assert run.error.stage == "RSET"
 
 
+@pytest.mark.parametrize("code", [421, 451])
+def test_refusals_for_good_stand_where_a_later_transaction_is_refused_for_now(code: int) -> None:
+    """RFC 5321 4.2.1: what was refused by 5yz should not be tried again."""
+    later = b"%d not now\r\n" % code
+    first = OK + NO + NO + b"503 no\r\n"
+    run = sending(opened(TWO), [first, OK + later + b"503 no\r\n" * 3], recipients=FIVE)
+    assert isinstance(run.error, AllRefused)
+    assert [reply.code for reply in run.error.replies] == [550, 550, code, code, code]
+    assert run.error.is_transient
+
+
+def test_a_later_transaction_is_refused_for_now_as_all_before_it() -> None:
+    first = OK + LATER + LATER + b"503 no\r\n"
+    run = sending(opened(TWO), [first, b"421 bye\r\n"], recipients=FIVE)
+    assert isinstance(run.error, ReplyError)
+    assert run.error.reply.code == 421
+    run = sending(opened(TWO), [OK + NO + NO + b"503 no\r\n", b""], recipients=FIVE)
+    assert isinstance(run.error, ConnectionLost)
+
+
 def test_a_parameter_that_cannot_be_sent_to_a_later_recipient() -> None:
     recipients = [*FIVE[:2], Rcpt(FIVE[2], {"NOTIFY": "NEVER"})]
     run = sending(opened(TWO), [ONE_OF_TWO, OK, OK], recipients=recipients)

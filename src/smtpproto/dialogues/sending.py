@@ -161,9 +161,10 @@ class _Sending(Exchange):
                     yield from self._rewind(message)
                 each, final = yield from self._transact(message, recipients, parameters, chunks)
             except Exception as failure:
-                if last is None:
+                if last is None and not (_is_for_now(failure) and _any_for_good(found)):
                     raise
-                # Some have it already: an error would have the caller send it to them again.
+                # Some have it already, or are to get it never: an error would have the caller send
+                # it to them again.
                 self.note(f"({failure})")
                 rest = _reply_for(failure)
                 found = {index: rest for later in parts[number:] for index in later} | found
@@ -356,6 +357,14 @@ def _refused_for_good(answers: Answers) -> list[Reply]:
         if isinstance(answer.command, Mail):
             raise ReplyError(answer.reply, "MAIL")
     return [answer.reply for answer in refused if isinstance(answer.command, Rcpt)]
+
+
+def _is_for_now(failure: Exception) -> bool:
+    return isinstance(failure, ReplyError) and failure.is_transient
+
+
+def _any_for_good(found: Mapping[int, Reply]) -> bool:
+    return any(reply.is_permanent for reply in found.values())
 
 
 def _reply_for(failure: Exception) -> Reply:
