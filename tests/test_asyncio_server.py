@@ -279,6 +279,30 @@ def test_a_hook_that_hangs_is_given_up(plain: bool, caplog: pytest.LogCaptureFix
     assert any(".on_rcpt took too long" in record.message for record in caplog.records)
 
 
+def test_a_hook_that_fails_once_it_was_given_up_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    class Late(Collect):
+        async def on_rcpt(self, peer: Peer, rcpt: Any) -> None:
+            try:
+                await asyncio.sleep(SECONDS)
+            finally:
+                raise ValueError("too late")
+
+    async def test() -> str:
+        async with serve(Late(), timeout=0.2) as server:
+            client = await Streams.connect(server.port)
+            await client.say(b"EHLO x\r\n")
+            await client.say(b"MAIL FROM:<a@x.org>\r\n")
+            reply = await client.say(b"RCPT TO:<b@x.org>\r\n")
+            await client.close()
+            return reply[:3]
+
+    assert run(test) == "451"
+    [record] = [each for each in caplog.records if "given up" in each.message]
+    assert "Late.on_rcpt" in record.message
+    assert record.exc_info is not None
+    assert isinstance(record.exc_info[1], ValueError)
+
+
 def test_reading_stops_while_a_hook_runs() -> None:
     go_on: Any = None
 

@@ -154,11 +154,9 @@ class Driver(Channel):
         """Let the deadline be over."""
         self.deadline = NEVER
         if self._wait is Wait.CALL:
-            call, self._call = self._call, None
-            assert call is not None
             assert isinstance(self._step, Handle)
-            call.cancel()
             logger.error("the hook %s took too long", name_of(self._step.call))
+            self._give_up()
             self._fail(call_failure(TimeoutError("the hook took too long")))
         elif self._wait in NEED_PEER:
             self._fail(TimeoutError("the peer took too long"))
@@ -245,9 +243,7 @@ class Driver(Channel):
 
     def _abandon(self) -> None:
         """Forget the dialogue, and the hook that may be running for it."""
-        call, self._call = self._call, None
-        if call is not None:
-            call.cancel()
+        self._give_up()
         dialogue, self._dialogue = self._dialogue, _OVER
         if dialogue is not _OVER:
             self._wait = Wait.NOTHING
@@ -373,13 +369,20 @@ class Driver(Channel):
 
     def _call_done(self, call: asyncio.Future[Any]) -> None:
         if call is not self._call:  # given up
-            if not call.cancelled() and call.exception() is not None:
-                logger.error("a hook that was given up failed", exc_info=call.exception())
             return
         self._call = None
         self._wait = Wait.NOTHING
         assert isinstance(self._step, Handle)
         self._perform(self._outcome(call, self._step))
+
+    def _give_up(self) -> None:
+        """Forget the hook that may be running, or the handshake."""
+        call, self._call = self._call, None
+        if call is not None:
+            if self._wait is Wait.CALL:
+                assert isinstance(self._step, Handle)
+                call.add_done_callback(partial(_tell_late, name_of(self._step.call)))
+            call.cancel()
 
     def _outcome(self, call: asyncio.Future[Any], step: Handle) -> Step | None:
         if call.cancelled():
@@ -393,3 +396,9 @@ class Driver(Channel):
         if self._means.is_server and not isinstance(error, Reject):
             logger.error("the hook %s failed", name_of(step.call), exc_info=error)
         return self._thrown(call_failure(error))
+
+
+def _tell_late(name: str, call: asyncio.Future[Any]) -> None:
+    """Log what nobody waits for any longer."""
+    if not call.cancelled() and call.exception() is not None:
+        logger.error("the hook %s, which was given up, failed", name, exc_info=call.exception())
