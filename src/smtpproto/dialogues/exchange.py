@@ -115,15 +115,15 @@ class Exchange:
         Raises:
             LocalProtocolError: the first cannot be sent.
         """
-        send_group = self.connection.send_group
-        may_group = self.connection.may_group
+        connection = self.connection
+        may_group = connection.may_group
         most = _FITTING if may_group else 1
         room = _WINDOW
         start = at
         while True:
             some = commands[at : at + most]
             try:
-                octets, count = send_group(some)
+                octets, count = connection.send_group(some)
             except LocalProtocolError:
                 if at == start:
                     raise

@@ -89,7 +89,7 @@ def takes_8bit(connection: ClientConnection, message: Outgoing) -> bool:
 def size_alone(connection: ClientConnection, message: Outgoing) -> Mapping[str, Any]:
     """Return the parameters of MAIL for a message that needs nothing of the server."""
     if "SIZE" in connection.announced:
-        return Parameters({"SIZE": message.size}, checked=True)
+        return Parameters({"SIZE": message.size}, None, True)
     return NO_PARAMETERS
 
 

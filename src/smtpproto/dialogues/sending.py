@@ -76,7 +76,7 @@ def send_message(
         ConnectionLost: the connection ended, or timed out.
         RemoteProtocolError: the server broke the protocol.
     """
-    return _Sending(connection, timeout, transcript).send(message, transfer)
+    return _Sending(connection, timeout, transcript, None).send(message, transfer)
 
 
 class _Sending(Exchange):
@@ -215,14 +215,14 @@ class _Sending(Exchange):
             if not reset.is_positive:
                 # The old transaction may stand: it must not get this message, not even a lone dot.
                 raise ReplyError(reset, "RSET")
-        replies = [answer.reply for answer in answers[1 : count + 1]]
+        given = answers[1 : count + 1]
         transaction = connection.transaction
         if transaction is None or not transaction.recipients:
             yield from self._give_up()
             mail = answers[0].reply
             if not mail.is_positive:
                 raise ReplyError(mail, "MAIL")
-            return replies, None
+            return [answer.reply for answer in given], None
         if chunks:
             yield from self._send_chunks(message)
         elif connection.state is _DATA:
@@ -230,7 +230,7 @@ class _Sending(Exchange):
             if content is None or len(content) >= PIECE:
                 yield from self._send_pieces(message)
                 content = b""
-            self.out += connection.send_mail_data(content, last=True)
+            self.out += connection.send_mail_data(content, True)
             if content:
                 self.note(len(content))
             self.note("-> .")
@@ -239,14 +239,14 @@ class _Sending(Exchange):
         final: Answers = []
         if connection.lmtp:
             yield from self._collect_for_each(final)
-            return _joined(replies, final)
+            return _joined(given, final)
         yield from self.collect(final) if chunks else self.converse(_END, final)
         last = final[-1].reply
         if last.code >= 300:
             raise ReplyError(last, "mail data")
         if len(final) > 1:
-            return _joined(replies, final)
-        return [last if reply.code < 300 else reply for reply in replies], last
+            return _joined(given, final)
+        return [last if (reply := answer.reply).code < 300 else reply for answer in given], last
 
     def _give_up(self) -> Dialogue:
         """End mail data that was asked for though nobody is to get it (RFC 2920 3.1)."""
@@ -337,9 +337,10 @@ class _Sending(Exchange):
             final += [ReplyReceived(EndOfMailData(r), rest) for r in recipients[len(final) :]]
 
 
-def _joined(replies: Sequence[Reply], final: Answers) -> tuple[list[Reply], Reply | None]:
+def _joined(given: Answers, final: Answers) -> tuple[list[Reply], Reply | None]:
     """Join the replies to RCPT with those to the mail data, where it has several (RFC 2033 4.2)."""
     last = final[-1].reply
+    replies = [answer.reply for answer in given]
     each = [a.reply for a in final if isinstance(a.command, EndOfMailData) and a.command.recipient]
     ends = iter(each or [last] * len(replies))
     joined = [next(ends) if reply.is_positive else reply for reply in replies]

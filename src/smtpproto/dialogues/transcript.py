@@ -75,8 +75,6 @@ def _each_line(commands: Sequence[Command], octets: bytes) -> Iterable[tuple[Com
 class Recording:
     """A conversation to be read later, if at all: the last thousand things that were said."""
 
-    __slots__ = ("_said", "add")
-
     def __init__(self) -> None:
         # One more than is shown: when it is there, something was dropped.
         self._said: deque[Said] = deque(maxlen=_KEPT + 1)

@@ -125,7 +125,9 @@ class ClientConnection(Matching):
             RemoteProtocolError: as for `send`.
         """
         outstanding = self._outstanding
-        if outstanding or self._error is not None or self._is_unread:
+        # As `_is_unread`, without a call.
+        is_unread = not self._buffer.is_empty or self._replies.is_within_reply
+        if outstanding or is_unread or self._error is not None:
             if not outstanding or self._is_stale:
                 self._begin_group()
             ahead = self._ahead
