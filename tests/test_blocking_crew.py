@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextvars
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -60,6 +61,19 @@ def test_each_thing_has_a_context_of_its_own(crew: Crew) -> None:
         crew.take(work)
         wait_for(settled(crew))
     assert seen == [0, 0]
+
+
+def test_nothing_is_kept_of_what_is_done(crew: Crew) -> None:
+    class Work:
+        def __call__(self) -> None:
+            pass
+
+    work = Work()
+    left = weakref.ref(work)
+    crew.take(work)
+    del work
+    wait_for(settled(crew))
+    assert left() is None
 
 
 def test_all_run_at_once_and_few_wait_for_more(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
