@@ -25,7 +25,8 @@ class Offer(Auth):
     Args:
         mechanisms: which there are.
         cleartext: offer also without TLS those that reveal the secret.
-        is_in_clear: False to offer none without TLS, where all would be answered 530 (RFC 4954 6).
+        is_in_clear: False to offer none without TLS, where all would be answered 530 (RFC 3207 4):
+            what cannot be had without encryption is not announced (RFC 4954 6).
     """
 
     def __init__(
