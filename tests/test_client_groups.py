@@ -347,10 +347,22 @@ def test_something_else_comes(replies: bytes, left: int) -> None:
         assert repr(client.transaction) == repr(other.transaction)
 
 
-def test_something_comes_behind_the_replies() -> None:
+@pytest.mark.parametrize("behind", [OK, OK[:-2], b"2", b"\r\n"])
+def test_something_comes_behind_the_replies(behind: bytes) -> None:
     client = ready("PIPELINING")
     client.send_group([MAIL, RCPT])
-    assert codes(client, OK * 3) == [250, 250]
+    assert codes(client, OK * 2 + behind) == [250, 250]
+    with pytest.raises(RemoteProtocolError):
+        client.send(Data())
+
+
+def test_replies_to_a_group_that_go_on_with_too_many() -> None:
+    client = ready("PIPELINING")
+    client.send_group([MAIL, RCPT])
+    assert codes(client, OK) == [250]
+    assert codes(client, OK * 2) == [250]
+    assert client.transaction is not None
+    assert client.transaction.recipients == [RCPT]
     with pytest.raises(RemoteProtocolError):
         client.send(Data())
 
