@@ -112,21 +112,14 @@ class Matching(Grouping):
                 due = len(outstanding)
                 if most is not None:
                     due = min(due, most - len(found))
-                if buffer.is_empty:
-                    longest = len(data)  # or less
-                    lines = data.split(b"\r\n", due)
-                    rest = lines.pop()
-                    if rest:
-                        buffer.append(rest)
-                else:
-                    lines = buffer.take_lines(due, data)
-                    longest = max(map(len, lines), default=0)
+                lines = buffer.take_lines(due, data)
                 data = b""
                 if not lines:
                     if due and not buffer.is_empty:
                         self._reply_of(None)  # too much of it already?
                     return found
-                parse = whole_reply if longest <= replies.longest else _not_whole
+                is_short = max(map(len, lines)) <= replies.longest
+                parse = whole_reply if is_short else _not_whole
                 here = self._here
                 for line in lines:
                     reply: Reply | None = parse(line)
