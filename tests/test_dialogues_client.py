@@ -183,9 +183,11 @@ def test_nothing_is_written_once_the_connection_is_lost() -> None:
     assert run.error is lost
     assert run.out == b""
     lost = ConnectionLost("reset", OK + OK + GO_ON)
-    run = sending(opened(), [lost])
+    connection = opened()
+    run = sending(connection, [lost])
     assert run.error is lost
     assert len(run.writes) == 1
+    assert connection.state is State.CLOSED
 
 
 # --- STARTTLS ------------------------------------------------------------------------------------

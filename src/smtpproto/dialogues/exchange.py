@@ -151,9 +151,10 @@ class Exchange:
             ReplyError: as for `collect`.
             ConnectionLost: before, so that nothing more can be written.
         """
-        if self._lost is not None:  # what came last was the replies to another group
-            raise self._lost
         connection = self.connection
+        if self._lost is not None:  # what came last was the replies to another group
+            connection.next_event()  # which takes note of the end
+            raise self._lost
         timeout = self.timeout or first.reply_timeout
         octets, self.out = self.out, b""
         try:
