@@ -20,6 +20,7 @@ from smtpproto import (
     LocalProtocolError,
     Mail,
     Noop,
+    Parameter,
     Rcpt,
     RemoteProtocolError,
     Rset,
@@ -27,7 +28,7 @@ from smtpproto import (
     State,
     Violation,
 )
-from smtpproto.extensions import Extension, Pipelining, Row, SessionFacts
+from smtpproto.extensions import Extension, Move, Pipelining, Row, SessionFacts
 from smtpproto.values import value
 
 LONG = Rcpt(f"to@{'long.' * 30}example.com")
@@ -62,16 +63,37 @@ class Perhaps(Command):
 
 @value
 class Endless(Command):
-    """One whose verb alone is too long for most lines."""
+    """One whose verb alone is too long for a line."""
 
-    verb = "X" * 70
+    verb = "X" * 520
+    ends_group = False
+
+
+@value
+class Lengthy(Command):
+    """One whose line has a cap of its own."""
+
+    verb = "XLENGTHY"
+    ends_group = False
+    long_line = True
+
+
+@value
+class Go(Command):
+    """One that may be told to go on, where MAIL had its parameter."""
+
+    verb = "XGO"
     ends_group = False
 
 
 class Own(Extension):
     keyword = "OWN"
-    verbs = (Percent, Other, Perhaps, Endless)
-    rows = tuple(Row((State.READY, State.RCPT), verb) for verb in verbs)
+    verbs = (Percent, Other, Perhaps, Endless, Lengthy, Go)
+    rows = (
+        *(Row((State.READY, State.RCPT), verb) for verb in verbs if verb is not Go),
+        Row((State.RCPT,), Go, Move.FORBIDDEN, State.RCPT, exact=354, parameter="XGO"),
+    )
+    mail_parameters = (Parameter("XGO"),)
 
 
 class Picky(Extension):
@@ -116,6 +138,7 @@ COMMANDS: list[Command] = [
     Perhaps("it"),
     Perhaps("it "),
     Endless(),
+    Lengthy(),
     EndOfMailData(),
     Auth("PLAIN", b"\0a\0b"),
 ]
@@ -253,6 +276,42 @@ def test_a_group_behind_the_mail_data() -> None:
     assert client.send_group(group) == (b"".join(command.encode() for command in group), 3)
     feed(client, b"250 queued\r\n250 ok\r\n250 ok\r\n354 go on\r\n")
     assert client.state is State.DATA
+
+
+def test_a_transaction_that_begins_behind_a_verb_of_ones_own() -> None:
+    client = ready("PIPELINING", "CHUNKING", "BINARYMIME", "OWN", extensions=EXTENSIONS)
+    group = [Other(), Mail("from@example.com", {"BODY": "BINARYMIME"}), RCPT]
+    together(client, group)
+    assert client.outstanding == tuple(group)
+    with pytest.raises(LocalProtocolError, match="BINARYMIME"):
+        client.send(Data())
+    assert client.send_chunk(b"x\n", last=True) == b"BDAT 2 LAST\r\nx\n"
+    assert codes(client, OK * 4) == [250] * 4
+    assert client.state is State.READY
+
+
+@pytest.mark.parametrize("command", [Endless(), Lengthy()])
+def test_a_verb_alone_may_be_too_long(command: Command) -> None:
+    own = [Pipelining(), Own()]
+    client = ready("PIPELINING", "OWN", extensions=own, limits=Limits(auth_line=9))
+    with pytest.raises(LocalProtocolError) as caught:
+        client.send_group([command])
+    assert caught.value.violation is Violation.LINE_TOO_LONG
+    assert client.outstanding == ()
+
+
+@pytest.mark.parametrize("parameters", [{}, {"XGO": None}])
+def test_a_reply_that_wants_a_parameter(parameters: dict[str, None]) -> None:
+    client = ready("PIPELINING", "OWN", extensions=[Pipelining(), Own()])
+    client.send_group([Mail("from@example.com", parameters), RCPT, Go()])
+    replies = OK * 2 + GO_ON
+    if parameters:
+        assert codes(client, replies) == [250, 250, 354]
+        assert client.state is State.RCPT
+    else:
+        assert codes(client, replies) == [250, 250]
+        with pytest.raises(RemoteProtocolError, match="no 354 expected as the reply to XGO"):
+            client.next_event()
 
 
 def test_behind_a_chunk_all_is_looked_at_closely() -> None:
