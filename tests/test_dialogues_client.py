@@ -447,6 +447,76 @@ def test_a_421_hides_no_recipients_all_refused_for_good() -> None:
         assert run.error.reply.code == 421
 
 
+NO_GROUPS = b"250-mx.example.org\r\n250 CHUNKING\r\n"
+
+
+@pytest.mark.parametrize(
+    ("hello", "inputs", "settings"),
+    [
+        (ALL, [OK + OK + GO_ON + GONE], {}),
+        (ALL, [OK + OK + GO_ON + GONE], {"message": BODY * 20000, "transfer": "data"}),
+        (ALL, [OK + OK + GO_ON + GONE[:9], GONE[9:]], {}),
+        (ALL, [ConnectionLost("reset", OK + OK + GO_ON + GONE)], {}),
+        (ALL, [OK + OK + GONE], {"transfer": "bdat"}),
+        (NO_GROUPS, [OK + GONE], {}),
+        (NO_GROUPS, [OK, OK + GONE], {}),
+        (NO_GROUPS, [OK, OK + GONE], {"transfer": "bdat"}),
+        (NO_GROUPS, [OK, OK, GO_ON + GONE], {}),
+    ],
+)
+def test_a_421_that_comes_with_what_was_asked_for(
+    hello: bytes, inputs: list[Input], settings: dict[str, Any]
+) -> None:
+    """RFC 5321 3.8: a client reads it after its next command; we have read it before."""
+    connection = opened(hello)
+    run = sending(connection, inputs, **settings)
+    assert isinstance(run.error, ReplyError)
+    assert run.error.reply.code == 421
+    assert run.error.is_transient
+    assert run.error.transcript[-1] == "<- 421 4.7.0 too many errors"
+    assert not is_reusable(connection)
+
+
+def test_what_is_wrong_with_a_message_is_told_while_chunks_are_on_their_way() -> None:
+    connection = opened(b"250-mx.example.org\r\n250-CHUNKING\r\n250 PIPELINING\r\n")
+    source = [b"one\r\n", b"two\r\n", b"three \xff\r\n"]
+    run = sending(connection, [OK + OK], source, transfer="bdat")
+    assert isinstance(run.error, InvalidValueError)
+    assert len(connection.outstanding) == 1
+    assert not is_reusable(connection)
+
+
+def test_a_421_that_comes_with_the_refusal_of_all() -> None:
+    run = sending(opened(), [OK + NO + GO_ON + GONE])
+    assert isinstance(run.error, AllRefused)
+    assert [reply.code for reply in run.error.replies] == [550]
+    assert b"\r\n.\r\n" not in run.out
+
+
+def test_a_421_that_comes_with_the_first_half_of_a_message_to_many() -> None:
+    run = sending(opened(TWO), [ONE_OF_TWO, OK + GONE], recipients=FIVE)
+    assert [reply.code for reply in run.result.replies] == [250, 250, 421, 421, 421]
+
+
+def test_a_421_that_comes_with_the_reply_to_a_message_is_for_what_follows() -> None:
+    def sent() -> ClientConnection:
+        connection = opened()
+        assert sending(connection, [OK + OK + GO_ON, OK + GONE]).result.is_complete
+        return connection
+
+    for run in sending(sent(), []), executing(sent(), Noop()):
+        assert isinstance(run.error, ReplyError)
+        assert run.error.reply.code == 421
+        assert run.out == b""
+
+
+@pytest.mark.parametrize("inputs", [[GREETING + GONE], [GREETING, ALL + GONE]])
+def test_a_421_that_comes_with_the_opening(inputs: list[Input]) -> None:
+    run = opening(*inputs)
+    assert isinstance(run.error, ReplyError)
+    assert run.error.reply.code == 421
+
+
 def test_a_421_where_others_are_still_to_be_tried() -> None:
     """RFC 9422 4.2: those of the next transaction have not been refused."""
     run = sending(opened(TWO), [OK + NO + NO + GONE], recipients=FIVE)

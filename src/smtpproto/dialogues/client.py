@@ -11,7 +11,7 @@ from collections.abc import Generator
 from contextlib import suppress
 from typing import Any, Literal
 
-from ..exceptions import ProtocolError
+from ..exceptions import LocalProtocolError, ProtocolError
 from ..extensions.limits import limits_left
 from ..grammar.commands import Command, Ehlo, Helo, Lhlo, Quit, StartTLS
 from ..grammar.replies import Reply
@@ -141,7 +141,11 @@ class _Client(Exchange):
     """The dialogues of a client."""
 
     def execute(self, command: Command, octets: bytes) -> Generator[Step, Any, Reply]:
-        line = self.connection.send(command, octets)
+        try:
+            line = self.connection.send(command, octets)
+        except LocalProtocolError:
+            yield from self.agree()
+            raise
         self.out += line
         self.note(((command,), line))
         answer = yield from self.next_reply()

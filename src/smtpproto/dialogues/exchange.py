@@ -97,7 +97,7 @@ class Exchange:
             try:
                 at = self.say(commands, at)
             except LocalProtocolError:
-                yield from self.collect(answers)  # so that both sides agree on where we are
+                yield from self.agree(answers)
                 raise
             yield from self.converse(first, answers)
         return answers
@@ -253,6 +253,19 @@ class Exchange:
             ReplyError: it is a 421, which ends the session.
         """
         return (yield from self.collect(most=1))[0]
+
+    def agree(self, answers: Answers | None = None) -> Dialogue:
+        """Read on where nothing can be sent, so that both sides agree on where we are.
+
+        Args:
+            answers: as for `collect`.
+
+        Raises:
+            ReplyError: nothing can, since the server has sent a 421 unasked (RFC 5321 3.8).
+        """
+        yield from self.collect(answers)
+        if self.connection.buffered:
+            yield from self.next_reply()  # which raises
 
     def _feed(self, data: bytes) -> None:
         """Take octets, or the end of the stream.

@@ -208,7 +208,7 @@ class _Sending(Exchange):
                 raise
             return replies, None
         except LocalProtocolError:
-            yield from self.collect(answers)  # so that both sides agree on where we are
+            yield from self.agree(answers)
             raise
         if resets:
             reset = answers.pop(0).reply
@@ -223,19 +223,24 @@ class _Sending(Exchange):
             if not mail.is_positive:
                 raise ReplyError(mail, "MAIL")
             return [answer.reply for answer in given], None
-        if chunks:
-            yield from self._send_chunks(message)
-        elif connection.state is _DATA:
-            content = message.content
-            if content is None or len(content) >= PIECE:
-                yield from self._send_pieces(message)
-                content = b""
-            self.out += connection.send_mail_data(content, True)
-            if content:
-                self.note(len(content))
-            self.note("-> .")
-        else:
-            raise ReplyError(answers[-1].reply, "DATA")
+        try:
+            if chunks:
+                yield from self._send_chunks(message)
+            elif connection.state is _DATA:
+                content = message.content
+                if content is None or len(content) >= PIECE:
+                    yield from self._send_pieces(message)
+                    content = b""
+                self.out += connection.send_mail_data(content, True)
+                if content:
+                    self.note(len(content))
+                self.note("-> .")
+            else:
+                raise ReplyError(answers[-1].reply, "DATA")
+        except LocalProtocolError:
+            if connection.oldest is None:
+                yield from self.agree()
+            raise
         final: Answers = []
         if connection.lmtp:
             yield from self._collect_for_each(final)
@@ -250,8 +255,9 @@ class _Sending(Exchange):
 
     def _give_up(self) -> Dialogue:
         """End mail data that was asked for though nobody is to get it (RFC 2920 3.1)."""
-        if self.connection.state is State.DATA:
-            self.out += self.connection.end_mail_data()
+        connection = self.connection
+        if connection.state is State.DATA and not connection.buffered:  # a 421 ends them, too
+            self.out += connection.end_mail_data()
             yield from self.collect()
 
     def _send_pieces(self, message: Outgoing) -> Dialogue:
