@@ -439,6 +439,14 @@ def test_other_commands_go_without_octets() -> None:
         ready().send(Noop(), b"x")
 
 
+@pytest.mark.parametrize("wrong", [3, "abc", ["abc"]])
+def test_octets_beside_a_command_are_bytes(wrong: Any) -> None:
+    client = ready()
+    with pytest.raises(LocalProtocolError, match="octets as bytes expected, not "):
+        client.send(Noop(), wrong)
+    assert client.next_event() is Signal.NEED_COMMAND
+
+
 def test_a_command_line_has_at_most_512_octets() -> None:
     """RFC 5321 4.5.3.1.4."""
     client = ready("SIZE")

@@ -106,7 +106,9 @@ class ClientConnection(Matching):
                 admit it, or a value cannot be written. Nothing has changed.
             RemoteProtocolError: the server sent what no command had asked for.
         """
-        return self._send_closely(command, octets) if octets else self.send_group((command,))[0]
+        if octets:
+            return self._send_closely(command, octets_of(octets))
+        return self.send_group((command,))[0]
 
     def send_group(self, commands: Sequence[Command]) -> tuple[bytes, int]:
         """Return the octets of commands that go together, or of the first one alone.
