@@ -57,6 +57,46 @@ def test_r1_nothing_is_read_while_a_reply_is_due(place: str) -> None:
     assert isinstance(server.next_event(), CommandReceived)
 
 
+@pytest.mark.parametrize("place", [place for place in PLACES if place != "REFUSED"])
+def test_r1_what_is_given_with_the_question_waits_for_the_reply(place: str) -> None:
+    server = drive.PLACES[place]()
+    first = b".\r\n" if place == "DATA" else b"*\r\n" if place == "AUTH" else b"NOOP\r\n"
+    event = server.next_event(first)
+    assert server.next_event(b"RSET\r\n") is Signal.NEED_REPLY
+    assert server.buffered == len(b"RSET\r\n")
+    server.send(event.default_reply or Reply(250))  # type: ignore[union-attr]
+    assert isinstance(server.next_event(), CommandReceived)
+
+
+def test_what_is_given_with_the_question_is_what_is_received() -> None:
+    whole, parts = drive.ready(), drive.ready()
+    assert whole.next_event(bytearray(b"NOOP\r\n")) == parts.next_event(memoryview(b"NOOP\r\n"))
+    for server in (whole, parts):
+        server.send(Reply(250))
+    whole.receive_data(b"RSET\r")
+    assert parts.next_event(b"RSET\r") is Signal.NEED_DATA
+    assert whole.next_event(b"\n") == parts.next_event(b"\n")
+    wrong: Any = "NOOP\r\n"
+    with pytest.raises(LocalProtocolError):
+        drive.ready().next_event(wrong)
+
+
+def test_nothing_is_given_with_the_question_after_the_end_or_before_a_handshake() -> None:
+    server = drive.ready()
+    server.receive_eof()
+    with pytest.raises(LocalProtocolError):
+        server.next_event(b"NOOP\r\n")
+    server = drive.ready()
+    event = server.next_event(b"STARTTLS\r\n")
+    assert isinstance(event, CommandReceived)
+    with pytest.raises(LocalProtocolError):
+        server.next_event(b"NOOP\r\n")
+    server.send(Reply(220))
+    with pytest.raises(LocalProtocolError):
+        server.next_event(b"NOOP\r\n")
+    assert server.next_event() is Signal.NEED_TLS
+
+
 def test_r1_the_reply_decides_how_the_rest_is_framed() -> None:
     octets = drive.DATA + b"RSET\r\n.\r\nNOOP\r\n"
     assert drive.talk(drive.in_rcpt(), octets).commands == ["DATA", "NOOP"]
