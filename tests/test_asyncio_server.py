@@ -25,6 +25,7 @@ from smtpproto.asyncio import driver as drivers
 from smtpproto.asyncio import server as server_module
 from smtpproto.asyncio.clock import Clock
 from smtpproto.asyncio.running import Runner
+from smtpproto.asyncio.transport import SocketTransport
 from smtpproto.dialogues import Close, Handle, Read, SendResult
 
 TEXT = b"Subject: x\r\n\r\ntext\r\n"
@@ -752,6 +753,41 @@ def test_a_handshake_that_has_not_begun_when_the_server_closes() -> None:
                 assert server.sessions == 0
 
     run(test)
+
+
+def test_a_handshake_that_is_given_up_when_it_has_just_been_made(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The loop closes its transport by itself then, and has told us of it already."""
+    server_side, client_side = contexts()
+    shake = SocketTransport.start_tls
+
+    async def made_in_vain(*args: Any) -> Any:
+        transport = await shake(*args)
+        transport.close()
+        raise asyncio.CancelledError
+
+    def leave(port: int) -> None:
+        sock = socket.create_connection(("127.0.0.1", port), SECONDS)
+        with client_side.wrap_socket(sock, server_hostname="localhost") as layer:
+            layer.recv(1)
+
+    async def test() -> None:
+        options: Any = {"tls": server_side, "tls_mode": "implicit"}
+        async with serve(Collect(), **options) as server:
+            leaving = asyncio.create_task(asyncio.to_thread(leave, server.port))
+            while not server.sessions:
+                await asyncio.sleep(0.001)
+            (driver,) = server._drivers
+            await leaving
+            while server.sessions:
+                await asyncio.sleep(0.001)
+            # It is not closed twice, after which it could not be aborted, nor asked anything.
+            assert driver.transport.get_extra_info("ssl_object") is not None
+
+    monkeypatch.setattr(SocketTransport, "start_tls", made_in_vain)
+    run(test)
+    assert not caplog.records
 
 
 # --- the beginning -------------------------------------------------------------------------------

@@ -199,4 +199,5 @@ class Channel(Receiver):
         if self.transport.get_write_buffer_size():
             seconds = _CLOSING
         self.deadline = NEVER if self._lost else self._clock.deadline(seconds)
-        self.transport.close()
+        if not self.transport.is_closing():  # told so twice, a TLS layer can no longer be aborted
+            self.transport.close()

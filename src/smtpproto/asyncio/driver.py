@@ -110,7 +110,7 @@ class Driver(Channel):
         # A TLS layer cannot be half open: its transport closes itself.
         if self._wait is Wait.HANDSHAKE:  # which has just ended, so that it is not `transport` yet
             return False
-        return self.transport.get_extra_info("ssl_object") is None
+        return bool(self.transport.can_write_eof())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Break off what waits for the connection; a hook that runs may end."""
