@@ -18,7 +18,7 @@ from invariants import (
 from strategies import cuts, octets
 
 from smtpproto.exceptions import InvalidValueError, LocalProtocolError, Violation
-from smtpproto.framing import LineEndings, LineEndingWriter, MailDataWriter
+from smtpproto.framing import LineEndings, LineEndingWriter, MailDataWriter, whole_mail_data
 
 POLICIES: tuple[LineEndings, ...] = ("normalise", "strict")
 policies = st.sampled_from(POLICIES)
@@ -162,3 +162,9 @@ def test_a_long_piece_is_refused_as_a_whole() -> None:
     with pytest.raises(InvalidValueError):
         writer.write(b".\r\n" * 50_000 + b"\n")
     assert writer.write(b".") == b".."
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_whole_message_has_no_nul(policy: LineEndings) -> None:
+    with pytest.raises(InvalidValueError):
+        whole_mail_data(b"a\0b\r\n", policy)

@@ -14,6 +14,7 @@ from smtpproto import (
     CommandRejected,
     ConnectionClosed,
     InvalidValueError,
+    Leniency,
     Limits,
     LocalProtocolError,
     MailDataEnded,
@@ -87,6 +88,35 @@ def test_the_tail_of_an_over_long_line_is_never_run(length: int, size: int) -> N
     outcome = drive.talk(server, *pieces)
     assert outcome.codes == [500, 250]
     assert server.state is State.READY
+
+
+@pytest.mark.parametrize("tail", [b"QUIT\r\n", b"MAIL FROM:<a@example.com>\r\n"])
+def test_a_tail_that_comes_as_a_whole_line_is_not_run_either(tail: bytes) -> None:
+    for at_once in (True, False):
+        server = drive.ready(**small(discarded_line=1000))
+        server.receive_data(b"NOOP " + b"x" * 600)
+        assert server.next_event() is Signal.NEED_DATA
+        if not at_once:
+            server.receive_data(tail)
+        event = server.next_event(tail if at_once else b"")
+        assert isinstance(event, CommandRejected)
+        assert event.violation is Violation.LINE_TOO_LONG
+        assert server.state is State.READY
+
+
+@pytest.mark.parametrize(("cap", "most"), [("local_part", 10), ("domain", 11), ("path", 24)])
+def test_the_caps_of_a_path_with_nothing_unusual(cap: str, most: int) -> None:
+    line = b"MAIL FROM:<local-part@example.com>\r\n"
+    for limit, rejected in ((most, []), (most - 1, [Violation.REVERSE_PATH])):
+        outcome = drive.talk(drive.ready(**small(**{cap: limit})), line)
+        assert outcome.violations == rejected
+
+
+def test_the_cap_of_a_line_with_a_parameter_of_no_meaning() -> None:
+    settings = small(command_line=512) | {"leniency": Leniency(unknown_parameters="ignore")}
+    for length, rejected in ((512, []), (513, [Violation.LINE_TOO_LONG])):
+        line = padded(b"MAIL FROM:<from@example.com> XX=", length)
+        assert drive.talk(drive.ready(**settings), line).violations == rejected
 
 
 @pytest.mark.parametrize("size", [1, 50, 5000])
