@@ -5,12 +5,17 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import socket
 import sys
 from typing import Any
 
 import pytest
 
-from smtpproto.asyncio.running import Outcome
+from smtpproto.asyncio.channel import Means
+from smtpproto.asyncio.clock import Clock
+from smtpproto.asyncio.running import Outcome, Runner
+from smtpproto.asyncio.transport import SocketTransport
+from smtpproto.dialogues import Dialogue, Read
 
 NAME = contextvars.ContextVar("NAME", default="")
 
@@ -101,5 +106,29 @@ def test_who_waits_is_cancelled() -> None:
             await task
         assert seen == [asyncio.CancelledError]
         assert outcome.cancelled()
+
+    asyncio.run(test())
+
+
+def test_a_dialogue_ends_while_who_waits_is_being_cancelled() -> None:
+    def dialogue() -> Dialogue:
+        return (yield Read(b"", 10.0))
+
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+        runner = Runner(Means(Clock(loop, None), tls=None, is_server=False))
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        with theirs:
+            SocketTransport(loop, ours, None, runner)
+            task = asyncio.create_task(runner.run(dialogue()))
+            await asyncio.sleep(0)
+            task.cancel()
+            runner.received(b"x")  # before the task has heard of it
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert runner.is_over
+            runner.abort()
+            await runner.wait_gone()
 
     asyncio.run(test())
