@@ -142,11 +142,43 @@ def test_it_tries_again_after_a_while_where_none_can_be_had(
     assert [record.levelno for record in caplog.records] == [logging.ERROR] * 2
 
 
+def test_who_has_connected_when_it_closes_is_told() -> None:
+    """RFC 5321 3.8: a 421, not a reset."""
+
+    async def test() -> None:
+        async with serve(Collect(), port=0) as server:
+            waiting = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(20)]
+        for sock in waiting:
+            with sock:
+                sock.settimeout(10)
+                said = b""
+                while more := sock.recv(1000):
+                    said += more
+                assert [line[:3] for line in said.splitlines()] == [b"220", b"421"]
+
+    run(test)
+
+
+def test_who_waits_for_a_socket_that_is_shared_is_left_to_the_next_server() -> None:
+    async def test() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as shared:
+            async with serve(Collect(), sockets=[shared.dup()]) as server:
+                waiting = socket.create_connection(("127.0.0.1", server.port))
+            async with serve(Collect(), sockets=[shared.dup()]):
+                reader, writer = await asyncio.open_connection(sock=waiting)
+                assert (await reader.readline()).startswith(b"220 ")
+                writer.write(b"QUIT\r\n")
+                assert (await reader.read()).startswith(b"221 ")
+                writer.close()
+
+    run(test)
+
+
 def test_it_may_be_closed_while_it_waits_to_try_again() -> None:
     sock = failing(errno.EMFILE)
 
     async def test() -> None:
-        acceptor = Acceptor(asyncio.get_running_loop(), sock, asyncio.BufferedProtocol)
+        acceptor = Acceptor(asyncio.get_running_loop(), sock, asyncio.BufferedProtocol, False)
         with socket.create_connection(sock.getsockname()):
             while sock.errors:
                 await asyncio.sleep(0.001)

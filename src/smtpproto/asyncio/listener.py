@@ -30,16 +30,17 @@ Close = Callable[[], None]
 """Accepts no more; closes the socket."""
 
 
-async def listen(sock: socket.socket, make: Make) -> Close:
+async def listen(sock: socket.socket, make: Make, is_ours: bool = True) -> Close:
     """Give each connection that comes to a protocol of its own.
 
     Args:
         sock: listens already; it is closed with the rest, or where this fails.
         make: makes a protocol.
+        is_ours: False where who waits for the socket may find another server behind it.
     """
     loop = asyncio.get_running_loop()
     if isinstance(loop, asyncio.SelectorEventLoop):
-        return Acceptor(loop, sock, make).close
+        return Acceptor(loop, sock, make, is_ours).close
     listener = await loop.create_server(make, sock=sock, backlog=BACKLOG, start_serving=False)
     try:
         await listener.start_serving()
@@ -68,18 +69,25 @@ class Acceptor:
         loop: a loop that polls.
         sock: listens.
         make: makes a protocol for each.
+        is_ours: as for `listen`.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, make: Make) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, sock: socket.socket, make: Make, is_ours: bool
+    ) -> None:
         self._loop = loop
         self._sock = sock
         self._make = make
+        self._is_ours = is_ours
         self._retry: asyncio.TimerHandle | None = None
         sock.setblocking(False)
         self._listen()
 
     def close(self) -> None:
-        """Accept no more."""
+        """Accept no more, but those that have connected: they are not to be reset."""
+        waiting = BACKLOG if self._is_ours else 0
+        while waiting and self._accept():
+            waiting -= 1
         if self._retry is not None:
             self._retry.cancel()
         self._loop.remove_reader(self._sock)
@@ -88,16 +96,20 @@ class Acceptor:
     def _listen(self) -> None:
         self._loop.add_reader(self._sock, self._accept)
 
-    def _accept(self) -> None:
+    def _accept(self) -> bool:
+        """Accept one; tell whether there may be more."""
         try:
             sock, address = self._sock.accept()
-        except (BlockingIOError, InterruptedError, ConnectionError):
-            return  # another process was faster, or the client has gone
+        except BlockingIOError:  # another process was faster
+            return False
+        except (InterruptedError, ConnectionError):  # the client has gone
+            return True
         except OSError as error:  # as when there are no file descriptors left
             logger.error("no connection accepted: %s", error)
             self._loop.remove_reader(self._sock)
             self._retry = self._loop.call_later(_RETRY, self._listen)
-            return
+            return False
         sock.setblocking(False)
         # What a hook sets in its context is for its own connection.
         contextvars.copy_context().run(SocketTransport, self._loop, sock, address, self._make())
+        return True

@@ -100,7 +100,8 @@ class Server(Serving):
         protocol = partial(_ServerDriver, self._means, self)
         try:
             for sock in listening:
-                self._listeners.append(await listen(sock, protocol))
+                ours = self._where.sockets is None
+                self._listeners.append(await listen(sock, protocol, ours))
         except BaseException:
             for sock in listening[len(self._listeners) :]:
                 sock.close()
