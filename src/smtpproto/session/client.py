@@ -127,15 +127,9 @@ class ClientConnection(Matching):
             RemoteProtocolError: as for `send`.
         """
         outstanding = self._outstanding
-        # As `_is_unread`, without a call.
-        is_unread = not self._buffer.is_empty or self._replies.is_within_reply
-        if outstanding or is_unread or self._error is not None:
-            if not outstanding or self._is_stale:
-                self._begin_group()
-            ahead = self._ahead
-        else:
-            ahead = self._here
-        group = ahead.groups[tuple(map(type, commands))]
+        if not outstanding or self._is_stale:
+            self._begin_group()
+        group = self._ahead.groups[tuple(map(type, commands))]
         if (
             group is None
             or self._chunks is not None
@@ -157,12 +151,7 @@ class ClientConnection(Matching):
             len(text) > SHORT_ARGUMENT and max(map(len, arguments)) > SHORT_ARGUMENT
         ):
             return self._send_first(commands)
-        if outstanding:
-            self._hoped = None
-        else:
-            self._is_stale = False
-            self._hoped = group.hoped
-            self._then = self.transaction
+        self._hoped = None if outstanding else group.hoped
         if group.begins:
             self._then = first
         outstanding.extend(commands)

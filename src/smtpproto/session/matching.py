@@ -94,10 +94,7 @@ class Matching(Grouping):
                 found = list(map(ReplyReceived, outstanding, replies))
                 outstanding.clear()
                 self._hoped = None
-                self._here = there = hoped.there  # as `_arrive`
-                self.state = there.state
-                if there.is_between:
-                    self.transaction = None
+                self._arrive(hoped.there)
                 return found
         return self._take_replies(None, data)
 
