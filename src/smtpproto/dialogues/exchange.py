@@ -40,10 +40,7 @@ _NEEDS: Mapping[type[Command], tuple[State, ...]] = {
 
 _OVER = frozenset((State.CLOSED, State.ERROR))
 _NEED_DATA: Final = Signal.NEED_DATA
-_LOOK_AGAIN = Read(b"", 0.0, True)
-
-LOOK = Read(b"", 0.0)
-"""Asks what has come, without waiting."""
+_LOOK, _LOOK_AGAIN = Read(b"", 0.0), Read(b"", 0.0, True)
 
 Answers = list[ReplyReceived]
 TELLING = (SMTPError, ProtocolError)
@@ -290,18 +287,14 @@ class Exchange:
         Args:
             busy: we have been writing, and nobody may have looked for a while.
         """
-        step = _LOOK_AGAIN if busy else LOOK
+        step = _LOOK_AGAIN if busy else _LOOK
         try:
             data = yield step
         except (ConnectionLost, TimeoutError) as failure:
-            data = yield from self.broken(step, failure)  # which raises
+            data = yield from self._broken(step, failure)  # which raises
         if data is not None:
-            yield from self.heard(data)
-
-    def heard(self, data: bytes) -> Dialogue:
-        """Raise what has come unasked, or the end."""
-        self._feed(data)
-        yield from self.next_reply()  # which raises: no reply is due
+            self._feed(data)
+            yield from self.next_reply()  # which raises: no reply is due
 
     def _hear_last_words(self, lost: ConnectionLost) -> None:
         """Take what came before the connection was lost: it may say why."""
@@ -321,9 +314,9 @@ class Exchange:
         except CallFailed as failed:
             raise failed.__cause__ or failed from None
         except (ConnectionLost, TimeoutError) as failure:
-            yield from self.broken(step, failure)
+            yield from self._broken(step, failure)
 
-    def broken(
+    def _broken(
         self, step: Read | Handshake | Handle, failure: ConnectionLost | TimeoutError
     ) -> Dialogue:
         """Raise what has become of a step that was not the reading of a reply."""

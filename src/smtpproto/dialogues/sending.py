@@ -22,7 +22,7 @@ from ..session.events import ReplyReceived
 from ..session.timeouts import recommended_timeout
 from ..states import State
 from .errors import AllRefused, ConnectionLost, ReplyError
-from .exchange import LOOK, TELLING, Answers, Exchange
+from .exchange import TELLING, Answers, Exchange
 from .needs import (
     Transfer,
     mail_parameters,
@@ -91,12 +91,7 @@ class _Sending(Exchange):
         try:
             if transfer != "auto":
                 check_word("transfer", transfer, Transfer)
-            try:
-                data = yield LOOK
-            except (ConnectionLost, TimeoutError) as failure:
-                data = yield from self.broken(LOOK, failure)  # which raises
-            if data is not None:
-                yield from self.heard(data)  # which raises
+            yield from self.hear()
             if "LIMITS" in connection.announced:
                 parts, refused = planned(connection, message)
             if message.is_plain and transfer == "auto":
@@ -223,24 +218,9 @@ class _Sending(Exchange):
             if not mail.is_positive:
                 raise ReplyError(mail, "MAIL")
             return [answer.reply for answer in given], None
-        try:
-            if chunks:
-                yield from self._send_chunks(message)
-            elif connection.state is _DATA:
-                content = message.content
-                if content is None or len(content) >= PIECE:
-                    yield from self._send_pieces(message)
-                    content = b""
-                self.out += connection.send_mail_data(content, True)
-                if content:
-                    self.note(len(content))
-                self.note("-> .")
-            else:
-                raise ReplyError(answers[-1].reply, "DATA")
-        except LocalProtocolError:
-            if connection.oldest is None:
-                yield from self.agree()
-            raise
+        if not chunks and connection.state is not _DATA:
+            raise ReplyError(answers[-1].reply, "DATA")
+        yield from self._send_content(message, chunks)
         final: Answers = []
         if connection.lmtp:
             yield from self._collect_for_each(final)
@@ -252,6 +232,26 @@ class _Sending(Exchange):
         if len(final) > 1:
             return _joined(given, final)
         return [last if (reply := answer.reply).code < 300 else reply for answer in given], last
+
+    def _send_content(self, message: Outgoing, chunks: bool) -> Dialogue:
+        """Send the mail data and its end, in pieces or at once."""
+        connection = self.connection
+        try:
+            if chunks:
+                yield from self._send_chunks(message)
+                return
+            content = message.content
+            if content is None or len(content) >= PIECE:
+                yield from self._send_pieces(message)
+                content = b""
+            self.out += connection.send_mail_data(content, True)
+            if content:
+                self.note(len(content))
+            self.note("-> .")
+        except LocalProtocolError:
+            if connection.oldest is None:
+                yield from self.agree()
+            raise
 
     def _give_up(self) -> Dialogue:
         """End mail data that was asked for though nobody is to get it (RFC 2920 3.1)."""
