@@ -66,8 +66,13 @@ class Outgoing:
     """Makes `read` begin again; None when the source can be read once only."""
     serialise_7bit: Callable[[], bytes | None] | None = None
     """Returns the octets once more, all below 128, or None; None when there is no such way."""
-    is_plain: bool = False
-    """True for a message in memory that is less than a piece and needs nothing of the server."""
+
+    @property
+    def is_plain(self) -> bool:
+        """True for a message in memory, less than a piece, that needs nothing of the server."""
+        content = self.content
+        is_usual = self.is_8bit is False and not (self.needs_utf8 or self.parameters)
+        return is_usual and content is not None and len(content) < PIECE
 
     @property
     def size(self) -> int | None:
@@ -135,14 +140,10 @@ def prepare(
             return Outgoing(path, rcpts, read, None, None, needs_utf8, more, rewind)
         source = bytes(source)
     is_8bit = not source.isascii()
-    is_plain = False
-    if is_8bit:
-        needs_utf8 = needs_utf8 or not header_of(source).isascii()
-    elif more is _NONE and not needs_utf8:
-        is_plain = len(source) < PIECE
+    needs_utf8 = needs_utf8 or (is_8bit and not header_of(source).isascii())
     octets = _Octets(source)
     return Outgoing(
-        path, rcpts, octets, source, is_8bit, needs_utf8, more, octets.rewind, seven_bit, is_plain
+        path, rcpts, octets, source, is_8bit, needs_utf8, more, octets.rewind, seven_bit
     )
 
 

@@ -258,14 +258,12 @@ class ReplyParser:
         limits: the caps on the whole reply.
     """
 
-    __slots__ = ("_code", "_limits", "_lines", "_longest", "_octets", "is_within_reply", "longest")
+    __slots__ = ("_code", "_limits", "_lines", "_octets", "is_within_reply", "longest")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._longest = min(limits.reply_line, limits.reply, _LINE) - 2 if limits.reply_lines else 0
-        self.longest = self._longest
-        """Up to here a line that could be a reply is one: within all caps, and short enough to be
-        remembered. Less than 0 amid a reply. Not to be set."""
+        self.longest = min(limits.reply_line, limits.reply, _LINE) - 2 if limits.reply_lines else 0
+        """Up to here a reply of one line is within all caps, and short enough to be remembered."""
         self._code = b""
         self._lines: list[bytes] = []
         self._octets = 0
@@ -303,9 +301,7 @@ class ReplyParser:
             )
         self.is_within_reply = separator == b"-"
         if self.is_within_reply:
-            self.longest = -1
             return None
-        self.longest = self._longest
         lines, self._lines, self._octets = self._lines, [], 0
         return _received(int(code), lines)
 

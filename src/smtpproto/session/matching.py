@@ -115,8 +115,8 @@ class Matching(Grouping):
                     if due and not buffer.is_empty:
                         self._reply_of(None)  # too much of it already?
                     return found
-                is_short = max(map(len, lines)) <= replies.longest
-                parse = whole_reply if is_short else _not_whole
+                is_long = replies.is_within_reply or max(map(len, lines)) > replies.longest
+                parse = _not_whole if is_long else whole_reply
                 here = self._here
                 for line in lines:
                     reply: Reply | None = parse(line)
