@@ -761,11 +761,7 @@ def test_a_handshake_that_is_given_up_when_it_has_just_been_made(
     """The loop closes its transport by itself then, and has told us of it already."""
     server_side, client_side = contexts()
     shake = SocketTransport.start_tls
-
-    async def made_in_vain(*args: Any) -> Any:
-        transport = await shake(*args)
-        transport.close()
-        raise asyncio.CancelledError
+    drivers: list[Any] = []
 
     def leave(port: int) -> None:
         sock = socket.create_connection(("127.0.0.1", port), SECONDS)
@@ -773,19 +769,22 @@ def test_a_handshake_that_is_given_up_when_it_has_just_been_made(
             layer.recv(1)
 
     async def test() -> None:
+        async def made_in_vain(*args: Any) -> Any:
+            transport = await shake(*args)
+            drivers.extend(server._drivers)
+            transport.close()
+            raise asyncio.CancelledError
+
+        monkeypatch.setattr(SocketTransport, "start_tls", made_in_vain)
         options: Any = {"tls": server_side, "tls_mode": "implicit"}
         async with serve(Collect(), **options) as server:
-            leaving = asyncio.create_task(asyncio.to_thread(leave, server.port))
-            while not server.sessions:
-                await asyncio.sleep(0.001)
-            (driver,) = server._drivers
-            await leaving
+            await asyncio.to_thread(leave, server.port)
             while server.sessions:
                 await asyncio.sleep(0.001)
             # It is not closed twice, after which it could not be aborted, nor asked anything.
+            (driver,) = drivers
             assert driver.transport.get_extra_info("ssl_object") is not None
 
-    monkeypatch.setattr(SocketTransport, "start_tls", made_in_vain)
     run(test)
     assert not caplog.records
 
