@@ -18,6 +18,7 @@ from smtpproto import LocalProtocolError
 from smtpproto.blocking import Client, Collect, ConnectionLost, Message, Peer, Reject, serve
 from smtpproto.blocking import driver as drivers
 from smtpproto.blocking import server as server_module
+from smtpproto.blocking.crew import Crew
 from smtpproto.dialogues import Read, TimedOut
 
 TEXT = b"Subject: x\r\n\r\ntext\r\n"
@@ -214,6 +215,49 @@ def test_a_client_that_is_gone_before_it_was_accepted(monkeypatch: pytest.Monkey
     monkeypatch.setattr(socket.socket, "accept", failing)
     with serve(Collect()) as server, Raw(server.port) as raw:
         assert raw.say(b"NOOP\r\n").startswith("250")
+
+
+def test_a_hook_does_not_wait_for_the_end_of_its_own_session() -> None:
+    class Handler:
+        def on_help(self, peer: Peer, command: Any) -> Any:
+            server.close()
+            with pytest.raises(LocalProtocolError, match="outside of hooks"):
+                server.wait_closed()
+
+    with serve(Handler()) as server, Raw(server.port) as raw:
+        assert raw.say(b"HELP\r\n").startswith("214")
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_who_has_connected_when_it_closes(monkeypatch: pytest.MonkeyPatch, is_shared: bool) -> None:
+    """They are told by a 421 (RFC 5321 3.8); at a socket that was given they wait for another."""
+    take, began, go_on = Crew.take, threading.Event(), threading.Event()
+
+    def slow(crew: Crew, work: Any) -> None:
+        began.set()
+        assert go_on.wait(SECONDS)
+        take(crew, work)
+
+    monkeypatch.setattr(Crew, "take", slow)
+    with socket.create_server(("127.0.0.1", 0)) as shared:
+        server = serve(Collect(), sockets=[shared.dup()] if is_shared else None).start()
+        waiting = [Raw(server.port, greeting=False)]
+        assert began.wait(SECONDS)
+        waiting += [Raw(server.port, greeting=False) for _ in range(20)]
+        server.close()
+        go_on.set()
+        server.wait_closed()
+        told = 1 if is_shared else len(waiting)
+        for one in waiting[:told]:
+            with one:
+                said = one.rest().splitlines()[-1]
+                assert said.startswith(b"421 ")
+                assert said.endswith(b"server shutting down")
+        assert server.counters.turned_away == told - 1
+        with serve(Collect(), sockets=[shared.dup()]):
+            for one in waiting[told:]:
+                with one:
+                    assert one.reply().startswith("220 ")
 
 
 def test_no_threads_left(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

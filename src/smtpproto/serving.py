@@ -50,7 +50,7 @@ class Serving:
 
     @property
     def port(self) -> int:
-        """The TCP port that was given, or found for port 0; 0 without any."""
+        """The TCP port that it listens on; 0 without any, and before it listens."""
         return next((at[1] for at in self.addresses if isinstance(at, tuple)), 0)
 
     @property

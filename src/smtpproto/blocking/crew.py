@@ -62,6 +62,10 @@ class Crew:
         for worker in workers:
             worker.join(max(0.0, deadline - time.monotonic()))
 
+    def has_this_thread(self) -> bool:
+        """Tell whether it is one of them who asks."""
+        return threading.current_thread() in self._all
+
     def wait(self, worker: _Worker) -> bool:
         """Note that a thread waits for more; return False if it need not."""
         with self._lock:

@@ -28,8 +28,9 @@ from ..dialogues.server_settings import (
     TLSMode,
     server_settings,
 )
+from ..exceptions import LocalProtocolError, Violation
 from ..gate import gates_of
-from ..listening import Hosts, Where, not_started, started_before
+from ..listening import BACKLOG, Hosts, Where, not_started, started_before
 from ..serving import Serving
 from ..tlstools import TLS, context_of
 from .crew import Crew
@@ -123,8 +124,14 @@ class Server(Serving):
         """Wait until the sessions have ended, and break off those that do not within the grace.
 
         Raises:
-            LocalProtocolError: it was not started, and would never end.
+            LocalProtocolError: it was not started, and would never end, or a hook of its own
+                waits.
         """
+        if self._crew.has_this_thread():
+            raise LocalProtocolError(
+                "wait_closed() expected outside of hooks: it waits for their sessions",
+                Violation.LOCAL_STATE,
+            )
         self.serve_forever()
         if self._acceptor is not None:
             self._acceptor.join()
@@ -160,32 +167,48 @@ class Server(Serving):
                         self._accept(key.fileobj)
         self._forget_path()
         for listener in self._listeners:
+            # Who waits at our own socket would be reset; at one that was given it may wait longer.
+            waiting = BACKLOG if self._where.sockets is None else 0
+            while waiting and self._accept(listener):
+                waiting -= 1
             listener.close()
 
-    def _accept(self, listener: socket.socket) -> None:
+    def _accept(self, listener: socket.socket) -> bool:
+        """Accept one; tell whether there may be more."""
         try:
             sock, address = listener.accept()
-        except OSError:  # the client has gone, or there are no file descriptors left
+        except BlockingIOError:  # another process was faster
+            return False
+        except (InterruptedError, ConnectionError):  # the client has gone
+            return True
+        except OSError:  # as when there are no file descriptors left
             time.sleep(0.01)
-            return
+            return False
         refusal = self._settings.refusal(len(self._sessions) + 1)
-        if refusal is not None:  # without a thread: those are what is used up
-            self._observer(RefusalRecord(Peer(address), "too many connections"))
-            with sock, suppress(OSError):
-                sock.setblocking(False)
-                sock.send(refusal)
-            return
+        if refusal is not None:
+            self._turn_away(sock, address, refusal, "too many connections")
+            return True
         driver = Driver(sock, tls=self._tls, is_server=True)
         with self._lock:
-            if self._closing.is_set():
-                sock.close()
-                return
-            self._sessions.add(driver)
+            is_closing = self._closing.is_set()
+            if not is_closing:
+                self._sessions.add(driver)
+        if is_closing:
+            self._turn_away(sock, address, self._settings.farewell(), "shutting down")
+            return True
         try:
             self._crew.take(partial(self._serve, driver, address))
         except RuntimeError:  # there are no threads left: others may still be served
             logger.exception("no session: no thread for it")
             self._end(driver)
+        return True
+
+    def _turn_away(self, sock: socket.socket, address: Any, octets: bytes, reason: str) -> None:
+        """End a connection without a thread: those may be what is used up."""
+        self._observer(RefusalRecord(Peer(address), reason))
+        with sock, suppress(OSError):
+            sock.setblocking(False)
+            sock.send(octets)
 
     def _serve(self, driver: Driver, address: Any) -> None:
         """Hold a session, in a thread that has no other."""

@@ -79,8 +79,8 @@ _KNOWN = frozenset((*_HOOKS, *_ENDING, Data, Noop, StartTLS))
 _DONE = Reply(250, "ok", "2.0.0")
 _NOT_IMPLEMENTED = Reply(502, "not implemented", "5.5.1")
 _TIMED_OUT = Reply(421, "timed out", "4.4.2")
-_SHUTTING_DOWN = Reply(421, "server shutting down", "4.3.2")
 
+SHUTTING_DOWN = Reply(421, "server shutting down", "4.3.2")
 TOO_MANY = Reply(421, "too many connections", "4.3.2")
 
 
@@ -219,7 +219,7 @@ class _Server(Claiming):
             self._say_goodbye(_TIMED_OUT)
             self._ending = "timed out"
         elif isinstance(error, Cancelled):
-            self._say_goodbye(_SHUTTING_DOWN)
+            self._say_goodbye(SHUTTING_DOWN)
             self._ending = "shut down"
         else:
             self._out.clear()

@@ -28,6 +28,7 @@ from ..grammar.addresses import is_domain
 from ..grammar.auth import Auth, AuthResponse
 from ..grammar.commands import Bdat
 from ..grammar.leniency import DEFAULT_LENIENCY, Leniency
+from ..grammar.replies import Reply
 from ..kinds import check_kinds, described, one_of
 from ..limits import DEFAULT_LIMITS, Limits
 from ..sasl import Offered, ServerMechanisms
@@ -41,7 +42,7 @@ from .authentication_offer import Offer, check_offer, mechanisms_of
 from .deadlines import Times
 from .hooks import check_class, check_handler
 from .networks import Networks
-from .server import TOO_MANY
+from .server import SHUTTING_DOWN, TOO_MANY
 from .setting_kinds import SERVER, check_names, expected, with_tuples
 from .transcript import Transcript
 
@@ -243,8 +244,15 @@ class ServerSettings:
         """Return what is said to one of `count` connections that is too much, None if it is not."""
         if self.connections is None or count <= self.connections:
             return None
+        return self._word(TOO_MANY)
+
+    def farewell(self) -> bytes:
+        """Return what is said to a connection that comes while the server closes."""
+        return self._word(SHUTTING_DOWN)
+
+    def _word(self, reply: Reply) -> bytes:
         # Under TLS there is nothing to hear in the clear, and a handshake is what is too much.
-        return b"" if self.is_implicit else self.connection().send(TOO_MANY)
+        return b"" if self.is_implicit else self.connection().send(reply)
 
 
 def server_settings(
