@@ -72,6 +72,7 @@ def test_leniency() -> None:
         ("require_tls", "no", "require_tls: True or False expected, not 'no'"),
         ("require_auth", None, "require_auth: True or False expected, not None"),
         ("extensions", None, r"extensions: a list such as \[Size\(\)\] expected, not None"),
+        ("extensions", "SIZE", r"extensions: a list such as \[Size\(\)\] expected, not 'SIZE'"),
         ("disabled", None, r"disabled: a list such as \['VRFY'\] expected, not None"),
         ("disabled", "VRFY", "disabled: a list of verbs of RFC 5321 expected, not 'F R V Y'"),
         ("disabled", [b"VRFY"], "disabled: a list of verbs of RFC 5321 expected, not .*b'VRFY'"),

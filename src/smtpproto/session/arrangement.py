@@ -230,6 +230,8 @@ def listed(extensions: Iterable[Extension]) -> Given:
         InvalidValueError: it is no list of anything.
     """
     try:
+        if isinstance(extensions, str):  # a name in it would be told as its first letter
+            raise TypeError
         return Given(extensions)
     except TypeError:
         raise wrong("extensions", "a list such as [Size()]", extensions) from None
