@@ -223,7 +223,7 @@ class Given(tuple[Extension, ...]):
         return isinstance(other, Given) and len(self) == len(other) and all(map(is_, self, other))
 
 
-def listed(extensions: Iterable[Extension]) -> Given:
+def listed(extensions: Iterable[Extension] | str) -> Given:
     """Return extensions as a tuple.
 
     Raises:
