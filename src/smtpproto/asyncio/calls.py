@@ -1,18 +1,25 @@
 # SPDX-License-Identifier: MIT
 """How a hook is called: which ones are asynchronous, and how far one gets at once.
 
-Decides nothing about what becomes of the result.
+Decides nothing about what becomes of the result, but that a failure which comes too late is logged.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
+import logging
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Executor, Future
 from functools import partial
 from types import FunctionType
 from typing import Any, Final
+
+from ..dialogues import name_of
+
+logger = logging.getLogger("smtpproto")
 
 # Python 3.11 knows no eager tasks: there a coroutine begins in the next turn of the loop.
 eager: Callable[..., asyncio.Task[Any]] = (
@@ -30,6 +37,30 @@ def begin(result: Awaitable[Any], loop: asyncio.AbstractEventLoop) -> asyncio.Ta
 
 async def _wait_for(result: Awaitable[Any]) -> Any:
     return await result
+
+
+def in_thread(
+    call: Callable[..., Any],
+    args: tuple[Any, ...],
+    executor: Executor,
+    loop: asyncio.AbstractEventLoop,
+) -> asyncio.Future[Any]:
+    """Run what may block in a thread; once it has begun it cannot be cancelled."""
+    work = executor.submit(contextvars.copy_context().run, call, *args)
+    awaited = asyncio.wrap_future(work, loop=loop)
+
+    def tell(work: Future[Any]) -> None:
+        if awaited.cancelled():
+            tell_late(name_of(call), work)
+
+    work.add_done_callback(tell)
+    return awaited
+
+
+def tell_late(name: str, call: asyncio.Future[Any] | Future[Any]) -> None:
+    """Log what nobody waits for any longer."""
+    if not call.cancelled() and call.exception() is not None:
+        logger.error("the hook %s, which was given up, failed", name, exc_info=call.exception())
 
 
 def is_async(call: Callable[..., Any]) -> bool:

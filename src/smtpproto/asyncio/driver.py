@@ -9,7 +9,6 @@ channel's.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import inspect
 import logging
 from functools import partial
@@ -28,7 +27,7 @@ from ..dialogues import (
     name_of,
 )
 from ..tlstools import tls_info
-from .calls import begin, eager, is_async
+from .calls import begin, eager, in_thread, is_async, tell_late
 from .channel import BUFFER, NEED_PEER, NEVER, Channel, Means, Wait
 from .handshake import no_handshake, start_tls
 
@@ -338,8 +337,7 @@ class Driver(Channel):
         means = self._means
         try:
             if step.blocks and means.executor is not None and not is_async(call):
-                work = partial(contextvars.copy_context().run, call, *step.args)
-                return self._await(means.loop.run_in_executor(means.executor, work), step)
+                return self._await(in_thread(call, step.args, means.executor, means.loop), step)
             result = call(*step.args)
             if type(result) is CoroutineType:  # as _resolve() does, in fewer calls
                 task = eager(result, loop=means.loop)
@@ -381,7 +379,7 @@ class Driver(Channel):
         if call is not None:
             if self._wait is Wait.CALL:
                 assert isinstance(self._step, Handle)
-                call.add_done_callback(partial(_tell_late, name_of(self._step.call)))
+                call.add_done_callback(partial(tell_late, name_of(self._step.call)))
             call.cancel()
 
     def _outcome(self, call: asyncio.Future[Any], step: Handle) -> Step | None:
@@ -396,9 +394,3 @@ class Driver(Channel):
         if self._means.is_server and not isinstance(error, Reject):
             logger.error("the hook %s failed", name_of(step.call), exc_info=error)
         return self._thrown(call_failure(error))
-
-
-def _tell_late(name: str, call: asyncio.Future[Any]) -> None:
-    """Log what nobody waits for any longer."""
-    if not call.cancelled() and call.exception() is not None:
-        logger.error("the hook %s, which was given up, failed", name, exc_info=call.exception())
