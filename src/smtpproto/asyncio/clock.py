@@ -14,7 +14,7 @@ class Timed(Protocol):
     """What has a deadline."""
 
     deadline: float
-    """In the time of the loop; infinite for none."""
+    """In the time of its clock; infinite for none."""
 
     def expire(self) -> None:
         """Let the deadline be over."""
@@ -22,6 +22,8 @@ class Timed(Protocol):
 
 class Clock:
     """One coarse timer for many drivers, and the time of its last tick.
+
+    It is the loop's time, less that in which the loop stood still.
 
     Args:
         loop: where it ticks.
@@ -31,6 +33,7 @@ class Clock:
     def __init__(self, loop: asyncio.AbstractEventLoop, shortest: float | None) -> None:
         self._loop = loop
         self.interval = 1.0 if shortest is None else min(1.0, shortest / 4)
+        self._stood_still = 0.0
         self._see()
         self.drivers: set[Timed] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -51,7 +54,7 @@ class Clock:
         return self.soonest + timeout
 
     def _see(self) -> None:
-        self.now = self._loop.time()
+        self.now = self._loop.time() - self._stood_still
         self.soonest = self.now + self.interval
         """When what ends from now on is over at the earliest: never too early."""
 
@@ -59,6 +62,10 @@ class Clock:
         self._timer = None
         if not self.drivers:
             return
+        late = self._loop.time() - self._stood_still - self.soonest
+        if late > self.interval:
+            # Nobody was heard in that time, and what has just come knew of none of it.
+            self._stood_still += late
         self._see()
         self._timer = self._loop.call_later(self.interval, self._tick)
         for driver in tuple(self.drivers):
