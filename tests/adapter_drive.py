@@ -17,7 +17,10 @@ import trustme
 from smtpproto import asyncio as aio
 from smtpproto import blocking
 
-SECONDS = 30.0
+SECONDS = 60.0
+"""After so many something hangs."""
+SOON = 1.0
+"""Seconds of a limit that a test waits for: what comes before takes less on a busy machine, too."""
 
 
 @lru_cache

@@ -23,7 +23,7 @@ import trustme
 from smtpproto.__main__ import main
 
 SRC = Path(__file__).parents[1] / "src"
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds after which something hangs."""
 
 _T = TypeVar("_T")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import trustme
-from adapter_drive import AsyncioWorld, Raw, World, contexts
+from adapter_drive import SECONDS, SOON, AsyncioWorld, Raw, World, contexts
 from auth_drive import plain
 
 from smtpproto.dialogues import AuthenticationError, Collect, Peer
@@ -168,7 +168,11 @@ def test_a_hook_that_fails(world: World, kind: str, caplog: pytest.LogCaptureFix
     if kind == "coroutine":
         handler.on_auth = lambda peer, request: handler._fail(request)  # type: ignore[method-assign]
     caplog.set_level(logging.DEBUG)
-    with world.serve(handler, auth_cleartext=True, timeout=0.5) as server, Raw(server.port) as raw:
+    timeout = SOON if kind == "too slow" else SECONDS
+    with (
+        world.serve(handler, auth_cleartext=True, timeout=timeout) as server,
+        Raw(server.port) as raw,
+    ):
         raw.say(b"EHLO client.example\r\n")
         assert raw.say(plain("joe", "hu5hhu5h")).startswith("454 4.7.0 ")
         assert raw.say(b"NOOP\r\n").startswith("250 ")

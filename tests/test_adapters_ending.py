@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from adapter_drive import SECONDS, AsyncioWorld, Raw, World, contexts
+from adapter_drive import SECONDS, SOON, AsyncioWorld, Raw, World, contexts
+from faults.drive import eventually
 
 from smtpproto import Leniency, LocalProtocolError
 from smtpproto.dialogues import Collect, Message, Peer
@@ -180,7 +181,10 @@ def test_a_message_that_drips_is_cut(
 
 @pytest.mark.parametrize("tls", [False, True])
 def test_a_session_that_goes_on_and_on_is_cut(world: World, tls: bool) -> None:
-    with world.serve(Collect(), session_timeout=0.5, tls=SERVER) as server, Raw(server.port) as raw:
+    with (
+        world.serve(Collect(), session_timeout=SOON, tls=SERVER) as server,
+        Raw(server.port) as raw,
+    ):
         if tls:
             secure(raw)
         end = time.monotonic() + SECONDS
@@ -193,13 +197,13 @@ def test_a_session_that_goes_on_and_on_is_cut(world: World, tls: bool) -> None:
 
 
 def test_who_does_not_authenticate_is_cut(world: World) -> None:
-    with world.serve(Collect(), authentication_timeout=0.3) as server, Raw(server.port) as raw:
+    with world.serve(Collect(), authentication_timeout=SOON) as server, Raw(server.port) as raw:
         assert raw.reply() == LATE
 
 
 def test_a_handshake_that_is_not_made_is_cut(world: World) -> None:
     with (
-        world.serve(Collect(), tls=SERVER, tls_mode="implicit", timeout=0.3) as server,
+        world.serve(Collect(), tls=SERVER, tls_mode="implicit", timeout=SOON) as server,
         Raw(server.port, greeting=False) as raw,
     ):
         assert raw.rest() == b""
@@ -341,7 +345,8 @@ def test_a_handshake_is_not_waited_for(world: World, mode: str) -> None:
         if mode == "starttls":
             raw.say(b"EHLO x.example\r\n")
             assert raw.say(b"STARTTLS\r\n").startswith("220")
-        time.sleep(0.1)
+        eventually(lambda: server.sessions, "the session")
+        time.sleep(0.1)  # for the handshake to begin
         Stopping(world, server).wait()
         assert raw.rest()[:1] in (b"", b"\x15")  # nothing, or an alert
         raw.sock.close()

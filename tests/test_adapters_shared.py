@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from adapter_drive import SECONDS, AsyncioWorld, Raw, Scripted, World, contexts
+from adapter_drive import SECONDS, SOON, AsyncioWorld, Raw, Scripted, World, contexts
 from faults.drive import Wire, eventually
 
 from smtpproto import Data, LocalProtocolError, Mail, Quit, RemoteProtocolError, Reply, Vrfy
@@ -508,8 +508,8 @@ def test_the_wrong_kind_of_tls_is_told(world: World) -> None:
         assert "begin with TLS" not in str(caught.value)
     with (
         world.serve(Collect(), tls=SERVER, tls_mode="implicit") as server,
-        pytest.raises(TimedOut, match=r"no reply within 0.2 s: greeting; .*'implicit'"),
-        world.client("localhost", server.port, timeout=0.2),
+        pytest.raises(TimedOut, match=rf"no reply within {SOON} s: greeting; .*'implicit'"),
+        world.client("localhost", server.port, timeout=SOON),
     ):
         pass
 
@@ -613,7 +613,7 @@ def test_too_many_connections(world: World) -> None:
 def test_a_client_that_says_nothing_is_told_and_closed(world: World, drip: bool) -> None:
     """The time is for the whole command, not for each octet of it."""
     handler = Noting()
-    with world.serve(handler, timeout=0.4) as server, Raw(server.port) as raw:
+    with world.serve(handler, timeout=SOON) as server, Raw(server.port) as raw:
         end = time.monotonic() + SECONDS
         raw.sock.settimeout(0.05)
         heard = b""
@@ -688,7 +688,7 @@ def test_plaintext_that_comes_while_a_hook_has_yet_to_end_before_starttls(
 @pytest.mark.parametrize("how", ["silent", "reset"])
 def test_a_client_that_leaves_the_handshake_is_forgotten(world: World, how: str) -> None:
     handler = Noting()
-    with world.serve(handler, tls=SERVER, timeout=0.3) as server:
+    with world.serve(handler, tls=SERVER, timeout=SOON) as server:
         with Raw(server.port) as raw:
             raw.say(b"EHLO x.example\r\n")
             assert raw.say(b"STARTTLS\r\n").startswith("220")
@@ -751,10 +751,10 @@ def test_a_certificate_that_is_not_trusted(world: World) -> None:
 
 
 def test_nobody_there(world: World) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    with pytest.raises(ConnectionLost) as failed:
-        world.send_mail(TEXT, "127.0.0.1", port, **ENVELOPE)
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))  # so that it is nobody else's
+        with pytest.raises(ConnectionLost) as failed:
+            world.send_mail(TEXT, "127.0.0.1", bound.getsockname()[1], **ENVELOPE)
     assert failed.value.is_transient
 
 
@@ -933,7 +933,7 @@ def test_a_server_that_takes_nothing_more(world: World) -> None:
     script = [*TALK, (b"DATA\r\n", OK * 2 + b"354 x\r\n")]
     with (
         Scripted(*script, holds=True) as server,
-        world.client("127.0.0.1", server.port, security="none", timeout=0.3) as client,
+        world.client("127.0.0.1", server.port, security="none", timeout=SOON) as client,
         pytest.raises(TimedOut),
     ):
         client.send(big(50_000_000), "a@x.org", "b@x.org")

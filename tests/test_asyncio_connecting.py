@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
@@ -20,10 +20,12 @@ def run(test: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     return asyncio.run(asyncio.wait_for(test(), SECONDS))
 
 
-def dead_port() -> int:
+@pytest.fixture
+def dead_port() -> Iterator[int]:
+    """Bind a port where nobody listens, so that it is nobody else's either."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+        yield sock.getsockname()[1]
 
 
 def known_as(monkeypatch: pytest.MonkeyPatch, *ports: int) -> list[str]:
@@ -38,11 +40,13 @@ def known_as(monkeypatch: pytest.MonkeyPatch, *ports: int) -> list[str]:
     return asked
 
 
-def test_an_address_that_does_not_answer_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_that_does_not_answer_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch, dead_port: int
+) -> None:
     async def test() -> None:
         handler = Collect()
         async with serve(handler) as server:
-            asked = known_as(monkeypatch, dead_port(), server.port)
+            asked = known_as(monkeypatch, dead_port, server.port)
             async with Client("mx.example.org", 25, security="none") as client:
                 await client.send(TEXT, "a@x.org", "b@x.org")
             assert asked == ["mx.example.org"]
@@ -52,9 +56,11 @@ def test_an_address_that_does_not_answer_is_passed_over(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(("addresses", "why"), [(2, "Connect call failed"), (0, "no address")])
-def test_no_address_answers(addresses: int, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_address_answers(
+    addresses: int, why: str, monkeypatch: pytest.MonkeyPatch, dead_port: int
+) -> None:
     async def test() -> None:
-        known_as(monkeypatch, *[dead_port() for _ in range(addresses)])
+        known_as(monkeypatch, *[dead_port] * addresses)
         with pytest.raises(ConnectionLost, match=f"mx.example.org port 25: .*{why}"):
             async with Client("mx.example.org", 25):
                 pass

@@ -19,7 +19,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from adapter_drive import SECONDS, contexts
+from adapter_drive import SECONDS, SOON, contexts
 
 from smtpproto import LocalProtocolError, Reply, listening
 from smtpproto.asyncio import Client, Collect, Message, Peer, Reject, channel, serve
@@ -536,14 +536,14 @@ def test_input_after_the_last_reply_does_not_destroy_it() -> None:
 def test_a_client_that_never_closes_is_closed(
     closing: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(channel, "LINGER", 0.1)
+    monkeypatch.setattr(channel, "LINGER", SOON)
 
     class Handler(Collect):
         async def on_connect(self, peer: Peer) -> None:
             raise Reject(421, "go", "4.7.0")
 
     async def test() -> None:
-        async with serve(Handler(), timeout=0.2) as server:
+        async with serve(Handler()) as server:
             reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
             assert (await reader.read()).startswith(b"421")
             assert server.sessions == 1

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="they read /proc
 def run(*command: str) -> str:
     """Run a benchmark and return what it printed."""
     result = subprocess.run(
-        [sys.executable, *command], cwd=BENCH, capture_output=True, text=True, timeout=120
+        [sys.executable, *command], cwd=BENCH, capture_output=True, text=True, timeout=240
     )
     assert result.returncode == 0, result.stderr
     return result.stdout

@@ -12,7 +12,7 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
-from adapter_drive import SECONDS, Raw, contexts
+from adapter_drive import SECONDS, SOON, Raw, contexts
 
 from smtpproto import LocalProtocolError
 from smtpproto.blocking import Client, Collect, ConnectionLost, Message, Peer, Reject, serve
@@ -144,7 +144,7 @@ def test_a_hook_that_hangs_does_not_keep_the_server_from_closing(
 def test_input_after_the_last_reply_does_not_destroy_it(
     leaves: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drivers, "_LINGER", 0.3)
+    monkeypatch.setattr(drivers, "_LINGER", SECONDS if leaves else 2 * SOON)
 
     class Handler(Collect):
         def on_mail(self, peer: Peer, mail: Any) -> None:
@@ -171,7 +171,7 @@ def test_a_client_that_does_not_read() -> None:
 
             return Reply(214, ["x" * 400] * 250)
 
-    with serve(Handler(), timeout=0.3) as server, Raw(server.port) as raw:
+    with serve(Handler(), timeout=SOON) as server, Raw(server.port) as raw:
         raw.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         raw.sock.sendall(b"HELP\r\n" * 90)
         wait_for(lambda: server.sessions == 0)

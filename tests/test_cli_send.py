@@ -414,15 +414,16 @@ def test_the_password_goes_nowhere_without_tls(
     assert heard[1] == AUTH_PLAIN
 
 
-def closed_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"127.0.0.1:{listener.getsockname()[1]}"
+BOUND = socket.socket()
+"""Has a port where nobody listens, and which is nobody else's."""
+BOUND.bind(("127.0.0.1", 0))
+NOBODY = f"127.0.0.1:{BOUND.getsockname()[1]}"
 
 
 @pytest.mark.parametrize(
     ("argv", "status", "expected"),
     [
-        (["--body", "x", "--server", closed_port()], 75, "no connection to 127.0.0.1 port "),
+        (["--body", "x", "--server", NOBODY], 75, "no connection to 127.0.0.1 port "),
         (
             ["--body", "x", "--server", "no.such.host.invalid"],
             69,

@@ -31,7 +31,7 @@ def test_a_conftest_asks_for_it(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text("def test_it(smtp_server):\n    assert smtp_server.port\n")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
     done = subprocess.run(
-        command, env=environment(), cwd=tmp_path, capture_output=True, text=True, timeout=60
+        command, env=environment(), cwd=tmp_path, capture_output=True, text=True, timeout=240
     )
     assert "1 passed" in done.stdout, done.stdout + done.stderr
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from adapter_drive import SECONDS, AsyncioWorld, World
+from adapter_drive import SECONDS, SOON, AsyncioWorld, World
 from faults.drive import CLIENT, TEXT
 from faults.foe import Foe, Script
 
@@ -122,7 +122,7 @@ def test_the_server_leaves(world: World, fault: str) -> None:
 @pytest.mark.parametrize("fault", SLOW)
 def test_the_server_stands_still(world: World, fault: str) -> None:
     """An octet now and then is not enough."""
-    for name, error in fail_everywhere(world, SLOW[fault], PLACES, timeout=0.5).items():
+    for name, error in fail_everywhere(world, SLOW[fault], PLACES, timeout=SOON).items():
         wanted = TimedOut | ProtocolError if fault == "drip" else TimedOut
         assert isinstance(error, wanted), (name, error)
 
@@ -133,7 +133,7 @@ def test_the_server_talks_nonsense(world: World, fault: str) -> None:
     names = set(PLACES)
     if fault == "a reply without end":
         names.remove("half the reply to the dot")  # of which it is a good end
-    fail_everywhere(world, WRONG[fault], names, timeout=1.0)
+    fail_everywhere(world, WRONG[fault], names, timeout=SOON)
 
 
 @pytest.mark.parametrize("fault", LOST)
@@ -206,7 +206,7 @@ BROKEN = {
 @pytest.mark.parametrize("fault", BROKEN)
 def test_the_server_breaks_the_layer(world: World, fault: str) -> None:
     names = [name for name in PLACES if "TLS" in name]
-    fail_everywhere(world, BROKEN[fault], names, timeout=1.0)
+    fail_everywhere(world, BROKEN[fault], names, timeout=SOON)
 
 
 # --- the caller ----------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from adapter_drive import SECONDS, AsyncioWorld, World
+from adapter_drive import SECONDS, SOON, AsyncioWorld, World
 from faults.drive import TEXT, Wire, Witness, eventually, is_well
 from faults.places import HELLO, MAIL, RCPT
 
@@ -152,7 +152,8 @@ def test_a_hook_that_fails(world: World, name: str, fault: Callable[[], Any]) ->
 def test_an_asynchronous_hook_that_does_not_end(
     asyncio_world: AsyncioWorld, name: str, fault: Callable[[], Any]
 ) -> None:
-    _see_failing(asyncio_world, Faulty(name, fault), name, timeout=0.1)
+    timeout = 0.5 if fault is hangs else SECONDS
+    _see_failing(asyncio_world, Faulty(name, fault), name, timeout=timeout)
 
 
 def _see_failing(world: World, faulty: Faulty, name: str, **options: Any) -> None:
@@ -181,7 +182,7 @@ def test_a_hook_that_hangs_when_the_client_has_left(asyncio_world: AsyncioWorld,
         await asyncio.Event().wait()
 
     faulty = Faulty(name, fault)
-    with asyncio_world.serve(faulty, auth_cleartext=True, timeout=0.2) as server:
+    with asyncio_world.serve(faulty, auth_cleartext=True, timeout=SOON) as server:
         with Wire(server.port) as wire:
             wire.send(HELLO)
             for line in TALK[1:5] * (name != "on_connect"):
@@ -200,7 +201,7 @@ def test_a_plain_hook_that_hangs(asyncio_world: AsyncioWorld, name: str) -> None
     faulty = Faulty(name, lambda: go_on.wait(SECONDS))
     says, expected = FAILING[name]
     try:
-        with asyncio_world.serve(faulty, auth_cleartext=True, timeout=0.2) as server:
+        with asyncio_world.serve(faulty, auth_cleartext=True, timeout=SOON) as server:
             assert talk(server.port, says).startswith(expected)
             eventually(lambda: not server.sessions)
     finally:

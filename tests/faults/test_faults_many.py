@@ -178,7 +178,7 @@ async def _reply(reader: asyncio.StreamReader) -> str:
 
 
 async def _run(clients: list[Client]) -> None:
-    async with asyncio.timeout(2 * SECONDS):
+    async with asyncio.timeout(4 * SECONDS):
         await asyncio.gather(*(client.run() for client in clients))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
-from adapter_drive import World
+from adapter_drive import SECONDS, SOON, World
 from faults.drive import MODES, TEXT, Wire, Witness, eventually, everything_ended, is_well
 from faults.places import HELLO, MAIL, PLACES, RCPT, Place, go, options, places
 
@@ -57,14 +57,14 @@ def test_a_message_whose_250_does_not_get_through_is_kept(
     class Slow(Witness):
         def on_message(self, peer: Peer, message: Message) -> None:
             running.set()
-            assert go_on.wait(30)
+            assert go_on.wait(SECONDS)
             witness.on_message(peer, message)
 
     slow = Slow()
     with world.serve(slow, **options(mode)) as server:
         place = Place((HELLO, MAIL, RCPT, *end[:-1]), end[-1], after=b"354" if end[1:] else b"250")
         wire = go(server.port, mode, place)
-        assert running.wait(30)
+        assert running.wait(SECONDS)
         FAULTS[fault](wire)
         go_on.set()
         slow.messages = witness.messages
@@ -84,13 +84,13 @@ def test_the_client_leaves_while_replies_are_on_their_way(
         def on_rcpt(self, peer: Peer, rcpt: object) -> None:
             super().on_rcpt(peer, rcpt)
             running.set()
-            assert go_on.wait(30)
+            assert go_on.wait(SECONDS)
 
     witness = Slow()
     with world.serve(witness, **options(mode)) as server:
         wire = go(server.port, mode, PLACES["MAIL"])
         wire.send(RCPT + b"NOOP\r\n" * 3 + b"QUIT\r\n")
-        assert running.wait(30)
+        assert running.wait(SECONDS)
         FAULTS[fault](wire)
         go_on.set()
         everything_ended(server, witness)
@@ -102,7 +102,7 @@ def test_clients_that_have_gone_when_they_are_turned_away(world: World) -> None:
     gone = threading.Event()
 
     def wait(line: str) -> None:
-        assert line.startswith("<-") or gone.wait(30)
+        assert line.startswith("<-") or gone.wait(SECONDS)
 
     # Without on_close, so that the last replies are the first that cannot be delivered.
     with world.serve(Collect(), connections=50, transcript=wait) as server:
@@ -127,14 +127,14 @@ def test_a_client_that_has_gone_when_a_hook_turns_it_away(world: World, mode: st
     class Slow(Witness):
         def on_mail(self, peer: Peer, mail: object) -> None:
             running.set()
-            assert go_on.wait(30)
+            assert go_on.wait(SECONDS)
             raise Reject(421, "go", "4.7.0")
 
     witness = Slow()
     with world.serve(witness, **options(mode)) as server:
         with go(server.port, mode, PLACES["READY"]) as wire:
             wire.send(MAIL)
-            assert running.wait(30)
+            assert running.wait(SECONDS)
             wire.send(b"NOOP\r\n" * 10)
         go_on.set()
         everything_ended(server, witness)
@@ -209,7 +209,7 @@ HANDSHAKES = {
 @pytest.mark.parametrize("garbage", HANDSHAKES)
 def test_garbage_in_the_handshake(world: World, mode: str, garbage: str) -> None:
     witness = Witness()
-    with world.serve(witness, timeout=0.5, **options(mode)) as server:
+    with world.serve(witness, timeout=SOON, **options(mode)) as server:
         if mode == "starttls":
             wire = go(server.port, mode, PLACES["the handshake"])
         else:
