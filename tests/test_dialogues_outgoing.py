@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import email as email_package
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from email import policy
 from email.header import Header
 from email.message import EmailMessage, Message
@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from smtpproto import InvalidValueError, LocalProtocolError, Path, Rcpt
 from smtpproto.dialogues import Outgoing, prepare
-from smtpproto.dialogues.outgoing import _size, as_7bit
+from smtpproto.dialogues.outgoing import Octets, _size, as_7bit
 
 
 def email(**fields: str) -> EmailMessage:
@@ -31,7 +31,11 @@ def email(**fields: str) -> EmailMessage:
 
 
 def octets(outgoing: Outgoing) -> bytes:
-    return b"".join(iter(outgoing.read, b""))
+    return b"".join(pieces(outgoing))
+
+
+def pieces(outgoing: Outgoing) -> Iterator[bytes]:
+    return iter(outgoing.read or Octets(outgoing.content or b""), b"")
 
 
 def test_the_envelope_is_in_the_header() -> None:
@@ -259,7 +263,7 @@ def test_octets_in_pieces_are_the_octets(content: bytes) -> None:
 def test_pieces_have_a_bound() -> None:
     for content in (b"x" * 200_000, b"line\r\n" * 40_000):
         outgoing = prepare(content, "a@x.org", "b@x.org")
-        assert max(map(len, iter(outgoing.read, b""))) <= 65536
+        assert max(map(len, pieces(outgoing))) <= 65536
         assert octets(prepare(content, "a@x.org", "b@x.org")) == content
 
 
@@ -290,8 +294,9 @@ def test_what_can_be_read_again() -> None:
     for source in (b"abc", ahead, [b"a", b"bc"], email(From="a@x.org", To="b@x.org")):
         outgoing = prepare(source, "a@x.org", "b@x.org")
         first = octets(outgoing)
-        assert outgoing.rewind is not None
-        outgoing.rewind()
+        if outgoing.read is not None:
+            assert outgoing.rewind is not None
+            outgoing.rewind()
         assert first == octets(outgoing) != b""
     once: list[Any] = [iter([b"abc"]), (c for c in (b"ab", b"c")), Stream(b"abc"), Bare()]
     for source in once:
@@ -350,9 +355,6 @@ def test_an_8bit_text_is_encoded_without_loss() -> None:
     assert again.get_content() == TEXT.replace("\n", "\r\n")
     assert (again["Subject"], again["Bcc"]) == ("Grüße", None)
     assert message.as_bytes() == before
-    assert outgoing.rewind is not None
-    outgoing.rewind()
-    assert octets(outgoing) == content
 
 
 @pytest.mark.parametrize("charset", ["latin-1", "utf-8", "unknown-8bit", "us-ascii", None])

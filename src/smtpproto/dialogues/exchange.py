@@ -7,7 +7,7 @@ Does not know what is sent, nor why.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -22,7 +22,7 @@ from ..session.timeouts import recommended_timeout
 from ..states import State
 from .errors import ConnectionLost, ReplyError, SMTPError, TimedOut
 from .steps import CallFailed, Dialogue, Handle, Handshake, Read, Step
-from .transcript import Recording, Said, Transcript, lines_of
+from .transcript import Recording, Said, Transcript, last_lines, lines_of
 
 # RFC 2920 3.1: what is outstanding must fit the windows of TCP, or both sides may wait for ever.
 _WINDOW = 4096
@@ -61,10 +61,10 @@ class Exchange:
     ) -> None:
         self.connection = connection
         self.timeout = timeout
-        self.recording = recording = recording or Recording()
+        self.recording: Recording = [] if recording is None else recording
         self.out = b""
         """What is to be written with the next step."""
-        self.note = recording.add
+        self.note: Callable[[Said], None] = self.recording.append
         """Keeps what was said, and gives it to the transcript."""
         self._pace: int | None = None
         if transcript is not None:
@@ -96,7 +96,7 @@ class Exchange:
             except LocalProtocolError:
                 yield from self.agree(answers)
                 raise
-            yield from self.converse(first, answers)
+            yield from self.collect(answers)
         return answers
 
     def say(self, commands: Sequence[Command], at: int = 0) -> int:
@@ -135,39 +135,36 @@ class Exchange:
                 return at
             most = 1 + (room - 1) // _LINE
 
-    def converse(self, first: Command, answers: Answers) -> Generator[Step, Any, None]:
+    def converse(self, first: Command, answers: Answers) -> Generator[Step, Any, list[Reply]]:
         """Write, and read the replies to all that is outstanding: none can have come yet.
-
-        Mostly they come together, and are what was hoped for.
 
         Args:
             first: what the first of them answers; not a chunk.
-            answers: as for `collect`, which reads what else there is.
+            answers: as for `collect`.
+
+        Returns:
+            The replies where they came together, and are what was hoped for, as mostly; or else
+            none, and they stand in `answers`.
 
         Raises:
             ReplyError: as for `collect`.
             ConnectionLost: before, so that nothing more can be written.
         """
-        connection = self.connection
-        if self._lost is not None:  # what came last was the replies to another group
-            connection.next_event()  # which takes note of the end
-            raise self._lost
-        timeout = self.timeout or first.reply_timeout
-        octets, self.out = self.out, b""
-        try:
-            data = yield Read(octets, timeout)
-        except (ConnectionLost, TimeoutError) as failure:
-            data = self._missed(failure, timeout)
-        found = connection.next_replies(data, self._pace)
-        if found:
-            self.note(found)
-            if connection.state in _OVER:
-                found = self._last_of(found, answers)
-            answers += found
-        elif not data:
+        if self._lost is None:  # or else what came last was the replies to another group
+            timeout = self.timeout or first.reply_timeout
+            octets, self.out = self.out, b""
+            try:
+                data = yield Read(octets, timeout)
+            except (ConnectionLost, TimeoutError) as failure:
+                data = self._missed(failure, timeout)
+            if self._pace is None:
+                replies = self.connection.hoped_replies(data)
+                if replies:
+                    self.note(replies)
+                    return replies
             self._feed(data)
-        if connection.oldest is not None:
-            yield from self.collect(answers, goes_on=not found)
+        yield from self.collect(answers, goes_on=True)
+        return []
 
     def collect(
         self, answers: Answers | None = None, most: int | None = None, *, goes_on: bool = False
@@ -191,7 +188,7 @@ class Exchange:
             found = connection.next_replies(data, pace)
             data = b""
             if found:
-                self.note(found)
+                self.note([answer.reply for answer in found])
                 if connection.state in _OVER:
                     found = self._last_of(found, answers)
                 answers += found
@@ -277,7 +274,7 @@ class Exchange:
         if connection.state is State.DATA and connection.oldest is None:
             refusal = _early_refusal(data)
             if refusal is not None:
-                self.note(refusal)
+                self.note([refusal])
                 raise ReplyError(refusal, "mail data")
         connection.receive_data(data)
 
@@ -331,7 +328,7 @@ class Exchange:
         yield from self.next_reply()  # which raises: no more is to come
 
     def _tell(self, said: Said) -> None:
-        self.recording.add(said)
+        self.recording.append(said)
         for line in lines_of(said):
             self._transcript(line)
 
@@ -346,7 +343,7 @@ class Exchange:
     ) -> None:
         """Let the errors that leave here tell what was said."""
         if isinstance(error, TELLING):
-            error.transcript = self.recording.lines()
+            error.transcript = last_lines(self.recording)
 
     def flush(self) -> bytes:
         """Return what is to be written."""

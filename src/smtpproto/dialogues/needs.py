@@ -52,7 +52,7 @@ def planned(
         taken = _of_few_domains(connection, message.recipients, left.rcpt_domain_max)
     most = told.rcpt_max or len(taken) or 1
     parts = [taken[at : at + most] for at in range(0, len(taken), most)][: left.mail_max]
-    if len(parts) > 1 and message.rewind is None:
+    if len(parts) > 1 and message.blocks and message.rewind is None:
         raise InvalidValueError(
             f"a message that can be read again expected: the server takes {most} recipients "
             f"at a time, not {len(taken)}",

@@ -9,7 +9,7 @@ dialogue, and run by the driver.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -51,17 +51,17 @@ class Outgoing:
 
     sender: Path
     recipients: tuple[Rcpt, ...]
-    read: Callable[[], Any]
-    """Returns the next octets, or an awaitable of them; b"" at the end."""
-    content: bytes | None = None
-    """All there is to read, where it is in memory: else `read` may take its time."""
-    is_8bit: bool | None = None
-    """True when an octet is above 127; None when not known."""
-    needs_utf8: bool = False
-    """True when an address or a header field is not ASCII (RFC 6531 3.2)."""
-    # Not a default as it is: before Python 3.12 it has no hash.
-    parameters: Mapping[str, Any] = field(default_factory=lambda: _NONE)
+    parameters: Mapping[str, Any]
     """More parameters for MAIL."""
+    needs_utf8: bool
+    """True when an address or a header field is not ASCII (RFC 6531 3.2)."""
+    content: bytes | None = None
+    """The octets, where they are in memory."""
+    is_8bit: bool | None = None
+    """True when one of them is above 127; None when they are not in memory."""
+    read: Callable[[], Any] | None = None
+    """Returns the next octets, or an awaitable of them, b"" at the end, and may take its time; None
+    when they are in memory."""
     rewind: Callable[[], Any] | None = None
     """Makes `read` begin again; None when the source can be read once only."""
     serialise_7bit: Callable[[], bytes | None] | None = None
@@ -70,9 +70,9 @@ class Outgoing:
     @property
     def is_plain(self) -> bool:
         """True for a message in memory, less than a piece, that needs nothing of the server."""
-        content = self.content
-        is_usual = self.is_8bit is False and not (self.needs_utf8 or self.parameters)
-        return is_usual and content is not None and len(content) < PIECE
+        if self.content is None or self.is_8bit or self.needs_utf8 or self.parameters:
+            return False
+        return len(self.content) < PIECE
 
     @property
     def size(self) -> int | None:
@@ -137,14 +137,11 @@ def prepare(
             source = serialise(source, utf8=needs_utf8)
         if not isinstance(source, (bytes, bytearray, memoryview)):
             read, rewind = _source(source)
-            return Outgoing(path, rcpts, read, None, None, needs_utf8, more, rewind)
+            return Outgoing(path, rcpts, more, needs_utf8, read=read, rewind=rewind)
         source = bytes(source)
     is_8bit = not source.isascii()
     needs_utf8 = needs_utf8 or (is_8bit and not header_of(source).isascii())
-    octets = _Octets(source)
-    return Outgoing(
-        path, rcpts, octets, source, is_8bit, needs_utf8, more, octets.rewind, seven_bit
-    )
+    return Outgoing(path, rcpts, more, needs_utf8, source, is_8bit, None, None, seven_bit)
 
 
 def as_7bit(message: Outgoing) -> Outgoing:
@@ -152,8 +149,7 @@ def as_7bit(message: Outgoing) -> Outgoing:
     content = message.serialise_7bit and message.serialise_7bit()
     if not content:
         return message
-    octets = _Octets(content)
-    return replace(message, read=octets, content=content, is_8bit=False, rewind=octets.rewind)
+    return replace(message, content=content, is_8bit=False)
 
 
 def _parameters(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -232,7 +228,7 @@ def _size(content: bytes) -> int:
     return size + content.count(b"\n") + content.count(b"\r") - 2 * pairs
 
 
-class _Octets:
+class Octets:
     """Gives octets out in pieces, cut behind a line where there is one."""
 
     def __init__(self, content: bytes) -> None:
@@ -240,15 +236,13 @@ class _Octets:
         self._at = 0
 
     def __call__(self) -> bytes:
+        """Return the next piece, b"" at the end."""
         start = self._at
         end = start + PIECE
         if end < len(self._content):
             end = self._content.rfind(LF, start, end) + 1 or end
         self._at = end
         return self._content[start:end]
-
-    def rewind(self) -> None:
-        self._at = 0
 
 
 def _source(message: Any) -> tuple[Callable[[], Any], Callable[[], Any] | None]:

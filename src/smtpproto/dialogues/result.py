@@ -11,7 +11,7 @@ from dataclasses import field
 
 from ..grammar.replies import Reply
 from ..values import value
-from .transcript import Recording
+from .transcript import Recording, last_lines
 
 
 def may_retry(replies: Sequence[Reply]) -> list[bool]:
@@ -39,13 +39,13 @@ class SendResult:
     """For each of them the reply that decided: to RCPT, or for the message."""
     reply: Reply
     """The last reply for the message: its text may tell a queue identifier."""
-    recording: Recording = field(default_factory=Recording, repr=False, compare=False)
+    recording: Recording = field(default_factory=list, repr=False, compare=False)
     """What was said about the message."""
 
     @property
     def transcript(self) -> tuple[str, ...]:
         """The lines of the conversation about the message, the last ones when it was long."""
-        return self.recording.lines()
+        return last_lines(self.recording)
 
     @property
     def accepted(self) -> tuple[str, ...]:

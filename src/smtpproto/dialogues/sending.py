@@ -8,7 +8,7 @@ whether a command may be sent now is the connection's business, and when to try 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -32,10 +32,10 @@ from .needs import (
     takes_8bit,
     uses_chunks,
 )
-from .outgoing import PIECE, Outgoing, as_7bit, header_of
+from .outgoing import PIECE, Octets, Outgoing, as_7bit, header_of
 from .result import SendResult
 from .steps import Dialogue, Handle, Step
-from .transcript import Transcript
+from .transcript import Transcript, last_lines, trim
 
 _DATA: Final = State.DATA
 _DATA_COMMAND = Data()
@@ -83,6 +83,7 @@ class _Sending(Exchange):
     """The dialogue of `send_message`."""
 
     _ahead = b""
+    _read: Callable[[], Any] | None = None
 
     def send(self, message: Outgoing, transfer: Transfer) -> Generator[Step, Any, SendResult]:
         connection = self.connection
@@ -117,7 +118,7 @@ class _Sending(Exchange):
             if last is None:
                 raise AllRefused(addresses, tuple(each))
         except TELLING as error:
-            error.transcript = self.recording.lines()
+            error.transcript = last_lines(self.recording)
             raise
         return SendResult(addresses, tuple(each), last, self.recording)
 
@@ -192,66 +193,81 @@ class _Sending(Exchange):
         if resets:
             commands.insert(0, Rset())
         answers: Answers = []
+        replies: list[Reply] = []
         try:
             said = self.say(commands)
-            yield from self.converse(commands[0], answers)
-            if said < len(commands):
+            if said == len(commands):
+                replies = yield from self.converse(commands[0], answers)
+            else:
+                yield from self.collect(answers)
                 yield from self.group(commands, answers, said)
         except ReplyError:  # a 421 behind what was refused for good is no reason to try it again
-            replies = _refused_for_good(answers)
-            if len(replies) < len(message.recipients):
+            refused = _refused_for_good(answers)
+            if len(refused) < len(message.recipients):
                 raise
-            return replies, None
+            return refused, None
         except LocalProtocolError:
             yield from self.agree(answers)
             raise
-        if resets:
-            reset = answers.pop(0).reply
-            if not reset.is_positive:
+        mail = 1 if resets else 0
+        if not replies:  # as hoped for
+            replies = [answer.reply for answer in answers]
+            if resets and not replies[0].is_positive:
                 # The old transaction may stand: it must not get this message, not even a lone dot.
-                raise ReplyError(reset, "RSET")
-        given = answers[1 : count + 1]
-        transaction = connection.transaction
-        if transaction is None or not transaction.recipients:
-            yield from self._give_up()
-            mail = answers[0].reply
-            if not mail.is_positive:
-                raise ReplyError(mail, "MAIL")
-            return [answer.reply for answer in given], None
-        if not chunks and connection.state is not _DATA:
-            raise ReplyError(answers[-1].reply, "DATA")
-        yield from self._send_content(message, chunks)
-        final: Answers = []
-        if connection.lmtp:
-            yield from self._collect_for_each(final)
-            return _joined(given, final)
-        yield from self.collect(final) if chunks else self.converse(_END, final)
-        last = final[-1].reply
-        if last.code >= 300:
-            raise ReplyError(last, "mail data")
-        if len(final) > 1:
-            return _joined(given, final)
-        return [last if (reply := answer.reply).code < 300 else reply for answer in given], last
+                raise ReplyError(replies[0], "RSET")
+            transaction = connection.transaction
+            if transaction is None or not transaction.recipients:
+                yield from self._give_up()
+                if not replies[mail].is_positive:
+                    raise ReplyError(replies[mail], "MAIL")
+                return replies[mail + 1 : mail + 1 + count], None
+            if not chunks and connection.state is not _DATA:
+                raise ReplyError(replies[-1], "DATA")
+        given = replies[mail + 1 : mail + 1 + count]
+        return (yield from self._send_content(message, given, chunks))
 
-    def _send_content(self, message: Outgoing, chunks: bool) -> Dialogue:
-        """Send the mail data and its end, in pieces or at once."""
+    def _send_content(
+        self, message: Outgoing, given: list[Reply], chunks: bool
+    ) -> Generator[Step, Any, tuple[list[Reply], Reply | None]]:
+        """Send the mail data and its end, in pieces or at once; return as `_transact`.
+
+        Args:
+            message: as for `_transact`.
+            given: the replies to RCPT.
+            chunks: as for `_transact`.
+        """
         connection = self.connection
+        content = message.content
         try:
             if chunks:
                 yield from self._send_chunks(message)
-                return
-            content = message.content
-            if content is None or len(content) >= PIECE:
-                yield from self._send_pieces(message)
-                content = b""
-            self.out += connection.send_mail_data(content, True)
-            if content:
-                self.note(len(content))
-            self.note("-> .")
+            else:
+                if content is None or len(content) >= PIECE:
+                    yield from self._send_pieces(message)
+                    content = b""
+                self.out += connection.send_mail_data(content, True)
+                if content:
+                    self.note(len(content))
+                self.note("-> .")
         except LocalProtocolError:
             if connection.oldest is None:
                 yield from self.agree()
             raise
+        final: Answers = []
+        if connection.lmtp:
+            yield from self._collect_for_each(final)
+            return _joined(given, final)
+        replies: list[Reply] = []
+        if chunks:
+            yield from self.collect(final)
+        else:
+            replies = yield from self.converse(_END, final)
+        last = replies[-1] if replies else final[-1].reply
+        if last.code >= 300:
+            raise ReplyError(last, "mail data")
+        if len(final) > 1:
+            return _joined(given, final)
+        return [last if reply.code < 300 else reply for reply in given], last
 
     def _give_up(self) -> Dialogue:
         """End mail data that was asked for though nobody is to get it (RFC 2920 3.1)."""
@@ -307,7 +323,10 @@ class _Sending(Exchange):
         if piece:
             self._ahead = b""
             return piece
-        piece = yield from self._ask(message, message.read)
+        if self._read is None:
+            self._read = message.read or Octets(message.content or b"")
+        piece = yield from self._ask(message, self._read)
+        trim(self.recording)
         if not isinstance(piece, (bytes, bytearray, memoryview)):
             raise TypeError(f"a source of octets expected, not of {type(piece).__name__}")
         octets = bytes(piece)
@@ -319,7 +338,9 @@ class _Sending(Exchange):
 
     def _rewind(self, message: Outgoing) -> Dialogue:
         self._ahead = b""
-        yield from self._ask(message, message.rewind)
+        self._read = None
+        if message.rewind is not None:
+            yield from self._ask(message, message.rewind)
 
     def _ask(self, message: Outgoing, call: Any) -> Generator[Step, Any, Any]:
         timeout = self.timeout or recommended_timeout("client", State.DATA)
@@ -343,13 +364,12 @@ class _Sending(Exchange):
             final += [ReplyReceived(EndOfMailData(r), rest) for r in recipients[len(final) :]]
 
 
-def _joined(given: Answers, final: Answers) -> tuple[list[Reply], Reply | None]:
+def _joined(given: list[Reply], final: Answers) -> tuple[list[Reply], Reply | None]:
     """Join the replies to RCPT with those to the mail data, where it has several (RFC 2033 4.2)."""
     last = final[-1].reply
-    replies = [answer.reply for answer in given]
     each = [a.reply for a in final if isinstance(a.command, EndOfMailData) and a.command.recipient]
-    ends = iter(each or [last] * len(replies))
-    joined = [next(ends) if reply.is_positive else reply for reply in replies]
+    ends = iter(each or [last] * len(given))
+    joined = [next(ends) if reply.is_positive else reply for reply in given]
     return joined, last if any(reply.is_positive for reply in joined) else None
 
 

@@ -7,13 +7,11 @@ values, so what a credential is, is known from its type.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from ..grammar.auth import Auth, AuthResponse
 from ..grammar.commands import Command
 from ..grammar.replies import Reply
-from ..session.events import ReplyReceived
 
 Transcript = Callable[[str], None]
 """Called with each line of a session, such as ``-> EHLO client.example`` or ``<- 250 ok``."""
@@ -46,9 +44,11 @@ def reply_lines(reply: Reply) -> list[str]:
     ]
 
 
-Said = str | int | Reply | list[ReplyReceived] | tuple[Sequence[Command], bytes]
-"""What a transcript is made of: a remark, octets of mail data, a reply or several, or commands with
-their lines, of which there may be fewer."""
+Said = str | int | list[Reply] | tuple[Sequence[Command], bytes]
+"""What a transcript is made of: a remark, octets of mail data, replies, or commands with their
+lines, of which there may be fewer."""
+Recording = list[Said]
+"""A conversation to be read later, if at all."""
 
 _KEPT = 1000
 _DROPPED = "..."
@@ -61,35 +61,22 @@ def lines_of(said: Said) -> list[str]:
     if isinstance(said, int):
         return [f"-> ({said} octets of mail data)"]
     if isinstance(said, list):
-        return [line for event in said for line in reply_lines(event.reply)]
-    if isinstance(said, Reply):
-        return reply_lines(said)
-    return [command_line(*one) for one in _each_line(*said)]
+        return [line for reply in said for line in reply_lines(reply)]
+    commands, octets = said
+    # None of the lines has a CRLF but at its end.
+    return list(map(command_line, commands, octets.split(b"\r\n")[:-1]))
 
 
-def _each_line(commands: Sequence[Command], octets: bytes) -> Iterable[tuple[Command, bytes]]:
-    """Return each command with its line: none has a CRLF but at its end."""
-    return zip(commands, octets.split(b"\r\n")[:-1], strict=False)
+def trim(recording: Recording) -> None:
+    """Forget what was said long ago: memory does not grow with a message."""
+    if len(recording) > 2 * _KEPT:
+        del recording[: -_KEPT - 1]  # one more than is shown: something was dropped
 
 
-class Recording:
-    """A conversation to be read later, if at all: the last thousand things that were said."""
+def last_lines(recording: Recording) -> tuple[str, ...]:
+    """Return the lines of what was said, the last thousand of them.
 
-    def __init__(self) -> None:
-        # One more than is shown: when it is there, something was dropped.
-        self._said: deque[Said] = deque(maxlen=_KEPT + 1)
-        self.add: Callable[[Said], None] = self._said.append
-        """Notes what was said."""
-
-    def lines(self) -> tuple[str, ...]:
-        """Return the lines; a first one of ``...`` stands for what is kept no longer."""
-        said: list[Said] = []
-        for each in self._said:
-            if isinstance(each, list):
-                said += [event.reply for event in each]
-            elif isinstance(each, tuple):
-                said += [command_line(*one) for one in _each_line(*each)]
-            else:
-                said.append(each)
-        dropped = [_DROPPED] if len(said) > _KEPT else []
-        return (*dropped, *(line for each in said[-_KEPT:] for line in lines_of(each)))
+    A first one of ``...`` stands for those before.
+    """
+    lines = [line for said in recording for line in lines_of(said)]
+    return (*([_DROPPED] if len(lines) > _KEPT else []), *lines[-_KEPT:])

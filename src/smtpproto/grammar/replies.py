@@ -319,6 +319,14 @@ def whole_reply(line: bytes) -> Reply:
     return _received(int(found[1]), [found[3] or b""])
 
 
+@lru_cache(maxsize=256)
+def whole_replies(octets: bytes) -> tuple[tuple[Reply, ...], tuple[int, ...]]:
+    """Return the replies of one line each that octets are, and their codes; 0 for anything else."""
+    *lines, rest = octets.split(b"\r\n")
+    replies = tuple([whole_reply(line) for line in lines])
+    return replies, () if rest else tuple([reply.code for reply in replies])
+
+
 def _received(code: int, raw: list[bytes]) -> Reply:
     """Make the reply, the enhanced status code taken off where it stands on every line."""
     lines = [line.decode("utf-8", "surrogateescape") for line in raw]

@@ -365,9 +365,6 @@ class ClientConnection(Matching):
             LocalProtocolError: as for `receive_data`.
             RemoteProtocolError: as for `next_event`.
         """
-        hoped = self._hoped
-        if hoped is not None and most is None and type(data) is bytes and data:
-            return self._take_hoped(hoped, data)
         if self._error is not None:
             self._raise_error()
         if not data:

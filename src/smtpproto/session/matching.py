@@ -6,8 +6,7 @@ Decides what is a reply at all, and which one may stand where. Sends nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from operator import attrgetter
+from collections.abc import Mapping
 
 from ..exceptions import InvalidValueError, RemoteProtocolError, Violation, shown
 from ..framing import BadLine, LineEndings, LineReader, MailDataWriter
@@ -15,7 +14,7 @@ from ..grammar.auth import AuthResponse, EndOfMailData
 from ..grammar.command import Command
 from ..grammar.commands import Data, Mail, Rcpt
 from ..grammar.encodings import decode_base64
-from ..grammar.replies import NOT_WHOLE, Reply, ReplyParser, whole_reply
+from ..grammar.replies import NOT_WHOLE, Reply, ReplyParser, whole_replies, whole_reply
 from ..states import State
 from ..tlsinfo import TLSInfo
 from .arrangement import Arrangement
@@ -23,8 +22,6 @@ from .events import ConnectionClosed, ReplyReceived
 from .grouping import Grouping
 from .moves import Admitted, Hoped
 from .table import Step
-
-_CODE: Callable[[Reply], int] = attrgetter("code")
 
 
 class Matching(Grouping):
@@ -78,25 +75,30 @@ class Matching(Grouping):
         self._buffer.take_all()
         self._enter(State.ERROR)
 
-    def _take_hoped(self, hoped: Hoped, data: bytes) -> list[ReplyReceived]:
-        """Take the replies to all of a group, where they are what was hoped for, or else others.
+    def hoped_replies(self, data: bytes) -> list[Reply]:
+        """Take octets that are the replies to all that is outstanding, each what was hoped for.
 
-        Nothing else was sent since, and nothing has come.
+        Mostly they are, and come together.
+
+        Args:
+            data: as for `receive_data`.
+
+        Returns:
+            The replies; none where the octets are anything else, and then they were not taken.
         """
-        lines = data.split(b"\r\n")
-        longest = self._replies.longest
-        if not lines.pop() and (len(data) <= longest or max(map(len, lines)) <= longest):
-            replies = list(map(whole_reply, lines))
-            if list(map(_CODE, replies)) == hoped.codes:
-                outstanding = self._outstanding
-                for at, note in hoped.notes:
-                    note(self, outstanding[at], replies[at])
-                found = list(map(ReplyReceived, outstanding, replies))
-                outstanding.clear()
-                self._hoped = None
-                self._arrive(hoped.there)
-                return found
-        return self._take_replies(None, data)
+        hoped = self._hoped
+        if hoped is None or type(data) is not bytes or len(data) > self._replies.longest:
+            return []
+        replies, codes = whole_replies(data)
+        if codes != hoped.codes:
+            return []
+        outstanding = self._outstanding
+        for at, note in hoped.notes:
+            note(self, outstanding[at], replies[at])
+        outstanding.clear()
+        self._hoped = None
+        self._arrive(hoped.there)
+        return list(replies)
 
     def _take_replies(self, most: int | None, data: bytes = b"") -> list[ReplyReceived]:
         """Take up to `most` replies out of what has come: an error waits for those before it."""

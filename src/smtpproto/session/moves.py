@@ -70,7 +70,7 @@ class _Usual(dict[type[Command], Usual]):
 class Hoped:
     """What a group leads to where all its replies are what was hoped for."""
 
-    codes: list[int]
+    codes: tuple[int, ...]
     notes: tuple[tuple[int, Note], ...]
     """What is to be remembered of them, by index."""
     there: Admitted = field(repr=False, compare=False)
@@ -138,7 +138,7 @@ def _hoped(here: Admitted, kinds: tuple[type[Command], ...]) -> Hoped | None:
         codes.append(code)
         if note is not None:
             notes.append((at, note))
-    return Hoped(codes, tuple(notes), here)
+    return Hoped(tuple(codes), tuple(notes), here)
 
 
 _UNUSUAL: Usual = 0, Admitted(State.ERROR), None
