@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from client_drive import MAIL, RCPT, answered, feed, in_bdat, in_data, in_rcpt, ready
 from hypothesis import given
@@ -21,8 +23,10 @@ from smtpproto import (
     Mail,
     Noop,
     Parameter,
+    Quit,
     Rcpt,
     RemoteProtocolError,
+    Reply,
     Rset,
     Signal,
     State,
@@ -361,22 +365,25 @@ GO_ON = b"354 go on\r\n"
 
 
 def codes(client: ClientConnection, data: bytes) -> list[int]:
-    return [event.reply.code for event in client.next_replies(data)]
+    hoped = client.hoped_replies(data)
+    return [reply.code for reply in hoped or [each.reply for each in client.next_replies(data)]]
 
 
 def test_all_that_was_hoped_for_comes_at_once() -> None:
     client = ready("PIPELINING")
     group = [MAIL, RCPT, LONG, Data()]
     client.send_group(group)
-    found = client.next_replies(OK * 3 + GO_ON)
-    assert [event.command for event in found] == group
+    found = client.hoped_replies(OK * 3 + GO_ON)
+    assert [reply.code for reply in found] == [250, 250, 250, 354]
+    assert client.outstanding == ()
     assert client.state is State.DATA
     assert client.transaction is not None
     assert client.transaction.mail == MAIL
     assert client.transaction.recipients == [RCPT, LONG]
     client.send_mail_data(b"x", last=True)
-    (event,) = client.next_replies(b"250 2.0.0 queued\r\n")
-    assert (event.command, event.reply.text) == (EndOfMailData(), "queued")
+    assert client.hoped_replies(b"") == []
+    (reply,) = client.hoped_replies(b"250 2.0.0 queued\r\n")
+    assert reply == Reply(250, "queued", "2.0.0")
     assert client.state is State.READY
     assert client.transaction is None
     assert client.outstanding == ()
@@ -398,6 +405,7 @@ def test_something_else_comes(replies: bytes, left: int) -> None:
     one, other = ready("PIPELINING"), ready("PIPELINING")
     for client in (one, other):
         client.send_group([MAIL, RCPT, Data()])
+    assert one.hoped_replies(replies) == []
     found = one.next_replies(replies)
     assert found == feed(other, replies)
     assert len(one.outstanding) == left
@@ -466,6 +474,22 @@ def test_octets_that_were_there_before_the_replies() -> None:
     client.receive_eof()
     with pytest.raises(LocalProtocolError):
         client.next_replies(OK * 2)
+
+
+@pytest.mark.parametrize("octets", [bytearray(OK * 2), memoryview(OK * 2)])
+def test_other_octets_are_left_to_a_closer_look(octets: Any) -> None:
+    client = ready("PIPELINING")
+    client.send_group([MAIL, RCPT])
+    assert client.hoped_replies(octets) == []
+    assert len(client.next_replies(octets)) == 2
+
+
+def test_nothing_is_hoped_for() -> None:
+    client = ready("PIPELINING")
+    assert client.hoped_replies(OK) == []
+    client.send(Quit())
+    assert client.hoped_replies(b"221 bye\r\n") == []
+    assert codes(client, b"221 bye\r\n") == [221]
 
 
 def test_caps_on_replies_hold_for_a_group() -> None:

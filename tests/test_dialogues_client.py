@@ -1340,6 +1340,16 @@ def test_a_long_transcript_keeps_its_end() -> None:
     assert (lines[0], lines[-1]) == ("...", "<- 250 2.0.0 ok")
 
 
+def test_what_is_kept_does_not_grow_with_the_message() -> None:
+    looks = [NOTHING] * (4800 // 16 + 1)
+    inputs = [OK + OK + GO_ON, *looks, OK]
+    result = sending(opened(), inputs, [b"x\r\n"] * 4800, transfer="data").result
+    assert len(result.recording) < 2500
+    lines = result.transcript
+    assert len(lines) == 1001
+    assert (lines[0], lines[1], lines[-2]) == ("...", "-> (3 octets of mail data)", "-> .")
+
+
 # --- other commands ------------------------------------------------------------------------------
 
 
