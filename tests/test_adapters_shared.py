@@ -484,7 +484,7 @@ def test_a_message_that_is_being_taken_is_taken_when_the_server_stops(world: Wor
             super().on_message(peer, message)
 
     handler = Handler()
-    with world.serve(handler) as server:
+    with world.serve(handler, grace=SECONDS) as server:
         raw = Raw(server.port)
         raw.say(b"EHLO x.example\r\n")
         for line in (b"MAIL FROM:<a@x.org>", b"RCPT TO:<b@x.org>", b"DATA"):

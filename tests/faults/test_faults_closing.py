@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from adapter_drive import SECONDS, AsyncioWorld, World
+from adapter_drive import SECONDS, SOON, AsyncioWorld, World
 from faults.drive import MODES, TEXT, Wire, Witness, eventually
 from faults.places import HELLO, MAIL, PLACES, RCPT, Place, go, options, places
 
@@ -27,7 +27,7 @@ def test_clients_everywhere(world: World, mode: str) -> None:
     """All at once, and nobody is left. Whoever was silent, and not in a handshake, is told."""
     witness = Witness()
     with ThreadPoolExecutor(len(PLACES)) as pool:
-        with world.serve(witness, grace=0.5, **options(mode)) as server:
+        with world.serve(witness, grace=SOON, **options(mode)) as server:
             heard = {
                 name: pool.submit(_listen, go(server.port, mode, place))
                 for name, place in places(mode).items()

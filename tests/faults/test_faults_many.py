@@ -6,9 +6,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from adapter_drive import SECONDS, World
 from faults.drive import NOW, Witness, everything_ended
 
@@ -182,6 +185,16 @@ async def _run(clients: list[Client]) -> None:
         await asyncio.gather(*(client.run() for client in clients))
 
 
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """Let as many be open as may be: each session takes two, and 1024 in all are usual."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.usefixtures("many_files")
 def test_a_thousand_sessions(world: World, tmp_path: Path) -> None:
     handler = Files(tmp_path)
     with world.serve(handler, connections=None, auth=()) as server:
