@@ -8,17 +8,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# No profile has a deadline: what a machine's load does to a test says nothing about the code.
-settings.register_profile("dev", deadline=None)
-settings.register_profile(
-    "ci", deadline=None, derandomize=True, max_examples=100, print_blob=True, database=None
-)
-settings.register_profile(
-    "quick", deadline=None, derandomize=True, max_examples=25, print_blob=True, database=None
-)
-settings.register_profile("deep", deadline=None, max_examples=10_000)
+# No profile minds how long it takes: a machine's load says nothing about the code.
+TIMELESS = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+REPEATABLE = settings(TIMELESS, derandomize=True, print_blob=True, database=None)
+settings.register_profile("dev", TIMELESS)
+settings.register_profile("ci", REPEATABLE, max_examples=100)
+settings.register_profile("quick", REPEATABLE, max_examples=25)
+settings.register_profile("deep", TIMELESS, max_examples=10_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 

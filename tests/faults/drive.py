@@ -259,9 +259,13 @@ def nothing_left(world: World) -> Iterator[None]:
     eventually(lambda: not _tasks(world) - tasks, f"the end of {_tasks(world) - tasks}")
     new = [t for t in threading.enumerate() if t not in threads and not _is_of_loop(t)]
     eventually(lambda: not any(t.is_alive() for t in new), f"the end of {new}")
-    if open_files() - files:
-        gc.collect()
-    eventually(lambda: not open_files() - files, f"the end of {open_files() - files}")
+
+    def left() -> Counter[str]:
+        if open_files() - files:
+            gc.collect()
+        return open_files() - files
+
+    eventually(lambda: not left(), f"the end of {left()}")
 
 
 def _tasks(world: World) -> set[Any]:
