@@ -41,6 +41,31 @@ def test_all_or_nothing() -> None:
         close(listen("127.0.0.1", port))  # it is free again
 
 
+@pytest.mark.parametrize("tries", [1, 9, 10])
+def test_a_port_that_is_free_at_the_first_host_alone_is_passed_over(
+    tries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = socket.create_server
+    with create(("127.0.0.2", 0)) as taken:
+        bad = taken.getsockname()[1]
+        chosen = [bad] * tries
+
+        def creating(address: tuple[str, int], **options: Any) -> socket.socket:
+            host, port = address
+            return create((host, port or (chosen.pop() if chosen else 0)), **options)
+
+        monkeypatch.setattr(socket, "create_server", creating)
+        if tries == 10:  # it is not for ever
+            with pytest.raises(OSError, match="in use"):
+                listen(["127.0.0.1", "127.0.0.2"], 0)
+        else:
+            made = listen(["127.0.0.1", "127.0.0.2"], 0)
+            [port] = {one.getsockname()[1] for one in made}
+            assert port != bad
+            close(made)
+    assert not chosen
+
+
 def test_a_port_for_several_processes() -> None:
     first = listen("127.0.0.1", 0, reuse_port=True)
     port = first[0].getsockname()[1]

@@ -7,6 +7,7 @@ nothing.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -21,6 +22,8 @@ from .values import value
 BACKLOG = 4096
 """Connections that wait to be accepted. Beyond, a client of Linux takes itself for connected, and
 waits for a greeting from a server that has never heard of it."""
+_TRIES = 10
+"""Ports that are tried where any will do, but the same at several addresses."""
 
 Mark = tuple[int, int]
 """The device and inode of a Unix socket: its name may be another's by now."""
@@ -125,16 +128,22 @@ def listen(
     """
     if path is not None:
         return [_listen_unix(path)]
-    made: list[socket.socket] = []
-    try:
-        for host in (hosts,) if hosts is None or isinstance(hosts, str) else hosts:
-            made.append(_listen_tcp(host, port, reuse_port))
-            port = made[0].getsockname()[1]
-    except OSError:
-        for one in made:
-            one.close()
-        raise
-    return made
+    names = (hosts,) if hosts is None or isinstance(hosts, str) else hosts
+    tries = 1 if port else _TRIES
+    while True:
+        made: list[socket.socket] = []
+        try:
+            for host in names:
+                same = made[0].getsockname()[1] if made else port
+                made.append(_listen_tcp(host, same, reuse_port))
+            return made
+        except OSError as error:
+            for one in made:
+                one.close()
+            tries -= 1
+            # What was free at the first of them may be another's at the next.
+            if not (tries and made and error.errno == errno.EADDRINUSE):
+                raise
 
 
 def _listen_unix(path: str) -> socket.socket:
