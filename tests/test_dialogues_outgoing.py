@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from smtpproto import InvalidValueError, LocalProtocolError, Path, Rcpt
 from smtpproto.dialogues import Outgoing, prepare
-from smtpproto.dialogues.outgoing import Octets, _size, as_7bit
+from smtpproto.dialogues.outgoing import Octets, as_7bit
 
 
 def email(**fields: str) -> EmailMessage:
@@ -227,12 +227,17 @@ def test_a_small_size_is_never_too_small(content: bytes) -> None:
     normal = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
     if normal and not normal.endswith(b"\r\n"):
         normal += b"\r\n"
-    assert len(normal) <= _size(content) <= len(normal) + 2
+    outgoing = prepare(content, "a@x.org", "b@x.org")
+    assert outgoing.size is not None
+    assert len(normal) <= outgoing.size <= len(normal) + 2
+    others = content.replace(b"\r\n", b"")
+    assert outgoing.is_clean == (b"\r" not in others and b"\n" not in others)
 
 
 @pytest.mark.parametrize("line", [b"x" * 70 + b"\r\n", b"x" * 70 + b"\n"])
 def test_a_large_size_is_right_for_one_kind_of_line_ending(line: bytes) -> None:
-    assert _size(line * 10000) == 72 * 10000
+    outgoing = prepare(line * 10000, "a@x.org", "b@x.org")
+    assert (outgoing.size, outgoing.is_clean) == (72 * 10000, False)
 
 
 @pytest.mark.parametrize(
