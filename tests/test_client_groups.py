@@ -387,6 +387,7 @@ def test_all_that_was_hoped_for_comes_at_once() -> None:
     assert client.state is State.READY
     assert client.transaction is None
     assert client.outstanding == ()
+    assert client.hoped_replies(b"250 2.0.0 queued\r\n") == []
     assert client.next_event() is Signal.NEED_COMMAND
 
 

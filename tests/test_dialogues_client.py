@@ -535,6 +535,10 @@ def test_the_transcript_shows_each_reply_as_it_takes_effect() -> None:
     run = sending(connection, [OK + OK + NO + GO_ON, OK], recipients=FIVE[:2], transcript=look)
     assert run.error is None
     assert seen == [State.MAIL, State.RCPT, State.RCPT, State.DATA, State.READY]
+    seen.clear()
+    run = sending(connection, [OK + OK + GO_ON, OK], transcript=look)
+    assert run.error is None
+    assert seen == [State.MAIL, State.RCPT, State.DATA, State.READY]
 
 
 def test_what_the_server_said_unasked_is_heard_first() -> None:
@@ -1096,6 +1100,8 @@ def test_chunks_in_several_transactions() -> None:
         transfer="bdat",
     )
     assert [reply.code for reply in run.result.replies] == [250, 450, 250]
+    last = b"BDAT %d LAST\r\n%b" % (len(BODY), BODY)
+    assert [octets for octets in run.writes if b"BDAT" in octets] == [last] * 2
 
 
 # --- LMTP ----------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import asyncio
 import email as email_package
 import io
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from email import policy
 from email.header import Header
 from email.message import EmailMessage, Message
@@ -360,6 +361,12 @@ def test_an_8bit_text_is_encoded_without_loss() -> None:
     assert again.get_content() == TEXT.replace("\n", "\r\n")
     assert (again["Subject"], again["Bcc"]) == ("Grüße", None)
     assert message.as_bytes() == before
+
+
+def test_line_endings_of_a_text_that_was_encoded_are_looked_at_again() -> None:
+    outgoing = prepare("ü\r\n".encode(), "a@x.org", "b@x.org")
+    assert outgoing.is_clean
+    assert not as_7bit(replace(outgoing, serialise_7bit=lambda: b"=FC\n")).is_clean
 
 
 @pytest.mark.parametrize("charset", ["latin-1", "utf-8", "unknown-8bit", "us-ascii", None])
