@@ -71,8 +71,8 @@ def test_a_worker_that_dies_is_succeeded_and_loses_no_connection(
 
     def client(port: int) -> None:
         first, second = [number for number in children() if number not in before]
-        os.kill(first, signal.SIGSTOP)
-        os.kill(second, signal.SIGSTOP)
+        hold(first)
+        hold(second)
         waiting = [socket.create_connection(("127.0.0.1", port)) for _ in range(8)]
         for number in (first, second):
             os.kill(number, signal.SIGKILL)
@@ -102,14 +102,21 @@ def test_workers_end_with_their_parent(tmp_path: Path) -> None:
     assert len(begun) == 2
     process.kill()
     process.wait()
-    wait_for(lambda: all(is_over(number) for number in begun) or None)
+    wait_for(lambda: all(state(number) == "Z" for number in begun) or None)
 
 
-def is_over(process: int) -> bool:
+def state(process: int) -> str:
+    """Return "T" for a process that is stopped, "Z" for one that is over."""
     try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:  # it ends right now, perhaps
-        return True
+        return "Z"
+
+
+def hold(process: int) -> None:
+    """Stop a process; it may be running yet when the signal was sent."""
+    os.kill(process, signal.SIGSTOP)
+    wait_for(lambda: state(process) == "T" or None)
 
 
 def test_what_a_worker_does(tmp_path: Path, capsys: Capture) -> None:
@@ -155,24 +162,24 @@ def test_workers_that_cannot_live_are_not_begun_without_end(
     notes: list[str] = []
 
     class Begun(subprocess.Popen):  # type: ignore[type-arg]
-        def __init__(self, *args: Any, **options: Any) -> None:
+        def __init__(self, argv: Any, **options: Any) -> None:
             begun.append(time.monotonic())
-            super().__init__(*args, **options)
+            super().__init__(["true"], **options)
 
     def note(text: str) -> None:
         notes.append(text)
         if len(notes) == 3:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(workers, "_YOUNG", 0.2)
+    monkeypatch.setattr(workers, "_YOUNG", 0.5)
     monkeypatch.setattr(workers, "note", note)
     monkeypatch.setattr(workers.subprocess, "Popen", Begun)
     [listener] = listen("127.0.0.1", 0, reuse_port=True)
     with TemporaryFile() as lock, listener:
-        Workers(["--version"], [listener], lock.fileno()).run(lambda: None)
+        Workers([], [listener], lock.fileno()).run(lambda: None)
     assert all("died (status 0): another one begins" in text for text in notes[:3])
     assert len(begun) >= 3
-    assert all(later - earlier >= 0.2 for earlier, later in pairwise(begun))
+    assert all(later - earlier >= 0.5 for earlier, later in pairwise(begun))
 
 
 def test_a_worker_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +189,7 @@ def test_a_worker_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -
 
     def announce() -> None:
         [begun] = [number for number in children() if number not in before]
-        os.kill(begun, signal.SIGSTOP)
+        hold(begun)
         os.kill(os.getpid(), signal.SIGTERM)
 
     with TemporaryFile() as lock, listener:
@@ -215,6 +222,14 @@ def test_no_number_of_workers(text: str, capsys: Capture) -> None:
     with pytest.raises(SystemExit):
         main(["serve", f"--workers={text}"])
     assert "a number from 1 to 1000 expected" in capsys.readouterr().err
+
+
+def test_who_dies_while_a_successor_waits_has_one_too() -> None:
+    waiting = Workers([], [], 0)
+    waiting._over.put(0)
+    assert not waiting._is_told_within(0.01)
+    assert waiting._over.get() == 0
+    waiting._end()
 
 
 def test_the_end_is_heard_while_a_successor_waits() -> None:
