@@ -7,7 +7,6 @@ import asyncio
 import email as email_package
 import io
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from email import policy
 from email.header import Header
 from email.message import EmailMessage, Message
@@ -20,7 +19,7 @@ from hypothesis import strategies as st
 
 from smtpproto import InvalidValueError, LocalProtocolError, Path, Rcpt
 from smtpproto.dialogues import Outgoing, prepare
-from smtpproto.dialogues.outgoing import Octets, as_7bit
+from smtpproto.dialogues.outgoing import Octets, _size, as_7bit
 
 
 def email(**fields: str) -> EmailMessage:
@@ -228,17 +227,12 @@ def test_a_small_size_is_never_too_small(content: bytes) -> None:
     normal = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
     if normal and not normal.endswith(b"\r\n"):
         normal += b"\r\n"
-    outgoing = prepare(content, "a@x.org", "b@x.org")
-    assert outgoing.size is not None
-    assert len(normal) <= outgoing.size <= len(normal) + 2
-    others = content.replace(b"\r\n", b"")
-    assert outgoing.is_clean == (b"\r" not in others and b"\n" not in others)
+    assert len(normal) <= _size(content) <= len(normal) + 2
 
 
 @pytest.mark.parametrize("line", [b"x" * 70 + b"\r\n", b"x" * 70 + b"\n"])
 def test_a_large_size_is_right_for_one_kind_of_line_ending(line: bytes) -> None:
-    outgoing = prepare(line * 10000, "a@x.org", "b@x.org")
-    assert (outgoing.size, outgoing.is_clean) == (72 * 10000, False)
+    assert _size(line * 10000) == 72 * 10000
 
 
 @pytest.mark.parametrize(
@@ -361,12 +355,6 @@ def test_an_8bit_text_is_encoded_without_loss() -> None:
     assert again.get_content() == TEXT.replace("\n", "\r\n")
     assert (again["Subject"], again["Bcc"]) == ("Grüße", None)
     assert message.as_bytes() == before
-
-
-def test_line_endings_of_a_text_that_was_encoded_are_looked_at_again() -> None:
-    outgoing = prepare("ü\r\n".encode(), "a@x.org", "b@x.org")
-    assert outgoing.is_clean
-    assert not as_7bit(replace(outgoing, serialise_7bit=lambda: b"=FC\n")).is_clean
 
 
 @pytest.mark.parametrize("charset", ["latin-1", "utf-8", "unknown-8bit", "us-ascii", None])

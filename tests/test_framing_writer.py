@@ -168,10 +168,3 @@ def test_a_long_piece_is_refused_as_a_whole() -> None:
 def test_a_whole_message_has_no_nul(policy: LineEndings) -> None:
     with pytest.raises(InvalidValueError):
         whole_mail_data(b"a\0b\r\n", policy)
-    with pytest.raises(InvalidValueError):
-        whole_mail_data(b"a\0b\r\n", policy, checked=True)
-
-
-@given(st.lists(st.sampled_from([b"\r\n", b".", b"text", b".\r\n"])).map(b"".join))
-def test_what_was_checked_before_is_written_as_ever(content: bytes) -> None:
-    assert whole_mail_data(content, checked=True) == whole_mail_data(content)

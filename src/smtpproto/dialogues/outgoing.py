@@ -59,8 +59,6 @@ class Outgoing:
     """The octets, where they are in memory."""
     is_8bit: bool | None = None
     """True when one of them is above 127; None when they are not in memory."""
-    is_clean: bool = False
-    """True when they are less than a piece, and each CR and LF is known to be one of a CRLF."""
     read: Callable[[], Any] | None = None
     """Returns the next octets, or an awaitable of them, b"" at the end, and may take its time; None
     when they are in memory."""
@@ -79,7 +77,7 @@ class Outgoing:
     @property
     def size(self) -> int | None:
         """Octets with CRLF line endings, perhaps too many; None when not known."""
-        return None if self.content is None else _size(self.content, self.is_clean)
+        return None if self.content is None else _size(self.content)
 
     @property
     def blocks(self) -> bool:
@@ -143,8 +141,7 @@ def prepare(
         source = bytes(source)
     is_8bit = not source.isascii()
     needs_utf8 = needs_utf8 or (is_8bit and not header_of(source).isascii())
-    clean = len(source) < PIECE and is_clean(source)
-    return Outgoing(path, rcpts, more, needs_utf8, source, is_8bit, clean, None, None, seven_bit)
+    return Outgoing(path, rcpts, more, needs_utf8, source, is_8bit, None, None, seven_bit)
 
 
 def as_7bit(message: Outgoing) -> Outgoing:
@@ -152,7 +149,7 @@ def as_7bit(message: Outgoing) -> Outgoing:
     content = message.serialise_7bit and message.serialise_7bit()
     if not content:
         return message
-    return replace(message, content=content, is_8bit=False, is_clean=False)
+    return replace(message, content=content, is_8bit=False)
 
 
 def _parameters(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -219,16 +216,9 @@ def header_of(content: bytes) -> bytes:
     return content[: min(ends)] if ends else content
 
 
-def _size(content: bytes, clean: bool) -> int:
-    """Return how big `content` is with CRLF line endings, never too little by much (RFC 1870 6).
-
-    Args:
-        content: the octets.
-        clean: True when they are known to have no other line endings.
-    """
+def _size(content: bytes) -> int:
+    """Return how big `content` is with CRLF line endings, never too little by much (RFC 1870 6)."""
     size = len(content) + (0 if not content or content.endswith(b"\n") else 2)
-    if clean:
-        return size
     start = content[:PIECE]
     if is_clean(start):
         return size

@@ -245,7 +245,7 @@ class _Sending(Exchange):
                 if content is None or len(content) >= PIECE:
                     yield from self._send_pieces(message)
                     content = b""
-                self.out += connection.send_mail_data(content, True, message.is_clean)
+                self.out += connection.send_mail_data(content, True)
                 if content:
                     self.note(len(content))
                 self.note("-> .")

@@ -138,15 +138,12 @@ class MailDataWriter:
         return b"." + data if first else data
 
 
-def whole_mail_data(
-    content: bytes, policy: LineEndings = "normalise", checked: bool = False
-) -> bytes:
+def whole_mail_data(content: bytes, policy: LineEndings = "normalise") -> bytes:
     """Return the octets that carry a message, and end it.
 
     Args:
         content: all of it.
         policy: as for `LineEndingWriter`.
-        checked: True only when `is_clean` is known of it.
 
     Raises:
         InvalidValueError: a bare CR or LF under "strict", or a NUL.
@@ -155,7 +152,7 @@ def whole_mail_data(
         content.endswith(b"\r\n")
         and len(content) <= _SLICE
         and 0 not in content
-        and (checked or is_clean(content))
+        and is_clean(content)
         and (DOT not in content or not _starts_with_dot(content))
     ):
         return content + b".\r\n"

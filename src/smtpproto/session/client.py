@@ -220,13 +220,12 @@ class ClientConnection(Matching):
 
     # --- mail data -----------------------------------------------------------------------------
 
-    def send_mail_data(self, data: bytes, last: bool = False, checked: bool = False) -> bytes:
+    def send_mail_data(self, data: bytes, last: bool = False) -> bytes:
         """Return the octets that carry a piece of mail data, dots stuffed.
 
         Args:
             data: any number of octets, cut anywhere.
             last: it is the last piece, so that the end comes with it, as from `end_mail_data`.
-            checked: True only when each CR and each LF in it is known to be one of a CRLF.
 
         Raises:
             LocalProtocolError: the server has not given 354, or has accepted no recipient; a NUL,
@@ -240,7 +239,7 @@ class ClientConnection(Matching):
             data = octets_of(data)
         writer = self._mail_data
         if last and writer is None:
-            octets = whole_mail_data(data, self._line_endings, checked)
+            octets = whole_mail_data(data, self._line_endings)
         else:
             writer = writer or MailDataWriter(self._line_endings)
             octets = writer.write(data, last)
