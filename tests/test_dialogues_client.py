@@ -1346,6 +1346,28 @@ def test_a_long_transcript_keeps_its_end() -> None:
     assert (lines[0], lines[-1]) == ("...", "<- 250 2.0.0 ok")
 
 
+def test_what_is_kept_does_not_grow_with_the_recipients() -> None:
+    many = [f"user{number}@example.org" for number in range(2100)]
+    alone = sending(opened(), [OK] * 2101 + [GO_ON, OK], recipients=many)
+    inputs = [OK + OK + GO_ON, OK] * 700
+    in_parts = sending(limited(b"RCPTMAX=1"), inputs, recipients=many[:700])
+    for run in (alone, in_parts):
+        result = run.result
+        assert result.is_complete
+        assert len(result.recording) < 2500
+        lines = result.transcript
+        assert len(lines) == 1001
+        assert (lines[0], lines[-1]) == ("...", "<- 250 2.0.0 ok")
+
+
+def test_a_transcript_is_no_longer_for_long_replies() -> None:
+    long = b"250-more\r\n" * 200 + OK
+    run = sending(opened(), [long, long * 9, GO_ON, OK], recipients=["b@example.org"] * 9)
+    lines = run.result.transcript
+    assert len(lines) == 1001
+    assert (lines[0], lines[1], lines[-1]) == ("...", "<- 250-more", "<- 250 2.0.0 ok")
+
+
 def test_what_is_kept_does_not_grow_with_the_message() -> None:
     looks = [NOTHING] * (4800 // 16 + 1)
     inputs = [OK + OK + GO_ON, *looks, OK]

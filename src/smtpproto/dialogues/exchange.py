@@ -22,7 +22,7 @@ from ..session.timeouts import recommended_timeout
 from ..states import State
 from .errors import ConnectionLost, ReplyError, SMTPError, TimedOut
 from .steps import CallFailed, Dialogue, Handle, Handshake, Read, Step
-from .transcript import Recording, Said, Transcript, last_lines, lines_of
+from .transcript import Recording, Said, Transcript, last_lines, lines_of, trim
 
 # RFC 2920 3.1: what is outstanding must fit the windows of TCP, or both sides may wait for ever.
 _WINDOW = 4096
@@ -97,6 +97,7 @@ class Exchange:
                 yield from self.agree(answers)
                 raise
             yield from self.collect(answers)
+            trim(self.recording)
         return answers
 
     def say(self, commands: Sequence[Command], at: int = 0) -> int:

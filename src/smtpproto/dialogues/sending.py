@@ -167,6 +167,7 @@ class _Sending(Exchange):
                 break
             found |= zip(part, each, strict=True)
             last = final or last
+            trim(self.recording)
         return [found[index] for index in range(len(found))], last
 
     # --- one transaction -------------------------------------------------------------------------

@@ -68,7 +68,7 @@ def lines_of(said: Said) -> list[str]:
 
 
 def trim(recording: Recording) -> None:
-    """Forget what was said long ago: memory does not grow with a message."""
+    """Forget what was said long ago: memory grows with no message, and with no recipients."""
     if len(recording) > 2 * _KEPT:
         del recording[: -_KEPT - 1]  # one more than is shown: something was dropped
 
@@ -78,5 +78,10 @@ def last_lines(recording: Recording) -> tuple[str, ...]:
 
     A first one of ``...`` stands for those before.
     """
-    lines = [line for said in recording for line in lines_of(said)]
-    return (*([_DROPPED] if len(lines) > _KEPT else []), *lines[-_KEPT:])
+    lines: list[str] = []
+    for said in reversed(recording):  # a server may have said much more than is shown
+        lines += reversed(lines_of(said))
+        if len(lines) > _KEPT:
+            break
+    dropped = [_DROPPED] if len(lines) > _KEPT else []
+    return (*dropped, *reversed(lines[:_KEPT]))
