@@ -228,6 +228,25 @@ def test_a_hook_does_not_wait_for_the_end_of_its_own_session() -> None:
         assert raw.say(b"HELP\r\n").startswith("214")
 
 
+def test_who_waits_for_the_end_does_not_come_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    send = socket.socket.send
+    server = serve(Collect()).start()
+    waiting = threading.Thread(target=server.wait_closed)
+    waiting.start()
+
+    def slow(self: socket.socket, octets: bytes) -> int:
+        if threading.current_thread() is threading.main_thread():
+            with Raw(server.port, greeting=False):
+                waiting.join(0.3)  # which it may not end in
+        return send(self, octets)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(socket.socket, "send", slow)
+        server.close()
+    waiting.join(SECONDS)
+    assert not waiting.is_alive()
+
+
 @pytest.mark.parametrize("is_shared", [False, True])
 def test_who_has_connected_when_it_closes(monkeypatch: pytest.MonkeyPatch, is_shared: bool) -> None:
     """They are told by a 421 (RFC 5321 3.8); at a socket that was given they wait for another."""

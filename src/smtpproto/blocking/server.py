@@ -111,11 +111,10 @@ class Server(Serving):
         """
         with self._lock:
             self._grace = self._settings.grace if grace is None else grace
-            is_first = not self._closing.is_set()
+            if self._wake is not None and not self._closing.is_set():
+                self._wake[1].send(b"x")  # before whoever waits for the end may close it
             self._closing.set()
             drivers = list(self._sessions)
-        if is_first and self._wake is not None:
-            self._wake[1].send(b"x")
         for driver in drivers:
             driver.stop(now=self._grace <= 0)
         self._crew.close()
