@@ -14,6 +14,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,6 +26,7 @@ from smtpproto import LocalProtocolError, Reply, listening
 from smtpproto.asyncio import Client, Collect, Message, Peer, Reject, channel, serve
 from smtpproto.asyncio import driver as drivers
 from smtpproto.asyncio import server as server_module
+from smtpproto.asyncio.calls import tell_late
 from smtpproto.asyncio.clock import Clock
 from smtpproto.asyncio.running import Runner
 from smtpproto.asyncio.transport import SocketTransport
@@ -317,6 +319,21 @@ def test_a_hook_that_fails_once_it_was_given_up_is_named(
         return reply[:3] + record.message
 
     assert re.match(r"451the hook \S+Late(Plain)?\.on_rcpt, which", run(test))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"), [(ValueError("x"), 1), (Reject(550, "too late"), 0), (None, 0)]
+)
+def test_a_refusal_that_comes_too_late_is_no_failure(
+    outcome: Exception | None, told: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    call: Future[None] = Future()
+    if outcome is None:
+        call.set_result(None)
+    else:
+        call.set_exception(outcome)
+    tell_late("on_rcpt", call)
+    assert len(caplog.records) == told
 
 
 def test_reading_stops_while_a_hook_runs() -> None:

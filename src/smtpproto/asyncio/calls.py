@@ -17,7 +17,7 @@ from functools import partial
 from types import FunctionType
 from typing import Any, Final
 
-from ..dialogues import name_of
+from ..dialogues import Reject, name_of
 
 logger = logging.getLogger("smtpproto")
 
@@ -58,9 +58,10 @@ def in_thread(
 
 
 def tell_late(name: str, call: asyncio.Future[Any] | Future[Any]) -> None:
-    """Log what nobody waits for any longer."""
-    if not call.cancelled() and call.exception() is not None:
-        logger.error("the hook %s, which was given up, failed", name, exc_info=call.exception())
+    """Log that what nobody waits for any longer failed; a `Reject` is an answer."""
+    error = None if call.cancelled() else call.exception()
+    if error is not None and not isinstance(error, Reject):
+        logger.error("the hook %s, which was given up, failed", name, exc_info=error)
 
 
 def is_async(call: Callable[..., Any]) -> bool:
