@@ -25,6 +25,10 @@ Capture = pytest.CaptureFixture[str]
         (["serve", "--port", "x"], "argument --port: a port from 0 to 65535 expected, not 'x'"),
         (["serve", "--por", "1"], "unrecognized arguments: --por"),
         (["send", "--to", "b@example.org"], "the following arguments are required: --from"),
+        (
+            ["send", "--port", "1", "--from", "a@example.org", "--to", "b@example.org"],
+            "smtpproto send: error: unrecognized arguments: --port",
+        ),
         (["send", "--data", "--bdat"], "not allowed with argument"),
     ],
 )

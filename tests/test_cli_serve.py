@@ -179,7 +179,7 @@ def test_passwords_do_not_leave_the_machine_in_the_clear(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "--auth: "),
+        (None, "--auth: a file that can be read expected: "),
         ("joe\n", "--auth: line 1: name:password expected"),
         ("\xe9:", "--auth: line 1"),
     ],

@@ -29,7 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status.
     """
     prepare_streams(sys.stdout, sys.stderr)
-    args = _parser().parse_args(argv)
+    args, unknown = _parser().parse_known_args(argv)
+    if unknown:  # the usage of the command is what helps
+        args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     args.argv = sys.argv[1:] if argv is None else list(argv)
     try:
         result: int = args.run(args)
@@ -55,6 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     for module in _COMMANDS:
         module.add_command(commands)
+    for command in commands.choices.values():
+        command.set_defaults(parser=command)
     return parser
 
 

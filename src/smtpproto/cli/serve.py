@@ -166,7 +166,10 @@ def _users(args: argparse.Namespace) -> Users | None:
         return None
     try:
         return Users.read(args.auth)
-    except (OSError, InvalidValueError) as error:
+    except OSError as error:
+        told = f"--auth: a file that can be read expected: {error}"
+        raise status.CommandError(told) from None
+    except InvalidValueError as error:
         raise status.CommandError(f"--auth: {error}") from None
 
 
