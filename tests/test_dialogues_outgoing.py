@@ -230,6 +230,12 @@ def test_a_small_size_is_never_too_small(content: bytes) -> None:
     assert len(normal) <= _size(content) <= len(normal) + 2
 
 
+def test_the_size_of_what_is_sent_as_it_is() -> None:
+    parameters = {"BODY": "BINARYMIME"}
+    assert prepare(b"a\nb\rc", "a@x.org", "b@x.org", parameters).size == 5
+    assert prepare(b"a\nb\rc", "a@x.org", "b@x.org").size == 9
+
+
 @pytest.mark.parametrize("line", [b"x" * 70 + b"\r\n", b"x" * 70 + b"\n"])
 def test_a_large_size_is_right_for_one_kind_of_line_ending(line: bytes) -> None:
     assert _size(line * 10000) == 72 * 10000

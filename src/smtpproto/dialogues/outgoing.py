@@ -76,8 +76,12 @@ class Outgoing:
 
     @property
     def size(self) -> int | None:
-        """Octets with CRLF line endings, perhaps too many; None when not known."""
-        return None if self.content is None else _size(self.content)
+        """Octets as they will be sent, or an estimate; None when not known."""
+        if self.content is None:
+            return None
+        if self.parameters and self.parameters.get("BODY") == "BINARYMIME":
+            return len(self.content)  # RFC 3030 3: no line ending is changed
+        return _size(self.content)
 
     @property
     def blocks(self) -> bool:
@@ -217,7 +221,10 @@ def header_of(content: bytes) -> bytes:
 
 
 def _size(content: bytes) -> int:
-    """Return how big `content` is with CRLF line endings, never too little by much (RFC 1870 6)."""
+    """Return how big `content` is with CRLF line endings, or an estimate (RFC 1870 6).
+
+    It is too little only where all of the first piece has CRLF, and what follows has not.
+    """
     size = len(content) + (0 if not content or content.endswith(b"\n") else 2)
     start = content[:PIECE]
     if is_clean(start):
