@@ -176,7 +176,7 @@ class Server(Serving):
         """Accept one; tell whether there may be more."""
         try:
             sock, address = listener.accept()
-        except BlockingIOError:  # another process was faster
+        except BlockingIOError:  # nobody waits, or another process was faster
             return False
         except (InterruptedError, ConnectionError):  # the client has gone
             return True

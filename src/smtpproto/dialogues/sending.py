@@ -211,7 +211,7 @@ class _Sending(Exchange):
             yield from self.agree(answers)
             raise
         mail = 1 if resets else 0
-        if not replies:  # as hoped for
+        if not replies:  # not all was as hoped for, or it came in pieces
             replies = [answer.reply for answer in answers]
             if resets and not replies[0].is_positive:
                 # The old transaction may stand: it must not get this message, not even a lone dot.

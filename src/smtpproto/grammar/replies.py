@@ -321,7 +321,11 @@ def whole_reply(line: bytes) -> Reply:
 
 @lru_cache(maxsize=256)
 def whole_replies(octets: bytes) -> tuple[tuple[Reply, ...], tuple[int, ...]]:
-    """Return the replies of one line each that octets are, and their codes; 0 for anything else."""
+    """Return the replies of one line each that octets are, and their codes.
+
+    A code is 0 where the line is anything else; there are none where octets are left behind the
+    last CRLF.
+    """
     *lines, rest = octets.split(b"\r\n")
     replies = tuple([whole_reply(line) for line in lines])
     return replies, () if rest else tuple([reply.code for reply in replies])
