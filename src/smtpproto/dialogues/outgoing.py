@@ -63,7 +63,7 @@ class Outgoing:
     """Returns the next octets, or an awaitable of them, b"" at the end, and may take its time; None
     when they are in memory."""
     rewind: Callable[[], Any] | None = None
-    """Makes `read` begin again; None when the source can be read once only."""
+    """Makes `read` begin again; None when the source can be read once only, or is in memory."""
     serialise_7bit: Callable[[], bytes | None] | None = None
     """Returns the octets once more, all below 128, or None; None when there is no such way."""
 
