@@ -336,6 +336,36 @@ def test_a_refusal_that_comes_too_late_is_no_failure(
     assert len(caplog.records) == told
 
 
+@pytest.mark.parametrize("at", ["names", "loop"])
+def test_a_server_that_is_closed_while_it_starts(monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+    """It does not listen once it is closed, with nobody left to close it."""
+    listen = server_module.listen
+
+    async def slow(*given: Any) -> Any:
+        begun.set()
+        await go_on.wait()
+        return await listen(*given)
+
+    async def test() -> None:
+        nonlocal begun, go_on
+        begun, go_on = asyncio.Event(), asyncio.Event()
+        with socket.create_server(("127.0.0.1", 0)) as sock:
+            server = serve(Collect(), sockets=[sock])
+            starting = asyncio.create_task(server.start())
+            await (begun.wait() if at == "loop" else asyncio.sleep(0))
+            server.close()
+            go_on.set()
+            with pytest.raises(LocalProtocolError):
+                await starting
+            await server.wait_closed()
+            assert sock.fileno() < 0
+
+    begun: Any = None
+    go_on: Any = None
+    monkeypatch.setattr(server_module, "listen", slow)
+    run(test)
+
+
 def test_reading_stops_while_a_hook_runs() -> None:
     go_on: Any = None
 

@@ -20,6 +20,7 @@ from smtpproto.blocking import driver as drivers
 from smtpproto.blocking import server as server_module
 from smtpproto.blocking.crew import Crew
 from smtpproto.dialogues import Read, TimedOut
+from smtpproto.listening import Where
 
 TEXT = b"Subject: x\r\n\r\ntext\r\n"
 
@@ -226,6 +227,24 @@ def test_a_hook_does_not_wait_for_the_end_of_its_own_session() -> None:
 
     with serve(Handler()) as server, Raw(server.port) as raw:
         assert raw.say(b"HELP\r\n").startswith("214")
+
+
+def test_a_server_that_is_closed_while_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not listen once it is closed, with nobody left to close it."""
+    listen = Where.listen
+
+    def slow(self: Where) -> list[socket.socket]:
+        found = listen(self)
+        server.close()
+        server.wait_closed()
+        return found
+
+    monkeypatch.setattr(Where, "listen", slow)
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        server = serve(Collect(), sockets=[sock])
+        with pytest.raises(LocalProtocolError):
+            server.start()
+        assert sock.fileno() < 0
 
 
 def test_who_waits_for_the_end_does_not_come_before_it(monkeypatch: pytest.MonkeyPatch) -> None:

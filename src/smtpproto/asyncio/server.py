@@ -80,7 +80,7 @@ class Server(Serving):
 
         Raises:
             OSError: the address cannot be had.
-            LocalProtocolError: it was started before.
+            LocalProtocolError: it was started, or closed, before.
         """
         if self._means is not None or self._closed.is_set():
             raise started_before()
@@ -92,21 +92,29 @@ class Server(Serving):
             self.close()
             work.add_done_callback(self._drop)
             raise
+        if self._closed.is_set():  # meanwhile
+            self._drop(work)
+            raise started_before()
         if self._threads:
             self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="smtpproto")
         clock = Clock(loop, self._settings.shortest)
         self._reception = Reception(self._settings, clock, self._observer, self._gates)
         self._means = Means(clock, tls=self._tls, is_server=True, executor=self._executor)
         protocol = partial(_ServerDriver, self._means, self)
+        begun = 0
         try:
             for sock in listening:
-                ours = self._where.sockets is None
-                self._listeners.append(await listen(sock, protocol, ours))
+                close = await listen(sock, protocol, self._where.sockets is None)
+                self._listeners.append(close)
+                begun += 1
         except BaseException:
-            for sock in listening[len(self._listeners) :]:
+            for sock in listening[begun:]:
                 sock.close()
             self.close()
             raise
+        if self._closed.is_set():
+            self.close()
+            raise started_before()
         self.addresses = [sock.getsockname() for sock in listening]
         return self
 

@@ -79,16 +79,24 @@ class Server(Serving):
 
         Raises:
             OSError: the address cannot be had.
-            LocalProtocolError: it was started before.
+            LocalProtocolError: it was started, or closed, before.
         """
         if self._acceptor is not None or self._closing.is_set():
             raise started_before()
-        self._listeners = self._listen()
-        self.addresses = [listener.getsockname() for listener in self._listeners]
-        self._wake = socket.socketpair()
-        self._acceptor = threading.Thread(target=self._accept_all, name="smtpproto", daemon=True)
-        self._acceptor.start()
-        return self
+        listeners = self._listen()  # which may ask for names
+        with self._lock:
+            if not self._closing.is_set():
+                self._listeners = listeners
+                self.addresses = [listener.getsockname() for listener in listeners]
+                self._wake = socket.socketpair()
+                work = self._accept_all
+                self._acceptor = threading.Thread(target=work, name="smtpproto", daemon=True)
+                self._acceptor.start()
+                return self
+        self._forget_path()
+        for listener in listeners:
+            listener.close()
+        raise started_before()
 
     def __exit__(
         self,
