@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import pytest
@@ -225,6 +226,19 @@ def test_a_group_of_nothing() -> None:
     with pytest.raises(LocalProtocolError, match="at least one command"):
         client.send_group([])
     assert client.outstanding == ()
+
+
+@pytest.mark.parametrize("wrong", [None, 5])
+def test_no_commands_at_all(wrong: Any) -> None:
+    with pytest.raises(InvalidValueError, match=rf"a list such as \[Noop\(\)\] .* not {wrong}"):
+        ready().send_group(wrong)
+
+
+def test_a_group_is_any_sequence() -> None:
+    group = [MAIL, RCPT, Data()]
+    expected = ready().send_group(group)
+    assert ready().send_group(tuple(group)) == expected
+    assert ready().send_group(deque(group)) == expected
 
 
 def test_any_number_of_recipients_goes_in_one() -> None:

@@ -28,7 +28,7 @@ from ..framing import (
 from ..grammar.command import Command
 from ..grammar.commands import Bdat, Mail, Rset
 from ..grammar.leniency import DEFAULT_LENIENCY, Leniency
-from ..kinds import check_word
+from ..kinds import check_word, wrong
 from ..limits import DEFAULT_LIMITS, Limits
 from ..states import State
 from ..tlsinfo import TLSInfo
@@ -123,9 +123,15 @@ class ClientConnection(Matching):
             needed, or where its reply must come first.
 
         Raises:
-            LocalProtocolError: as for `send`, of the first one.
+            LocalProtocolError: as for `send`, of the first one; or there is none.
+            InvalidValueError: no commands at all, but something else.
             RemoteProtocolError: as for `send`.
         """
+        if type(commands) is not list:
+            try:
+                commands = list(commands)
+            except TypeError:
+                raise wrong("commands", "a list such as [Noop()]", commands) from None
         outstanding = self._outstanding
         if not outstanding or self._is_stale:
             self._begin_group()
