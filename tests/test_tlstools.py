@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from smtpproto.dialogues import ConnectionLost, SecurityError
 from smtpproto.tlstools import client_context, handshake_failure, server_context, tls_info
 
 
@@ -113,5 +114,16 @@ def test_default_contexts(tmp_path: Path) -> None:
     assert tls_info(server).version == "TLSv1.3"
 
 
-def test_a_handshake_that_failed() -> None:
-    assert "TLS handshake failed: no" in str(handshake_failure(OSError("no")))
+@pytest.mark.parametrize(
+    ("error", "kind", "text"),
+    [
+        (OSError("no"), SecurityError, "TLS handshake failed: no"),
+        (ssl.SSLCertVerificationError("who?"), SecurityError, "who?"),
+        (ConnectionResetError("reset"), ConnectionLost, "lost in the TLS handshake: reset"),
+        (ssl.SSLEOFError("ended"), ConnectionLost, "lost in the TLS handshake: "),
+    ],
+)
+def test_a_handshake_that_failed(error: Exception, kind: type[Exception], text: str) -> None:
+    failure = handshake_failure(error)
+    assert type(failure) is kind
+    assert text in str(failure)

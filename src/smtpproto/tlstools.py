@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
-from .dialogues import SecurityError
+from .dialogues import ConnectionLost, SecurityError
 from .exceptions import InvalidValueError, LocalProtocolError, Violation
 from .sasl.channel_binding import ChannelBinding, server_end_point
 from .tlsinfo import TLSInfo
@@ -188,9 +188,15 @@ def tls_info(layer: ssl.SSLObject | ssl.SSLSocket) -> TLSInfo:
     )
 
 
-def handshake_failure(error: Exception) -> SecurityError:
-    """Return the error of a dialogue for what a handshake raised."""
-    return SecurityError(f"TLS handshake failed: {error}")
+def handshake_failure(error: Exception) -> SecurityError | ConnectionLost:
+    """Return the error of a dialogue for what a handshake raised.
+
+    A connection that breaks, as when a server restarts, says nothing of TLS: mail is not to be
+    given up for it (RFC 5321 4.5.4.1).
+    """
+    if isinstance(error, ConnectionError | ssl.SSLEOFError):
+        return ConnectionLost(f"connection lost in the TLS handshake: {error}")
+    return _failed(error)
 
 
 def opening_failure(error: ssl.SSLError) -> SecurityError:
@@ -198,4 +204,8 @@ def opening_failure(error: ssl.SSLError) -> SecurityError:
     advice = ""
     if error.reason in _NO_TLS:
         advice = "; the server does not begin with TLS, so security='starttls' may be right"
-    return SecurityError(f"{handshake_failure(error)}{advice}")
+    return _failed(error, advice)
+
+
+def _failed(error: Exception, advice: str = "") -> SecurityError:
+    return SecurityError(f"TLS handshake failed: {error}{advice}")

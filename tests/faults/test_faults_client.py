@@ -190,6 +190,21 @@ def test_a_handshake_that_fails(world: World, fault: str, security: Any) -> None
     assert b"MAIL" not in foe.received
 
 
+@pytest.mark.parametrize("fault", ["reset", "close"])
+@pytest.mark.parametrize("security", ["starttls", "opportunistic"])
+def test_a_connection_that_breaks_in_the_handshake(world: World, fault: str, security: Any) -> None:
+    """As when the server restarts: the mail is to be tried again (RFC 5321 4.5.4.1)."""
+    options: dict[str, Any] = {"security": security, "timeout": SECONDS, "local_name": "me.example"}
+    with (
+        Foe(TO_TLS[:3], NO_TLS[fault]) as foe,
+        pytest.raises(ConnectionLost) as caught,
+        world.client("localhost", foe.port, tls=CLIENT, **options),
+    ):
+        pass
+    assert caught.value.is_transient
+    assert b"MAIL" not in foe.received
+
+
 def past(octets: bytes) -> Callable[[Foe], None]:
     """Say octets past the TLS layer."""
     return lambda foe: socket.socket.sendall(foe.sock, octets)

@@ -105,7 +105,7 @@ class Driver:
                         result = self._shake_hands(step)
                     elif isinstance(step, Close):
                         self._close(step)
-                except (TimeoutError, SecurityError, Cancelled) as error:
+                except (TimeoutError, SecurityError, ConnectionLost, Cancelled) as error:
                     failure = error
                 except OSError as error:
                     failure = ConnectionLost(f"connection lost: {error}", self._leftover())
