@@ -131,7 +131,7 @@ def test_a_client_that_has_gone_does_not_matter(caplog: pytest.LogCaptureFixture
 def test_it_tries_again_after_a_while_where_none_can_be_had(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(listener, "_RETRY", 0.05)
+    monkeypatch.setattr(listener, "RETRY", 0.05)
     sock = failing(errno.EMFILE, errno.EINVAL)
 
     async def test() -> None:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import select
 import signal
 import socket
@@ -216,6 +218,25 @@ def test_a_client_that_is_gone_before_it_was_accepted(monkeypatch: pytest.Monkey
     monkeypatch.setattr(socket.socket, "accept", failing)
     with serve(Collect()) as server, Raw(server.port) as raw:
         assert raw.say(b"NOOP\r\n").startswith("250")
+
+
+def test_it_tells_that_no_connection_can_be_had_and_tries_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    accept = socket.socket.accept
+    failures = iter([OSError(errno.EMFILE, "Too many open files")])
+
+    def failing(self: socket.socket) -> Any:
+        for failure in failures:
+            raise failure
+        return accept(self)
+
+    monkeypatch.setattr(server_module, "RETRY", 0.05)
+    monkeypatch.setattr(socket.socket, "accept", failing)
+    with serve(Collect()) as server, Raw(server.port) as raw:
+        assert raw.say(b"NOOP\r\n").startswith("250")
+    told = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+    assert told == ["no connection accepted: [Errno 24] Too many open files"]
 
 
 def test_a_hook_does_not_wait_for_the_end_of_its_own_session() -> None:

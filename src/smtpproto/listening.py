@@ -22,6 +22,9 @@ from .values import value
 BACKLOG = 4096
 """Connections that wait to be accepted. Beyond, a client of Linux takes itself for connected, and
 waits for a greeting from a server that has never heard of it."""
+RETRY = 1.0
+"""Seconds until the next try where no connection can be had, as when there are no file descriptors
+left: as long as asyncio itself waits."""
 _TRIES = 10
 """Ports that are tried where any will do, but the same at several addresses."""
 

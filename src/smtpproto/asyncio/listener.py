@@ -15,15 +15,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from ..listening import BACKLOG
+from ..listening import BACKLOG, RETRY
 from .transport import Receiver, SocketTransport
 
 logger = logging.getLogger("smtpproto")
 
 TURNS = 3
 """Turns of a loop from when it accepts a connection by itself to when it tells us."""
-_RETRY = 1.0
-"""Seconds until the next try where a connection cannot be had, as the loops' own."""
 
 Make = Callable[[], Receiver]
 Close = Callable[[], None]
@@ -107,7 +105,7 @@ class Acceptor:
         except OSError as error:  # as when there are no file descriptors left
             logger.error("no connection accepted: %s", error)
             self._loop.remove_reader(self._sock)
-            self._retry = self._loop.call_later(_RETRY, self._listen)
+            self._retry = self._loop.call_later(RETRY, self._listen)
             return False
         sock.setblocking(False)
         # What a hook sets in its context is for its own connection.

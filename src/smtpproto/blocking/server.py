@@ -10,7 +10,6 @@ from __future__ import annotations
 import selectors
 import socket
 import threading
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -30,7 +29,7 @@ from ..dialogues.server_settings import (
 )
 from ..exceptions import LocalProtocolError, Violation
 from ..gate import gates_of
-from ..listening import BACKLOG, Hosts, Where, not_started, started_before
+from ..listening import BACKLOG, RETRY, Hosts, Where, not_started, started_before
 from ..serving import Serving
 from ..tlstools import TLS, context_of
 from .crew import Crew
@@ -188,8 +187,9 @@ class Server(Serving):
             return False
         except (InterruptedError, ConnectionError):  # the client has gone
             return True
-        except OSError:  # as when there are no file descriptors left
-            time.sleep(0.01)
+        except OSError as error:  # as when there are no file descriptors left
+            logger.error("no connection accepted: %s", error)
+            self._closing.wait(RETRY)
             return False
         refusal = self._settings.refusal(len(self._sessions) + 1)
         if refusal is not None:
