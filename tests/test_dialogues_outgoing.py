@@ -171,16 +171,92 @@ def test_what_is_no_address(sender: Any, recipients: Any, told: str) -> None:
         prepare(b"x", sender, recipients)
 
 
-@pytest.mark.parametrize("field", ["Resent-Date", "From", "To"])
+@pytest.mark.parametrize("field", ["From", "To"])
 def test_a_header_that_the_email_package_cannot_read(field: str) -> None:
-    class Broken(EmailMessage):
-        def get_all(self, name: str, failobj: Any = None) -> Any:
-            if name == field:
-                raise IndexError("a header of no sense")
-            return super().get_all(name, failobj)
+    class Broken:
+        def __str__(self) -> str:
+            raise IndexError("a header of no sense")
 
+    message: Any = Message()
+    for name in {"From", "To"} - {field}:
+        message[name] = "a@x.org"
+    message[field] = Broken()
     with pytest.raises(InvalidValueError, match="IndexError: a header of no sense"):
-        prepare(Broken(), "a@x.org", "b@x.org")
+        prepare(message)
+
+
+def three_ways(field: str) -> Iterator[Any]:
+    """Give out messages to those in a field: parsed by each policy, and made."""
+    octets = b"From: s@x.org\r\nTo: %s\r\nCc: z@x.org\r\n\r\ntext\r\n" % field.encode()
+    for one in (policy.compat32, policy.default):
+        yield email_package.message_from_bytes(octets, policy=one)
+    yield email(From="s@x.org", To=field, Cc="z@x.org")
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        ("a@x.org (Doe, Joe)", "a@x.org"),
+        ("a@x.org (Doe, Joe), (b@z.org) b@x.org", "a@x.org b@x.org"),
+        ("Joe (the, boss) <a@x.org>", "a@x.org"),
+        ('"Doe, Joe" <a@x.org>, "b@z.org" <b@x.org>', "a@x.org b@x.org"),
+        ('"Doe \\"Joe\\", (Sir" <a@x.org>', "a@x.org"),
+        ("a@x.org,", "a@x.org"),
+        (",a@x.org, ,b@x.org,", "a@x.org b@x.org"),
+        ("both: a@x.org, <b@x.org>;, c@x.org", "a@x.org b@x.org c@x.org"),
+        ("nobody:;, a@x.org", "a@x.org"),
+        ("undisclosed-recipients:;", ""),
+        ("a@[192.0.2.1], b@[IPv6:2001:db8::1]", "a@[192.0.2.1] b@[IPv6:2001:db8::1]"),
+        ("<@route.org:a@x.org>", "a@x.org"),
+        ('"a,b"@x.org, c@x.org', '"a,b"@x.org c@x.org'),
+        ("J. Q. Public <a@x.org>", "a@x.org"),
+        ("=?utf-8?q?b=40z=2Eorg=2C_J=C3=B6rg?= <a@x.org>", "a@x.org"),
+        ('"=?utf-8?q?J=C3=B6rg?=" <a@x.org>', "a@x.org"),
+        ("Jörg <jörg@x.org>, b@bücher.org", "jörg@x.org b@bücher.org"),
+        ("Joe <a@x.org", "a@x.org"),
+    ],
+)
+def test_nobody_in_the_header_is_left_out(field: str, expected: str) -> None:
+    """RFC 5322 3.4, and what is of no doubt."""
+    for message in three_ways(field):
+        outgoing = prepare(message)
+        assert [rcpt.forward_path.address for rcpt in outgoing.recipients] == [
+            *expected.split(),
+            "z@x.org",
+        ]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "a@x.org; b@x.org",
+        "a@x.org <b@x.org>",
+        "<a@x.org> <b@x.org>",
+        "a@x.org b@x.org, c@x.org",
+        "Joe @ Home <a@x.org>",
+        '"Joe <a@x.org>, b@x.org',
+        "Joe (the boss <a@x.org>, b@x.org",
+        "a@x.org)b@x.org",
+        "a@x..org, b@x.org",
+        "Doe, Joe <a@x.org>",
+    ],
+)
+def test_a_header_that_may_name_others_is_refused(field: str) -> None:
+    """It would go to some of them only, or to another one; who says the envelope does not mind."""
+    for message in three_ways(field):
+        with pytest.raises(InvalidValueError):
+            prepare(message)
+        assert prepare(message, "a@x.org", "b@x.org").recipients == (Rcpt("b@x.org"),)
+
+
+def test_a_sender_that_may_be_another_is_refused() -> None:
+    with pytest.raises(InvalidValueError, match=r"From: addresses expected .* not 'a@x\.org <b@"):
+        prepare(email(From="a@x.org <b@x.org>", To="c@x.org"))
+
+
+def test_octets_of_no_charset_are_no_address() -> None:
+    with pytest.raises(InvalidValueError):
+        prepare(email_package.message_from_bytes(b"From: a@x.org\r\nTo: \xfc@x.org\r\n\r\n"))
 
 
 def test_what_are_no_parameters() -> None:

@@ -12,7 +12,9 @@ import re
 from base64 import encodebytes
 from binascii import b2a_qp
 from collections.abc import Iterator
+from email.errors import InvalidHeaderDefect
 from email.generator import BytesGenerator
+from email.headerregistry import HeaderRegistry
 from email.message import Message
 from email.policy import EmailPolicy
 from email.utils import getaddresses
@@ -25,28 +27,35 @@ from ..exceptions import InvalidValueError, LocalProtocolError, Violation, shown
 _SIGNATURES = ("DKIM-Signature", "ARC-Message-Signature")
 # What is signed, or is put together again elsewhere (RFC 2046 5.2.2), must stay as it is, too.
 _UNTOUCHED = ("multipart/signed", "message/partial")
+_FOLDS = re.compile(r"[\r\n]+")
+_HEADER = HeaderRegistry()
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
-def envelope(message: Message[Any, Any]) -> tuple[str | None, tuple[str, ...] | None]:
-    """Return sender and recipients as the header names them, None where it names none.
+def sender_of(message: Message[Any, Any]) -> str | None:
+    """Return the sender as the header names it, None where it names none.
 
     Raises:
         LocalProtocolError: more than one block of Resent fields: the last one is not known.
-        InvalidValueError: a header that the ``email`` package cannot read.
+        InvalidValueError: a header that cannot be read.
     """
-    resent = _fields(message, "Resent-Date")
-    if len(resent) > 1:
-        raise LocalProtocolError(
-            "sender and recipients expected: the message was resent more than once",
-            Violation.LOCAL_VALUE,
-        )
-    prefix = "Resent-" if resent else ""
+    prefix = _prefix(message)
     senders = _addresses(message, f"{prefix}Sender") or _addresses(message, f"{prefix}From")
+    return senders[0] if senders else None
+
+
+def recipients_of(message: Message[Any, Any]) -> tuple[str, ...] | None:
+    """Return all recipients as the header names them, None where it names none.
+
+    Raises:
+        LocalProtocolError: more than one block of Resent fields: the last one is not known.
+        InvalidValueError: a header that cannot be read so that nobody is left out.
+    """
+    prefix = _prefix(message)
     recipients = [
         address for name in ("To", "Cc", "Bcc") for address in _addresses(message, prefix + name)
     ]
-    return senders[0] if senders else None, tuple(recipients) or None
+    return tuple(recipients) or None
 
 
 def serialise(message: Message[Any, Any], utf8: bool = False) -> bytes:
@@ -131,15 +140,66 @@ def _written(plain: Message[Any, Any], utf8: bool = False) -> bytes:
     return octets.getvalue()
 
 
+def _prefix(message: Message[Any, Any]) -> str:
+    """Return what the fields that say who sends and receives begin with."""
+    resent = len(_fields(message, "Resent-Date"))
+    if resent > 1:
+        raise LocalProtocolError(
+            "sender and recipients expected: the message was resent more than once",
+            Violation.LOCAL_VALUE,
+        )
+    return "Resent-" if resent else ""
+
+
 def _addresses(message: Message[Any, Any], name: str) -> list[str]:
-    return [address for _, address in getaddresses(_fields(message, name)) if address]
+    found: list[str] = []
+    for field in _fields(message, name):
+        try:
+            text = None if hasattr(field, "addresses") else _text(field)
+            found += (text and _simple(text)) or _parsed(message, name, field, text)
+        except InvalidValueError:
+            raise
+        except Exception as error:  # its parser says of no error which it may be
+            raise _unfit(error) from error
+    return found
 
 
-def _fields(message: Message[Any, Any], name: str) -> list[str]:
-    try:
-        return [str(field) for field in message.get_all(name, [])]
-    except Exception as error:  # its parser is lazy, and says of none which it may be
-        raise _unfit(error) from error
+def _fields(message: Message[Any, Any], name: str) -> list[Any]:
+    """Return the values of the fields as they were given or came, not yet read."""
+    return [value for key, value in message.raw_items() if key.lower() == name.lower()]
+
+
+def _text(field: Any) -> str:
+    """Return a field in one line, UTF-8 where it came as such (RFC 6532 3.2)."""
+    octets = str(field).encode("utf-8", "surrogateescape")
+    return _FOLDS.sub("", octets.decode("utf-8", "surrogateescape"))
+
+
+def _simple(text: str) -> list[str] | None:
+    """Return the addresses of a field where each way to read it gives the same, else None.
+
+    It is the quick one. Which of the others it leaves out depends on the version of Python.
+    """
+    found = [address for _, address in getaddresses([text]) if "@" in address and address in text]
+    return found if len(found) == text.count("@") == text.count(",") + 1 else None
+
+
+def _parsed(message: Message[Any, Any], name: str, field: Any, text: str | None) -> list[str]:
+    """Return the addresses of a field, read by the grammar (RFC 5322 3.4).
+
+    Raises:
+        InvalidValueError: it is not of that grammar, and somebody in it was left out.
+    """
+    header: Any = field if text is None else _HEADER(name, text)
+    found = [one.addr_spec for one in header.addresses if one.username or one.domain]
+    if any(isinstance(defect, InvalidHeaderDefect) for defect in header.defects):
+        told = text or header.fold(policy=message.policy)[len(name) + 1 :].strip()
+        if told.count("@") != sum("@" in address for address in found):
+            raise InvalidValueError(
+                f"{name}: addresses expected (RFC 5322 3.4), or the argument for them, "
+                f"not {shown(told)}"
+            )
+    return found
 
 
 def _unfit(error: Exception) -> InvalidValueError:

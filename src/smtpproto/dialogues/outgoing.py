@@ -118,11 +118,10 @@ def prepare(
         if isinstance(source, str):
             raise TypeError("octets expected, not str: encode it, or send an EmailMessage")
         if is_email:
-            from .headers import envelope
+            from .headers import recipients_of, sender_of
 
-            found_sender, found_recipients = envelope(source)
-            sender = found_sender if sender is None else sender
-            recipients = found_recipients if recipients is None else recipients
+            sender = sender_of(source) if sender is None else sender
+            recipients = recipients_of(source) if recipients is None else recipients
     if sender is None or recipients is None:
         raise _missing("sender" if sender is None else "recipients", is_email)
     path = _path(sender, "sender")
