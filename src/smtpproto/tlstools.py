@@ -165,8 +165,15 @@ def checked_context(given: object) -> ssl.SSLContext | None:
 
 
 def tls_info(layer: ssl.SSLObject | ssl.SSLSocket) -> TLSInfo:
-    """Return what is known of an established layer."""
-    certificate = layer.getpeercert(binary_form=True)
+    """Return what is known of an established layer.
+
+    Raises:
+        ConnectionResetError: it is broken already, by what came right behind the handshake.
+    """
+    try:
+        certificate = layer.getpeercert(binary_form=True)
+    except ValueError as error:
+        raise ConnectionResetError("no TLS record is what follows the handshake") from error
     cipher = layer.cipher()
     bindings: dict[str, bytes] = {}
     version = layer.version() or ""

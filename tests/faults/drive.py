@@ -58,8 +58,12 @@ class Wire:
         if implicit:
             self.secure()
 
-    def secure(self) -> None:
-        """Make the handshake."""
+    def secure(self, behind: bytes = b"") -> None:
+        """Make the handshake.
+
+        Args:
+            behind: what goes past the layer, in one segment with the end of it.
+        """
         layer = CLIENT.wrap_bio(self._in, self._out, server_hostname="localhost")
         while True:
             try:
@@ -68,7 +72,7 @@ class Wire:
             except ssl.SSLWantReadError:
                 self._push()
                 self._pull()
-        self._push()
+        self.sock.sendall(self._out.read() + behind)
         self._layer = layer
 
     def client_hello(self) -> bytes:

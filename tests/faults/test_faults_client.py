@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 from adapter_drive import SECONDS, SOON, AsyncioWorld, World
-from faults.drive import CLIENT, TEXT
+from faults.drive import CLIENT, SERVER, TEXT
 from faults.foe import Foe, Script
 
 from smtpproto import ProtocolError
@@ -203,6 +204,37 @@ def test_a_connection_that_breaks_in_the_handshake(world: World, fault: str, sec
         pass
     assert caught.value.is_transient
     assert b"MAIL" not in foe.received
+
+
+def spoil(foe: Foe) -> None:
+    """Make the handshake, and say what is no record in one segment with its end."""
+    received, said = ssl.MemoryBIO(), ssl.MemoryBIO()
+    layer = SERVER.wrap_bio(received, said, server_side=True)
+    while True:
+        try:
+            layer.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            foe.sock.sendall(said.read())
+            received.write(foe.sock.recv(65536))
+    foe.sock.sendall(said.read() + b"no record")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("security", ["implicit", "starttls", "opportunistic"])
+def test_garbage_right_behind_the_handshake(
+    world: World, security: Any, version: ssl.TLSVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The layer is broken before anybody has asked what it is."""
+    monkeypatch.setattr(CLIENT, "maximum_version", version)
+    options: dict[str, Any] = {"security": security, "timeout": SECONDS, "local_name": "me.example"}
+    script: Script = TO_TLS[:3] if security != "implicit" else ()
+    with (
+        Foe(script, spoil) as foe,
+        pytest.raises(ConnectionLost),
+        world.client("localhost", foe.port, tls=CLIENT, **options) as client,
+    ):
+        client.noop()
 
 
 def past(octets: bytes) -> Callable[[Foe], None]:

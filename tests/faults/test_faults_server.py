@@ -222,6 +222,22 @@ def test_garbage_in_the_handshake(world: World, mode: str, garbage: str) -> None
         is_well(server, witness, mode == "implicit")
 
 
+@pytest.mark.parametrize("mode", ["starttls", "implicit"])
+def test_garbage_right_behind_the_handshake(world: World, mode: str) -> None:
+    """The layer is broken before anybody has asked what it is."""
+    witness = Witness()
+    with world.serve(witness, timeout=SOON, **options(mode)) as server:
+        if mode == "starttls":
+            wire = go(server.port, mode, PLACES["the handshake"])
+        else:
+            wire = Wire(server.port)
+        with wire:
+            wire.secure(behind=b"no record")
+            assert b"250" not in wire.rest()
+        everything_ended(server, witness)
+        is_well(server, witness, mode == "implicit")
+
+
 @pytest.mark.parametrize("fault", ["reset", "close"])
 def test_leaving_between_the_connection_and_implicit_tls(world: World, fault: str) -> None:
     witness = Witness()

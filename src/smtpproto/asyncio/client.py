@@ -33,6 +33,7 @@ from ..grammar.addresses import Path
 from ..grammar.commands import Command, Noop
 from ..grammar.replies import Reply
 from ..session.client import ClientConnection
+from ..tlsinfo import TLSInfo
 from ..tlstools import checked_context, client_context, opening_failure, tls_info
 from ..transcribing import guarded_client
 from .channel import Means
@@ -213,27 +214,26 @@ class Client:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="smtpproto")
         try:
             async with asyncio.timeout(timeout):
-                self._driver = await self._connect(timeout)
+                driver, tls = await self._connect(timeout)
         except TimeoutError:
             raise TimedOut(f"no connection to {where} within {timeout} s") from None
         except ssl.SSLError as error:
             raise opening_failure(error) from error
         except OSError as error:
             raise ConnectionLost(f"no connection to {where}: {error}") from error
-        transport = self._driver.transport
-        layer = transport.get_extra_info("ssl_object")
-        connection = settings.connection(tls_info(layer) if layer is not None else None)
-        self._connection = connection
+        connection = settings.connection(tls)
+        self._driver, self._connection = driver, connection
+        transport = driver.transport
         addresses = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
         opening = settings.opening(connection, socket.gethostname(), addresses, token_bytes)
         try:
-            await self._driver.run(opening)
+            await driver.run(opening)
         except BaseException as error:
             # Where the server listens still, it hears QUIT (RFC 5321 4.1.1.10).
             await self._leave(abort=not isinstance(error, Exception))
             raise
 
-    async def _connect(self, timeout: float) -> Runner:
+    async def _connect(self, timeout: float) -> tuple[Runner, TLSInfo | None]:
         settings = self._settings
         means = Means(
             Clock(asyncio.get_running_loop(), settings.timeout),
@@ -245,7 +245,12 @@ class Client:
         driver = Runner(means)
         # Our timeout ends first, as it does elsewhere.
         await connect(driver, settings, self._context, 2 * timeout)
-        return driver
+        layer = driver.transport.get_extra_info("ssl_object")
+        try:
+            return driver, tls_info(layer) if layer is not None else None
+        except OSError:
+            driver.abort()
+            raise
 
     async def _leave(self, abort: bool) -> None:
         """Close the connection, with QUIT if it is in order."""

@@ -304,6 +304,7 @@ class Driver(Channel):
                 raise ConnectionResetError("the peer closed before the handshake")
             early = self._taken()
             self.transport = await start_tls(self.transport, self, self._means, early, timeout)
+            info = tls_info(self.transport.get_extra_info("ssl_object"))
         except BaseException as error:
             # The loop does not tell us of a connection that ends in the middle of a handshake.
             self.connection_lost(None)
@@ -314,7 +315,7 @@ class Driver(Channel):
             return
         self._call = None
         self._paused = False
-        self._go_on(tls_info(self.transport.get_extra_info("ssl_object")))
+        self._go_on(info)
 
     # --- hooks -----------------------------------------------------------------------------------
 
