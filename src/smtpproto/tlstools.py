@@ -168,12 +168,12 @@ def tls_info(layer: ssl.SSLObject | ssl.SSLSocket) -> TLSInfo:
     """Return what is known of an established layer.
 
     Raises:
-        ConnectionResetError: it is broken already, by what came right behind the handshake.
+        ConnectionResetError: it is none: what came right behind the handshake has broken it.
     """
     try:
         certificate = layer.getpeercert(binary_form=True)
     except ValueError as error:
-        raise ConnectionResetError("no TLS record is what follows the handshake") from error
+        raise ConnectionResetError("no TLS layer behind the handshake") from error
     cipher = layer.cipher()
     bindings: dict[str, bytes] = {}
     version = layer.version() or ""
