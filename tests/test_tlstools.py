@@ -15,7 +15,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from smtpproto.dialogues import ConnectionLost, SecurityError
-from smtpproto.tlstools import client_context, handshake_failure, server_context, tls_info
+from smtpproto.tlstools import (
+    ReloadingContext,
+    client_context,
+    handshake_failure,
+    server_context,
+    tls_info,
+)
 
 
 def shaken(server: ssl.SSLContext, client: ssl.SSLContext) -> tuple[ssl.SSLObject, ssl.SSLObject]:
@@ -74,6 +80,18 @@ def test_what_a_server_can_be_bound_to(tmp_path: Path) -> None:
         one, other = map(tls_info, shaken(context, client))
         assert one.channel_bindings == other.channel_bindings
         assert set(one.channel_bindings) == {"tls-server-end-point"}
+
+
+@pytest.mark.parametrize("missing", ["chain.pem", "key.pem"])
+def test_a_file_that_is_missing_is_named(tmp_path: Path, missing: str) -> None:
+    leaf = trustme.CA().issue_cert("localhost")
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    leaf.cert_chain_pems[0].write_to_path(str(chain))
+    leaf.private_key_pem.write_to_path(str(key))
+    (tmp_path / missing).unlink()
+    for make in (server_context, ReloadingContext):
+        with pytest.raises(FileNotFoundError, match=missing):
+            make(str(chain), str(key))
 
 
 def test_a_certificate_that_nothing_can_be_bound_to(tmp_path: Path) -> None:

@@ -52,7 +52,13 @@ def server_context(certfile: str, keyfile: str | None = None) -> ssl.SSLContext:
     Args:
         certfile: path of the certificate chain in PEM.
         keyfile: path of the private key; None when it is in `certfile`.
+
+    Raises:
+        OSError: they cannot be read, or do not fit together.
     """
+    for file in filter(None, (certfile, keyfile)):
+        with open(file, "rb"):  # what fails here names the file; what ssl raises does not
+            pass
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(certfile, keyfile)
