@@ -106,6 +106,14 @@ BAD_PATHS = [
 ]
 
 
+@pytest.mark.parametrize(
+    "text", ["Ann <a@example.com>", "<a@example.com>", "a@example.com, b@example.com"]
+)
+def test_what_stands_in_a_header_field_is_no_address(text: str) -> None:
+    with pytest.raises(InvalidValueError, match=f"one address alone.*{text}"):
+        Path(text)
+
+
 @pytest.mark.parametrize("text", BAD_PATHS)
 def test_no_path(text: str) -> None:
     with pytest.raises(InvalidValueError) as caught:

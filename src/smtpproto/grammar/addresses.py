@@ -237,6 +237,8 @@ def _parse_address(text: str, leniency: Leniency, limits: Limits) -> tuple[str, 
             return address, ()
         raise _bad("a mailbox such as name@domain.example", address)
     if not _LOCAL_PART.fullmatch(local):
+        if "<" in local or "@" in local:  # what stands in a header field
+            raise _bad("one address alone, such as name@domain.example,", address)
         raise _bad("a local-part (a dot-string or a quoted string) before the @", local)
     if limits.local_part is not None and len(local.encode()) > limits.local_part:
         raise _bad(f"a local-part of at most {limits.local_part} octets", local)
