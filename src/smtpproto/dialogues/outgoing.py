@@ -36,9 +36,10 @@ class Readable(Protocol):
         """Return up to `size` octets, b"" at the end."""
 
 
+_Octets: TypeAlias = bytes | bytearray | memoryview
+# In one literal: pyright takes an alias that is joined of several for unknown.
 Content: TypeAlias = (
-    "bytes | bytearray | memoryview | Message[Any, Any] | Readable | Iterable[bytes]"
-    " | AsyncIterable[bytes]"
+    "_Octets | Message[Any, Any] | Readable | Iterable[bytes] | AsyncIterable[bytes]"
 )
 """What a message can be. Line endings are made CRLF."""
 Recipients: TypeAlias = str | Path | Rcpt | Iterable[str | Path | Rcpt]
