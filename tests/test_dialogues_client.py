@@ -1326,6 +1326,33 @@ def test_results_and_errors_have_a_transcript() -> None:
     )
 
 
+LOST = ConnectionLost("reset")
+SOURCE = (b"one\r\n", b"two\r\n")
+
+
+@pytest.mark.parametrize(
+    ("transfer", "inputs", "all_out"),
+    [
+        ("data", [LOST], False),
+        ("data", [OK + OK, LOST], False),
+        ("data", [OK + OK + GO_ON, LOST], False),
+        ("data", [OK + OK + GO_ON, NOTHING, LOST], True),
+        ("data", [OK + OK + GO_ON, NOTHING, b"25", b""], True),
+        ("bdat", [OK + OK, LOST], True),
+        ("bdat", [OK + OK, OK, LOST], True),
+        ("bdat", [LOST], False),
+    ],
+)
+def test_what_was_said_last_tells_whether_the_server_may_have_the_message(
+    transfer: Any, inputs: list[Input], all_out: bool
+) -> None:
+    connection = opened(b"250-mx.example.org\r\n250-CHUNKING\r\n250 PIPELINING\r\n")
+    run = sending(connection, inputs, iter(SOURCE), transfer=transfer)
+    assert isinstance(run.error, ConnectionLost)
+    said = [line for line in run.error.transcript if line.startswith("->")]
+    assert (said[-1] == "-> ." or said[-1].endswith("LAST")) is all_out
+
+
 def test_errors_of_the_protocol_have_what_the_others_have() -> None:
     nonsense = sending(opened(), [OK + b"what?\r\n"]).error
     assert isinstance(nonsense, RemoteProtocolError)
