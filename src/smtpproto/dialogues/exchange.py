@@ -66,6 +66,7 @@ class Exchange:
         """What is to be written with the next step."""
         self.note: Callable[[Said], None] = self.recording.append
         """Keeps what was said, and gives it to the transcript."""
+        self._awaited = Read(b"", 0.0)  # one for all, as making one costs much
         self._pace: int | None = None
         if transcript is not None:
             self._transcript = transcript
@@ -152,10 +153,11 @@ class Exchange:
             ConnectionLost: before, so that nothing more can be written.
         """
         if self._lost is None:  # or else what came last was the replies to another group
-            timeout = self.timeout or first.reply_timeout
-            octets, self.out = self.out, b""
+            read = self._awaited
+            read.timeout = timeout = self.timeout or first.reply_timeout
+            read.out, self.out = self.out, b""
             try:
-                data = yield Read(octets, timeout)
+                data = yield read
             except (ConnectionLost, TimeoutError) as failure:
                 data = self._missed(failure, timeout)
             if self._pace is None:
