@@ -447,6 +447,37 @@ def test_a_421_hides_no_recipients_all_refused_for_good() -> None:
         assert run.error.reply.code == 421
 
 
+ENDS: list[Input] = [b"", ConnectionLost("reset"), TimeoutError()]
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_connection_that_is_lost_hides_nothing_refused_for_good(end: Input) -> None:
+    """RFC 5321 4.2.1: it is not to be tried again."""
+    run = sending(opened(), [NO, end], recipients=FIVE)
+    assert isinstance(run.error, ReplyError)
+    assert (run.error.stage, run.error.reply.code) == ("MAIL", 550)
+    assert run.error.transcript[-1] == "<- 550 5.1.1 no"
+    run = sending(opened(), [OK + NO * 5, end], recipients=FIVE)
+    assert isinstance(run.error, AllRefused)
+    assert not run.error.is_transient
+    for replies in [LATER, OK + NO * 4, OK + NO * 4 + LATER, OK + NO * 4 + OK]:
+        run = sending(opened(), [replies, end], recipients=FIVE)
+        assert isinstance(run.error, ConnectionLost)
+
+
+@pytest.mark.parametrize("end", [*ENDS, b"421 4.3.2 bye\r\n", b"nonsense\r\n"])
+def test_what_follows_the_refusal_of_all_hides_it_not(end: Input) -> None:
+    """Not even what comes of the dot that is due after all (RFC 2920 3.1)."""
+    connection = opened()
+    run = sending(connection, [OK + NO + GO_ON, end])
+    assert run.out.endswith(b"\r\n.\r\n")
+    assert isinstance(run.error, AllRefused)
+    assert not is_reusable(connection)
+    run = sending(opened(), [NO + NO + GO_ON, end])
+    assert isinstance(run.error, ReplyError)
+    assert (run.error.stage, run.error.reply.code) == ("MAIL", 550)
+
+
 NO_GROUPS = b"250-mx.example.org\r\n250 CHUNKING\r\n"
 
 
@@ -522,6 +553,13 @@ def test_a_421_where_others_are_still_to_be_tried() -> None:
     run = sending(opened(TWO), [OK + NO + NO + GONE], recipients=FIVE)
     assert isinstance(run.error, ReplyError)
     assert run.error.reply.code == 421
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_connection_that_is_lost_where_others_are_still_to_be_tried(end: Input) -> None:
+    for replies in OK + NO + NO, OK + NO + NO + GO_ON:
+        run = sending(opened(TWO), [replies, end], recipients=FIVE)
+        assert isinstance(run.error, ConnectionLost)
 
 
 def test_the_transcript_shows_each_reply_as_it_takes_effect() -> None:
@@ -640,6 +678,15 @@ def test_a_chunk_is_refused() -> None:
     assert b"LAST" not in run.out
     assert is_reusable(connection)
     assert sending(connection, [OK + OK + OK + GO_ON, OK]).writes[0].startswith(b"RSET\r\n")
+
+
+@pytest.mark.parametrize("end", [*ENDS, b"421 4.3.2 bye\r\n", b"nonsense\r\n"])
+def test_what_follows_the_refusal_of_a_chunk_hides_it_not(end: Input) -> None:
+    connection = opened()
+    run = sending(connection, [OK + OK, NO, end], b"x" * 400000, transfer="bdat")
+    assert isinstance(run.error, ReplyError)
+    assert (run.error.stage, run.error.reply.code) == ("BDAT", 550)
+    assert not is_reusable(connection)
 
 
 def test_rset_follows_a_refused_last_chunk() -> None:

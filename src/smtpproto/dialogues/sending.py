@@ -84,6 +84,8 @@ class _Sending(Exchange):
 
     _ahead = b""
     _read: Callable[[], Any] | None = None
+    _end: Exception | None = None
+    """Why there cannot be another transaction."""
 
     def send(self, message: Outgoing, transfer: Transfer) -> Generator[Step, Any, SendResult]:
         connection = self.connection
@@ -153,6 +155,8 @@ class _Sending(Exchange):
         for number, part in enumerate(parts):
             recipients = [message.recipients[index] for index in part]
             try:
+                if self._end is not None:
+                    raise self._end
                 if number:
                     yield from self._rewind(message)
                 each, final = yield from self._transact(message, recipients, parameters, chunks)
@@ -202,7 +206,8 @@ class _Sending(Exchange):
             else:
                 yield from self.collect(answers)
                 yield from self.group(commands, answers, said)
-        except ReplyError:  # a 421 behind what was refused for good is no reason to try it again
+        except (ReplyError, ConnectionLost):
+            # What was refused for good is not to be tried again, though a 421 or the end follows.
             refused = _refused_for_good(answers)
             if len(refused) < len(message.recipients):
                 raise
@@ -275,7 +280,14 @@ class _Sending(Exchange):
         connection = self.connection
         if connection.state is State.DATA and not connection.buffered:  # a 421 ends them, too
             self.out += connection.end_mail_data()
+            yield from self._see_off()
+
+    def _see_off(self) -> Dialogue:
+        """Read what is outstanding, where it is known already what became of the transaction."""
+        try:
             yield from self.collect()
+        except (ReplyError, ConnectionLost, ProtocolError) as failure:
+            self._end = failure
 
     def _send_pieces(self, message: Outgoing) -> Dialogue:
         pieces = 0
@@ -308,7 +320,7 @@ class _Sending(Exchange):
     def _chunk_reply(self) -> Dialogue:
         answer = yield from self.next_reply()
         if not answer.reply.is_positive:
-            yield from self.collect()
+            yield from self._see_off()
             raise ReplyError(answer.reply, "BDAT")
 
     # --- the source ------------------------------------------------------------------------------
