@@ -209,14 +209,19 @@ def test_no_starttls_under_tls() -> None:
 
 
 @pytest.mark.parametrize(
-    "inputs",
-    [[PLAIN], [b"500 what\r\n", PLAIN], [ALL, b"454 4.7.0 not now\r\n"], [ALL, b"502 no\r\n"]],
+    ("inputs", "transient"),
+    [
+        ([PLAIN], False),
+        ([b"500 what\r\n", PLAIN], False),
+        ([ALL, b"454 4.7.0 not now\r\n"], True),  # "due to temporary reason" (RFC 3207 4)
+        ([ALL, b"502 no\r\n"], False),
+    ],
 )
-def test_tls_that_cannot_be_had(inputs: list[bytes]) -> None:
+def test_tls_that_cannot_be_had(inputs: list[bytes], transient: bool) -> None:
     """RFC 3207 6: an attacker may have taken the keyword out."""
     run = opening(GREETING, *inputs, starttls="required")
     assert isinstance(run.error, SecurityError)
-    assert not run.error.is_transient
+    assert run.error.is_transient is transient
     assert run.error.reply == (None if len(inputs) == 1 or inputs[1] == PLAIN else run.error.reply)
     assert opening(GREETING, *inputs, starttls="offered").error is None
 
@@ -591,6 +596,26 @@ def test_what_the_server_said_unasked_is_heard_first() -> None:
     run = drive(send_message(opened(), outgoing), [b""])
     assert isinstance(run.error, ConnectionLost)
     assert run.out == b""
+
+
+@pytest.mark.parametrize(
+    "said", [b"451 4.7.0 Timeout waiting for client input\r\n", b"554-idle\r\n554 idle\r\n"]
+)
+def test_a_session_that_is_ended_by_another_reply_than_421(said: bytes) -> None:
+    """It says nothing of the message that is next."""
+    refusal = said.split(b"\r\n")[-2].decode()
+    outgoing = prepare(BODY, "a@example.com", "b@example.org")
+    for words in said, ConnectionLost("reset", said):
+        for make in (lambda c: send_message(c, outgoing)), (lambda c: execute(c, Noop())):
+            connection = opened()
+            run = drive(make(connection), [words])
+            assert isinstance(run.error, ConnectionLost)
+            assert run.error.is_transient
+            assert f"ended the session: {refusal}" in str(run.error)
+            assert run.error.transcript[-1] == f"<- {refusal}"
+            assert run.out == b""
+            assert not is_reusable(connection)
+            assert not may_quit(connection)
 
 
 def test_replies_sent_ahead_deliver_nothing() -> None:

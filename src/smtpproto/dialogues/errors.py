@@ -111,3 +111,4 @@ class SecurityError(SMTPError):
     def __init__(self, message: str, reply: Reply | None = None) -> None:
         super().__init__(message)
         self.reply = reply
+        self.is_transient = reply is not None and reply.is_transient  # as a 454 (RFC 3207 4)

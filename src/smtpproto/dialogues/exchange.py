@@ -39,6 +39,8 @@ _NEEDS: Mapping[type[Command], tuple[State, ...]] = {
 }
 
 _OVER = frozenset((State.CLOSED, State.ERROR))
+_UNDISTURBED = frozenset((State.DATA, State.READY))
+"""Where a server has nothing to say, until it is spoken to."""
 _NEED_DATA: Final = Signal.NEED_DATA
 _LOOK, _LOOK_AGAIN = Read(b"", 0.0), Read(b"", 0.0, True)
 
@@ -269,16 +271,22 @@ class Exchange:
 
         Raises:
             ReplyError: the server refuses mail data before it has seen its end.
+            ConnectionLost: it ends a session in which nothing is under way by another reply than a
+                421, as for one that was idle.
         """
         connection = self.connection
         if not data:
             connection.receive_eof()
             return
-        if connection.state is State.DATA and connection.oldest is None:
+        if connection.oldest is None and connection.state in _UNDISTURBED:
             refusal = _early_refusal(data)
             if refusal is not None:
                 self.note([refusal])
-                raise ReplyError(refusal, "mail data")
+                if connection.state is State.DATA:
+                    raise ReplyError(refusal, "mail data")
+                connection.receive_eof()
+                connection.next_event()
+                raise ConnectionLost(f"the server ended the session: {refusal}", data)
         connection.receive_data(data)
 
     def hear(self, busy: bool = False) -> Dialogue:
@@ -356,7 +364,7 @@ class Exchange:
 
 
 def _early_refusal(data: bytes) -> Reply | None:
-    """Return the refusal that octets begin with which came unasked in the middle of mail data.
+    """Return the refusal that octets begin with which came where no command was outstanding.
 
     The connection takes none there but a 421, so that no reply answers what comes later.
     """
