@@ -24,6 +24,7 @@ from cli_drive import environment, messages, read_port, serve_for, wait_for
 from smtpproto.__main__ import main
 from smtpproto.cli import workers
 from smtpproto.cli.workers import FileLock, Workers
+from smtpproto.handlers import JsonLines
 from smtpproto.listening import listen
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs SO_REUSEPORT and /proc")
@@ -152,6 +153,35 @@ def test_a_lock_between_processes() -> None:
         with lock:
             assert subprocess.run([sys.executable, "-c", asks], stdin=file).returncode == 3
         assert subprocess.run([sys.executable, "-c", asks], stdin=file).returncode == 0
+
+
+def test_half_a_record_of_a_worker_that_was_killed_stands_alone() -> None:
+    reading, writing = os.pipe()
+    script = (
+        "import sys\n"
+        "from smtpproto.cli.workers import FileLock\n"
+        "from smtpproto.handlers import JsonLines\n"
+        "JsonLines(lock=FileLock(int(sys.argv[1]))).write('x' * 1_000_000)\n"
+    )
+    with TemporaryFile() as file, open(writing, "w", encoding="ascii") as stream:
+        worker = subprocess.Popen(
+            [sys.executable, "-c", script, str(file.fileno())],
+            env=environment(),
+            pass_fds=[file.fileno()],
+            stdout=stream,
+        )
+        half = os.read(reading, 1)
+        worker.kill()
+        worker.wait()
+        os.set_blocking(reading, False)
+        with suppress(BlockingIOError):
+            while True:
+                half += os.read(reading, 65536)
+        assert half.strip(b"x") == b"", "the pipe holds less than the record"
+        for record in ("first\n", "second\n"):
+            JsonLines(stream, FileLock(file.fileno())).write(record)
+        assert os.read(reading, 65536) == b"\nfirst\nsecond\n"
+    os.close(reading)
 
 
 def test_workers_that_cannot_live_are_not_begun_without_end(

@@ -124,7 +124,8 @@ def _serve_with_workers(args: argparse.Namespace) -> None:
     except OSError as error:
         raise _cannot_listen(args, error) from None
     host, port = listeners[0].getsockname()[:2]
-    with ExitStack() as stack, TemporaryFile() as lock:
+    with ExitStack() as stack, TemporaryFile(buffering=0) as lock:
+        lock.write(b"0")  # room for what workers say there
         for listener in listeners:
             stack.enter_context(listener)
 

@@ -132,12 +132,21 @@ class FileLock:
     """Held while standard output is written to, which several processes share.
 
     Args:
-        descriptor: of any file that they inherited.
+        descriptor: of a file that they inherited, and in which there is nothing else.
     """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._threads = threading.Lock()  # the other one is the whole process's
+
+    @property
+    def is_cut(self) -> bool:
+        """True where the last of all these processes' records stops in the middle."""
+        return os.pread(self._descriptor, 1, 0) == b"1"
+
+    @is_cut.setter
+    def is_cut(self, is_cut: bool) -> None:
+        os.pwrite(self._descriptor, b"1" if is_cut else b"0", 0)
 
     def __enter__(self) -> None:
         """Wait until nobody else has it."""

@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from threading import Lock
+from types import SimpleNamespace
 from typing import Any, TextIO
 
 from ..dialogues import Message, Peer
@@ -36,7 +37,9 @@ class Writing(ABC):
 
     Args:
         stream: where to; standard output by default.
-        lock: held meanwhile; by default one for the threads of this process.
+        lock: held meanwhile; by default one for the threads of this process. One for several
+            processes has an attribute `is_cut`, which they share: what is set in one, even one that
+            is killed then, is so in all.
 
     Raises:
         LocalProtocolError: no stream of text, or no lock.
@@ -48,7 +51,9 @@ class Writing(ABC):
         self._stream = sys.stdout if stream is None else stream
         self._lock: AbstractContextManager[Any] = Lock() if lock is None else lock
         check_kinds(_KINDS, {"stream": self._stream, "lock": self._lock})
-        self._is_cut = False
+        is_shared = hasattr(self._lock, "is_cut")
+        # Says whether the last record stops in the middle.
+        self._last: Any = self._lock if is_shared else SimpleNamespace(is_cut=False)
 
     def on_message(self, peer: Peer, message: Message) -> None:
         """Write a message.
@@ -77,10 +82,12 @@ class Writing(ABC):
                 return
             # A buffer would keep what it could not write, and write it later.
             stream.flush()
-            if self._is_cut:  # the half of one stands alone
+            was_cut = self._last.is_cut
+            if was_cut:  # the half of one stands alone
                 record = "\n" + record
             left = memoryview(record.encode(stream.encoding, stream.errors or "strict"))
             whole = len(left)
+            self._last.is_cut = True  # if this process is killed meanwhile
             try:
                 while left:
                     written = raw.write(left)
@@ -88,7 +95,7 @@ class Writing(ABC):
                         raise BlockingIOError("the stream takes nothing more")
                     left = left[written:]
             finally:
-                self._is_cut = 0 < len(left) < whole or (self._is_cut and len(left) == whole)
+                self._last.is_cut = 0 < len(left) < whole or (was_cut and len(left) == whole)
 
 
 def _raw(stream: TextIO) -> io.RawIOBase | None:
