@@ -8,7 +8,7 @@ import random
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -19,7 +19,14 @@ from faults.foe import Foe, Script
 
 from smtpproto import ProtocolError
 from smtpproto import asyncio as aio
-from smtpproto.dialogues import ConnectionLost, SecurityError, SMTPError, TimedOut, Transfer
+from smtpproto.dialogues import (
+    ConnectionLost,
+    ReplyError,
+    SecurityError,
+    SMTPError,
+    TimedOut,
+    Transfer,
+)
 
 # Before Python 3.13 it is left to the garbage collector to close what could not be wrapped.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
@@ -159,6 +166,34 @@ def test_the_first_replies_of_lmtp_count(world: World, fault: str) -> None:
         result = client.send(TEXT, "a@x.org", ["b@x.org", "c@x.org", "d@x.org"])
     assert result.accepted == ("b@x.org",)
     assert result.transient == ("d@x.org",)
+
+
+def test_last_words_while_the_source_is_busy(asyncio_world: AsyncioWorld) -> None:
+    """A write finds the connection gone before the loop has looked at what came."""
+    busy, left = threading.Event(), threading.Event()
+
+    def leave(foe: Foe) -> None:
+        assert busy.wait(SECONDS)
+        foe.sock.sendall(b"552 5.3.4 too big\r\n")
+        foe.reset()
+        left.set()
+
+    async def source() -> AsyncIterator[bytes]:
+        yield b"quick"
+        await asyncio.sleep(0)  # it is written before this
+        busy.set()
+        assert left.wait(SECONDS)  # and the loop waits, too
+        yield b" brown"
+        await asyncio.sleep(0.01)
+
+    async def refused(port: int) -> None:
+        async with aio.Client("localhost", port, local_name="me.example") as client:
+            with pytest.raises(ReplyError) as caught:
+                await client.send(source(), "a@x.org", "b@x.org", transfer="data")
+            assert (caught.value.stage, caught.value.reply.code) == ("mail data", 552)
+
+    with Foe((*GROUP, (b"quick", b"")), leave) as foe:
+        asyncio_world.call(refused(foe.port))
 
 
 # --- TLS -----------------------------------------------------------------------------------------

@@ -116,6 +116,8 @@ class Driver(Channel):
         self._lost = self._is_unusual = True
         if self._wait is not Wait.CALL:  # a hook's time goes on, or one that hangs would for ever
             self.deadline = NEVER
+        elif exc is not None:  # for the dialogue, when the call has ended
+            self._early = [*(self._early or ()), self._leftover()]
         if self._wait in NEED_PEER or (self._dialogue is not _OVER and self._wait is _NOTHING):
             self._fail(self._loss(exc))
         self._forget_time()
