@@ -515,7 +515,7 @@ def test_a_421_that_comes_with_what_was_asked_for(
 
 def test_what_is_wrong_with_a_message_is_told_while_chunks_are_on_their_way() -> None:
     connection = opened(b"250-mx.example.org\r\n250-CHUNKING\r\n250 PIPELINING\r\n")
-    source = [b"one\r\n", b"two\r\n", b"three \xff\r\n"]
+    source = [b"\r\none\r\n", b"two\r\n", b"three \xff\r\n"]
     run = sending(connection, [OK + OK], source, transfer="bdat")
     assert isinstance(run.error, InvalidValueError)
     assert len(connection.outstanding) == 1
@@ -785,7 +785,7 @@ def test_eight_bit() -> None:
 @pytest.mark.parametrize("transfer", ["data", "bdat"])
 def test_a_source_that_turns_out_to_be_eight_bit(transfer: Any) -> None:
     connection = opened(b"250-mx.example.org\r\n250-CHUNKING\r\n250 PIPELINING\r\n")
-    source = iter([b"abc", b"\xff"])
+    source = iter([b"\r\nabc", b"\xff"])
     replies = [OK + OK + (GO_ON if transfer == "data" else b"")]
     run = sending(connection, replies, source, transfer=transfer)
     assert isinstance(run.error, InvalidValueError)
@@ -833,7 +833,7 @@ def test_a_recipient_that_cannot_be_sent_leaves_both_sides_in_step() -> None:
 
 def test_a_source_that_fails_ends_it_without_the_dot() -> None:
     def pieces() -> Iterable[bytes]:
-        yield b"one\r\n"
+        yield b"\r\none\r\n"
         raise TimeoutError("the disk is slow")
 
     connection = opened()
@@ -850,14 +850,14 @@ def test_a_source_of_text() -> None:
     assert isinstance(run.error, TypeError)
     assert run.out == b""
     assert is_reusable(connection)
-    run = sending(connection, [OK + OK + GO_ON], iter([b"octets", "text"]), transfer="data")
+    run = sending(connection, [OK + OK + GO_ON], iter([b"\r\noctets", "text"]), transfer="data")
     assert isinstance(run.error, TypeError)
     assert not is_reusable(connection)
 
 
 def lost_in_the_middle(received: bytes, transfer: Any) -> Run:
     """Send pieces; the connection breaks when the third one is asked for."""
-    outgoing = prepare(iter([b"x" * 10, b"y" * 10, b"z" * 10]), "a@example.com", "b@example.org")
+    outgoing = prepare(iter([b"\r\n" * 5, b"y" * 10, b"z" * 10]), "a@example.com", "b@example.org")
     dialogue = send_message(opened(), outgoing, transfer=transfer)
     inputs = iter([NOTHING, OK + OK + (GO_ON if transfer == "data" else b"")])
     run = Run()
@@ -940,6 +940,60 @@ def test_the_beginning_of_a_source_tells_what_it_needs() -> None:
     run = sending(connection, [OK + OK + GO_ON], iter([b"\r\n", b"\xff"]))
     assert isinstance(run.error, InvalidValueError)
     assert not is_reusable(connection)
+
+
+@pytest.mark.parametrize("size", [1, 3, 14, 15, 16, 17, 18, 100])
+@pytest.mark.parametrize("end", ["\r\n", "\n", "\r"])
+def test_the_header_of_a_source_is_read_in_whatever_pieces(end: str, size: int) -> None:
+    """RFC 6531 3.2; a cut within the empty line is no matter."""
+    for text, needed in [
+        (f"Date: x{end}A: ü{end}{end}text", "BODY=8BITMIME SMTPUTF8"),
+        (f"Date: x{end}A: uu{end}{end}tëxt{end}{end}", "BODY=8BITMIME"),
+        (f"{end}tëxt", "BODY=8BITMIME"),
+        ("Date: x ü", "BODY=8BITMIME SMTPUTF8"),
+    ]:
+        octets = text.encode()
+        pieces = iter([octets[at : at + size] for at in range(0, len(octets), size)])
+        run = sending(opened(), [NO], pieces)
+        assert run.lines[0] == f"MAIL FROM:<a@example.com> {needed}"
+
+
+def test_a_header_without_an_end_is_not_waited_for() -> None:
+    given = []
+
+    def pieces() -> Iterable[bytes]:
+        for number in range(100):
+            given.append(number)
+            yield b"x" * 1024
+
+    run = sending(opened(), [NO], pieces())
+    assert isinstance(run.error, ReplyError)
+    assert len(given) == 64
+
+
+def test_a_source_is_not_asked_behind_its_end() -> None:
+    class Terminal:
+        def __init__(self) -> None:
+            self.answers = [b"Subject: x\r\n", b""]
+
+        def read(self, size: int) -> bytes:
+            return self.answers.pop(0)
+
+    run = sending(opened(), [OK + OK + GO_ON, OK], Terminal(), transfer="data")
+    assert run.error is None
+    assert run.out.endswith(b"DATA\r\nSubject: x\r\n.\r\n")
+
+
+def test_a_source_that_fails_in_the_header_leaves_all_as_it_was() -> None:
+    def pieces() -> Iterable[bytes]:
+        yield b"Subject: x\r\n"
+        raise OSError("the disk is broken")
+
+    connection = opened()
+    run = sending(connection, [], pieces())
+    assert isinstance(run.error, OSError)
+    assert run.out == b""
+    assert is_reusable(connection)
 
 
 @pytest.mark.parametrize("wrap", [bytes, lambda octets: iter([octets])], ids=["octets", "pieces"])
@@ -1076,14 +1130,16 @@ def test_a_parameter_that_cannot_be_sent_to_a_later_recipient() -> None:
 
 
 @pytest.mark.parametrize(
-    "source", [[b"one\r\n", b"two\r\n"], io.BytesIO(b"one\r\ntwo\r\n")], ids=["list", "file"]
+    "source",
+    [[b"\r\none\r\n", b"two\r\n"], io.BytesIO(b"\r\none\r\ntwo\r\n")],
+    ids=["list", "file"],
 )
 def test_a_source_is_read_again(source: Any) -> None:
     polls = [NOTHING] * isinstance(source, list)
     inputs = [ONE_OF_TWO, *polls, OK] * 2
     run = sending(opened(TWO), inputs, source, recipients=FIVE[:4], transfer="data")
     assert run.result.is_complete
-    assert run.out.count(b"DATA\r\none\r\ntwo\r\n.\r\n") == 2
+    assert run.out.count(b"DATA\r\n\r\none\r\ntwo\r\n.\r\n") == 2
 
 
 def test_a_source_of_which_nothing_was_sent_is_read_again() -> None:
@@ -1338,7 +1394,7 @@ def test_quit(inputs: list[Input]) -> None:
 
 def test_no_quit_where_it_cannot_be() -> None:
     connection = opened()
-    sending(connection, [OK + OK + GO_ON], iter([b"octets", 1]), transfer="data")
+    sending(connection, [OK + OK + GO_ON], iter([b"\r\noctets", 1]), transfer="data")
     run = drive(quit_session(connection, timeout=1.0))
     assert run.steps == [Close(b"")]
 
@@ -1399,7 +1455,7 @@ def test_results_and_errors_have_a_transcript() -> None:
 
 
 LOST = ConnectionLost("reset")
-SOURCE = (b"one\r\n", b"two\r\n")
+SOURCE = (b"\r\none\r\n", b"two\r\n")
 
 
 @pytest.mark.parametrize(
@@ -1470,7 +1526,7 @@ def test_a_transcript_is_no_longer_for_long_replies() -> None:
 def test_what_is_kept_does_not_grow_with_the_message() -> None:
     looks = [NOTHING] * (4800 // 16 + 1)
     inputs = [OK + OK + GO_ON, *looks, OK]
-    result = sending(opened(), inputs, [b"x\r\n"] * 4800, transfer="data").result
+    result = sending(opened(), inputs, [b"\r\nx"] * 4800, transfer="data").result
     assert len(result.recording) < 2500
     lines = result.transcript
     assert len(lines) == 1001

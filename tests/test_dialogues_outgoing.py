@@ -328,6 +328,12 @@ def test_a_large_size_is_right_for_one_kind_of_line_ending(line: bytes) -> None:
         ("ü".encode(), True),
         ("\r\nü".encode(), False),
         ("\nü\n\n".encode(), False),
+        ("\rü".encode(), False),
+        ("Subject: x\r\rü\r\n\r\n".encode(), False),
+        ("Subject: x\r\n\rü".encode(), False),
+        ("Subject: x\n\r\nü".encode(), False),
+        ("Subject: x\r\nA: ü\r\n\r\n".encode(), True),
+        ("Subject: x\rA: ü\r\rx".encode(), True),
     ],
 )
 def test_eight_bit_in_the_header_needs_utf8(content: bytes, utf8: bool) -> None:

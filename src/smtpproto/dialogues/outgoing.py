@@ -8,6 +8,7 @@ dialogue, and run by the driver.
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from email.message import Message
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
+# Each line end is one that is made CRLF.
+_EMPTY_LINE = re.compile(rb"(?:\A|\r\n?+|\n)(?:\r\n?+|\n)")
 PIECE = 65536
 """Octets asked of a source at a time."""
 
@@ -214,10 +217,15 @@ def _missing(name: str, is_email: bool) -> LocalProtocolError:
 
 def header_of(content: bytes) -> bytes:
     """Return what stands before the first empty line; b"" where all is ASCII."""
-    if content.isascii() or content.startswith((b"\r\n", b"\n")):
+    if content.isascii():
         return b""
-    ends = [end for end in (content.find(b"\n\r\n"), content.find(b"\n\n")) if end >= 0]
-    return content[: min(ends)] if ends else content
+    end = _EMPTY_LINE.search(content)
+    return content[: end.start()] if end else content
+
+
+def has_header(content: bytearray, new: int) -> bool:
+    """Tell whether the header ends in the last `new` octets; it did not before."""
+    return bool(_EMPTY_LINE.search(content, max(0, len(content) - new - 3)))
 
 
 def _size(content: bytes) -> int:

@@ -32,7 +32,7 @@ from .needs import (
     takes_8bit,
     uses_chunks,
 )
-from .outgoing import PIECE, Octets, Outgoing, as_7bit, header_of
+from .outgoing import PIECE, Octets, Outgoing, as_7bit, has_header, header_of
 from .result import SendResult
 from .steps import Dialogue, Handle, Step
 from .transcript import Transcript, last_lines, trim
@@ -125,8 +125,17 @@ class _Sending(Exchange):
         return SendResult(addresses, tuple(each), last, self.recording)
 
     def _looked_into(self, message: Outgoing) -> Generator[Step, Any, Outgoing]:
-        """Read the beginning of a message of which nothing is known, and say what it tells."""
-        self._ahead = yield from self._next_piece(message)
+        """Read the header of a message of which nothing is known, and say what it tells."""
+        ahead = bytearray()
+        while len(ahead) < PIECE:
+            piece = yield from self._next_piece(message)
+            ahead += piece
+            if not piece:
+                self._read = bytes  # one that is asked behind its end may wait for more
+                break
+            if has_header(ahead, len(piece)):
+                break
+        self._ahead = bytes(ahead)
         needs_utf8 = message.needs_utf8 or not header_of(self._ahead).isascii()
         return replace(message, needs_utf8=needs_utf8)
 
