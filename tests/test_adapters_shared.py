@@ -528,6 +528,30 @@ def test_an_8bit_message_for_a_server_that_takes_none(world: World) -> None:
     assert taken.parse().get_content() == "Grüße\r\n"
 
 
+def test_a_file_is_whole_when_it_is_sent_again(world: World, tmp_path: Path) -> None:
+    class Greylisting(Collect):
+        seen = 0
+
+        def on_rcpt(self, peer: Peer, command: Any) -> None:
+            self.seen += 1
+            if self.seen == 1:
+                raise Reject(450, "come back later", "4.7.1")
+
+    path = tmp_path / "message"
+    path.write_bytes(TEXT)
+    handler = Greylisting()
+    with (
+        world.serve(handler) as server,
+        world.client("127.0.0.1", server.port) as client,
+        path.open("rb") as file,
+    ):
+        with pytest.raises(AllRefused):
+            client.send(file, "a@x.org", "b@x.org")
+        client.send(file, "a@x.org", "b@x.org")
+    [taken] = handler.messages
+    assert taken.content == TEXT
+
+
 def test_a_unix_socket(world: World, tmp_path: Path) -> None:
     handler = Collect()
     path = str(tmp_path / "lmtp")

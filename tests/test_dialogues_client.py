@@ -1167,6 +1167,51 @@ def test_a_source_that_cannot_be_read_again_after_all() -> None:
     assert [reply.code for reply in run.result.replies] == [250, 250, 451, 451, 451]
 
 
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        [OK + OK + GO_ON, OK],
+        [OK + LATER + b"503 no\r\n"],
+        [LATER + NO + NO],
+        [OK + OK + GO_ON, LATER],
+        [OK + OK + GO_ON, ConnectionLost("reset")],
+        [OK + OK + GO_ON, TimeoutError()],
+        [OK + OK + b"450 later\r\n"],
+        [OK + b"what?\r\n"],
+    ],
+)
+def test_a_file_stays_where_it_was_found(inputs: list[Input]) -> None:
+    """So that who sends it once more, after a 450 say, sends all of it."""
+    file = io.BytesIO(b"--" + BODY)
+    file.seek(2)
+    run = sending(opened(), inputs, file, transfer="data")
+    assert (run.error is None) is (len(inputs) == 2 and inputs[1] == OK)
+    assert file.tell() == 2
+
+
+def test_a_file_that_cannot_go_back_was_sent_all_the_same() -> None:
+    class File(io.BytesIO):
+        def seek(self, *_: Any) -> int:
+            raise OSError("the disk")
+
+    run = sending(opened(), [OK + OK + GO_ON, OK], File(BODY), transfer="data")
+    assert run.result.is_complete
+    run = sending(opened(), [OK + LATER + b"503 no\r\n"], File(BODY))
+    assert isinstance(run.error, AllRefused)
+
+
+def test_a_file_is_left_alone_while_it_is_still_being_read() -> None:
+    class File(io.BytesIO):
+        def read(self, *_: Any) -> bytes:
+            super().read(1)
+            raise TimeoutError  # as a driver tells of a call that it has given up
+
+    file = File(BODY)
+    run = sending(opened(), [], file)
+    assert type(run.error) is TimeoutError
+    assert file.tell() == 1
+
+
 def limited(limits: bytes) -> ClientConnection:
     return opened(b"250-mx.example.org\r\n250-PIPELINING\r\n250 LIMITS %s\r\n" % limits)
 

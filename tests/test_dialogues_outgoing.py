@@ -403,6 +403,53 @@ def test_asynchronous_iterables() -> None:
     assert asyncio.run(read()) == [b"a", b"bc", b"", b""]
 
 
+class AsyncFile(io.BytesIO):
+    """A file as of aiofiles: it has coroutines for methods, and can be iterated over."""
+
+    async def read(self, size: int = -1) -> bytes:  # type: ignore[override]
+        return super().read(size)
+
+    async def seek(self, *where: int) -> int:  # type: ignore[override]
+        return super().seek(*where)
+
+    async def tell(self) -> int:  # type: ignore[override]
+        return super().tell()
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        raise AssertionError("read(), not by lines")
+
+
+def test_an_asynchronous_file_can_be_read_again() -> None:
+    async def read() -> None:
+        file = AsyncFile(b"--abc")
+        await file.seek(2)
+        outgoing = prepare(file, "a@x.org", "b@x.org")
+        for again in (outgoing.rewind, outgoing.put_back):
+            assert await outgoing.read() == b"abc"
+            assert await outgoing.read() == b""
+            await again()
+
+    asyncio.run(read())
+
+
+def test_an_asynchronous_stream_can_be_read_once() -> None:
+    class Pipe(AsyncFile):
+        async def tell(self) -> int:  # type: ignore[override]
+            raise OSError("not seekable")
+
+    async def read() -> None:
+        stream = asyncio.StreamReader()
+        stream.feed_data(b"abc")
+        stream.feed_eof()
+        for source in (stream, Pipe(b"abc")):
+            outgoing = prepare(source, "a@x.org", "b@x.org")
+            assert await outgoing.read() == b"abc"
+            assert await outgoing.read() == b""
+        assert prepare(stream, "a@x.org", "b@x.org").rewind is None
+
+    asyncio.run(read())
+
+
 def test_keywords_in_any_case() -> None:
     outgoing = prepare(b"", "a@x.org", "b@x.org", {"body": "8BITMIME", "Ret": "HDRS"})
     assert outgoing.parameters == {"BODY": "8BITMIME", "RET": "HDRS"}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
@@ -70,6 +71,8 @@ class Outgoing:
     """Makes `read` begin again; None when the source can be read once only, or is in memory."""
     serialise_7bit: Callable[[], bytes | None] | None = None
     """Returns the octets once more, all below 128, or None; None when there is no such way."""
+    put_back: Callable[[], Any] | None = None
+    """Leaves a file where it was found; None for all that is no file, or has one way only."""
 
     @property
     def is_plain(self) -> bool:
@@ -143,8 +146,10 @@ def prepare(
             seven_bit = partial(serialise_7bit, source)
             source = serialise(source, utf8=needs_utf8)
         if not isinstance(source, (bytes, bytearray, memoryview)):
-            read, rewind = _source(source)
-            return Outgoing(path, rcpts, more, needs_utf8, read=read, rewind=rewind)
+            read, rewind, put_back = _source(source)
+            return Outgoing(
+                path, rcpts, more, needs_utf8, read=read, rewind=rewind, put_back=put_back
+            )
         source = bytes(source)
     is_8bit = not source.isascii()
     needs_utf8 = needs_utf8 or (is_8bit and not header_of(source).isascii())
@@ -260,24 +265,56 @@ class Octets:
         return self._content[start:end]
 
 
-def _source(message: Any) -> tuple[Callable[[], Any], Callable[[], Any] | None]:
-    """Return what reads the next piece, and what begins again, if that can be."""
+def _source(
+    message: Any,
+) -> tuple[Callable[[], Any], Callable[[], Any] | None, Callable[[], Any] | None]:
+    """Return what reads the next piece, and what begins again and puts back, if that can be."""
     if hasattr(message, "read"):
-        return lambda: message.read(PIECE), _file_rewind(message)
+        is_async = isinstance(message, AsyncIterable)  # of aiofiles, of anyio, or a StreamReader
+        file: _File | _AsyncFile = _AsyncFile(message) if is_async else _File(message)
+        rewind = None if file.start is None else file.rewind
+        return file.read, rewind, rewind
     if isinstance(message, Iterable):
         pieces = _Pieces(message)
-        return pieces, None if isinstance(message, Iterator) else pieces.rewind
+        return pieces, None if isinstance(message, Iterator) else pieces.rewind, None
     if isinstance(message, AsyncIterable):
-        return _AsyncPieces(aiter(message)).read, None
+        return _AsyncPieces(aiter(message)).read, None, None
     raise TypeError(f"a message, octets, a file or an iterable expected, not {type(message)!r}")
 
 
-def _file_rewind(file: Any) -> Callable[[], Any] | None:
-    try:
-        start = file.tell() if file.seekable() else None
-    except (AttributeError, OSError):
-        return None
-    return None if start is None else lambda: file.seek(start)
+class _File:
+    """Reads a file from where it stands, and can go back to there if the file can."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.start: int | None = None
+        with suppress(AttributeError, OSError):
+            self.start = file.tell() if file.seekable() else None
+
+    def read(self) -> Any:
+        return self._file.read(PIECE)
+
+    def rewind(self) -> None:
+        self._file.seek(self.start)
+
+
+class _AsyncFile:
+    """The same for a file whose methods are coroutines; where it stands is asked at first."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.start = 0 if hasattr(file, "seek") else None
+        self._is_asked = self.start is None
+
+    async def read(self) -> Any:
+        if not self._is_asked:
+            self._is_asked = True
+            with suppress(OSError):  # a pipe, after all: `rewind` fails, too
+                self.start = await self._file.tell()
+        return await self._file.read(PIECE)
+
+    async def rewind(self) -> None:
+        await self._file.seek(self.start)
 
 
 class _Pieces:

@@ -9,6 +9,7 @@ whether a command may be sent now is the connection's business, and when to try 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
@@ -119,9 +120,14 @@ class _Sending(Exchange):
             addresses = tuple([rcpt.forward_path.address for rcpt in message.recipients])
             if last is None:
                 raise AllRefused(addresses, tuple(each))
-        except TELLING as error:
-            error.transcript = last_lines(self.recording)
+        except Exception as error:
+            if isinstance(error, TELLING):
+                error.transcript = last_lines(self.recording)
+            if type(error) is not TimeoutError:  # the source's own: it is still being read
+                yield from self._put_back(message)
             raise
+        if message.put_back is not None:
+            yield from self._put_back(message)
         return SendResult(addresses, tuple(each), last, self.recording)
 
     def _looked_into(self, message: Outgoing) -> Generator[Step, Any, Outgoing]:
@@ -363,6 +369,16 @@ class _Sending(Exchange):
         self._read = None
         if message.rewind is not None:
             yield from self._ask(message, message.rewind)
+
+    def _put_back(self, message: Outgoing) -> Dialogue:
+        """Leave a file where it was: who sends it once more is to send all of it.
+
+        Nothing that happens here changes what became of the message.
+        """
+        if message.put_back is not None and self._read is not None:
+            timeout = self.timeout or recommended_timeout("client", State.DATA)
+            with suppress(Exception):
+                yield Handle(b"", message.put_back, (), timeout)
 
     def _ask(self, message: Outgoing, call: Any) -> Generator[Step, Any, Any]:
         timeout = self.timeout or recommended_timeout("client", State.DATA)
