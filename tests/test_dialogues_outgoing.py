@@ -254,6 +254,31 @@ def test_a_sender_that_may_be_another_is_refused() -> None:
         prepare(email(From="a@x.org <b@x.org>", To="c@x.org"))
 
 
+@pytest.mark.parametrize("name", ["From", "Sender", "Reply-To", "To", "Cc", "Resent-To"])
+@pytest.mark.parametrize("address", ["jörg@x.org", "Jörg <j@bücher.org>"])
+def test_an_address_in_utf8_is_written_as_it_is(name: str, address: str) -> None:
+    """RFC 2047 5: no encoded word stands for it, also where it is not in the envelope."""
+    field = f"\r\n{name}: {address}\r\n".encode()
+    for message in (
+        email(Date="x", **{name.replace("-", "_"): address}),
+        email_package.message_from_bytes(b"A: b" + field + b"\r\nx", policy=policy.default),
+    ):
+        outgoing = prepare(message, "a@x.org", "b@x.org")
+        assert outgoing.needs_utf8
+        assert field in octets(outgoing)
+
+
+def test_names_in_utf8_and_those_who_are_not_told_need_no_smtputf8() -> None:
+    message = email(From="Jörg <a@x.org>", To="Jörg <b@x.org>", Bcc="jörg@x.org")
+    for one in (message, email_package.message_from_bytes(bytes(message), policy=policy.default)):
+        outgoing = prepare(one, "a@x.org", "b@x.org")
+        assert not outgoing.needs_utf8
+        assert b"To: =?utf-8?q?J=C3=B6rg?= <b@x.org>\r\n" in octets(outgoing)
+    strange = email_package.message_from_bytes(b"To: \xfc@x.org\r\n\r\n", policy=policy.default)
+    outgoing = prepare(strange, "a@x.org", "b@x.org")  # it may be written as it came
+    assert outgoing.needs_utf8 == (not octets(outgoing).isascii())
+
+
 def test_octets_of_no_charset_are_no_address() -> None:
     with pytest.raises(InvalidValueError):
         prepare(email_package.message_from_bytes(b"From: a@x.org\r\nTo: \xfc@x.org\r\n\r\n"))

@@ -22,11 +22,16 @@ from io import BytesIO
 from typing import Any
 
 from ..exceptions import InvalidValueError, LocalProtocolError, Violation, shown
+from ..grammar.abnf import SURROGATES
 
 # What signs the mail data as it is, without a part of its own (RFC 6376 3.7).
 _SIGNATURES = ("DKIM-Signature", "ARC-Message-Signature")
 # What is signed, or is put together again elsewhere (RFC 2046 5.2.2), must stay as it is, too.
 _UNTOUCHED = ("multipart/signed", "message/partial")
+# Those that the email package reads as addresses, and that go out.
+_NAMING = frozenset(("reply-to",)) | {
+    prefix + name for prefix in ("", "resent-") for name in ("from", "sender", "to", "cc")
+}
 _FOLDS = re.compile(r"[\r\n]+")
 _HEADER = HeaderRegistry()
 _LINE_END = re.compile(rb"\r\n|\r|\n")
@@ -63,7 +68,8 @@ def serialise(message: Message[Any, Any], utf8: bool = False) -> bytes:
 
     Args:
         message: it stays as it is.
-        utf8: write header fields in UTF-8 where they are not ASCII (RFC 6532).
+        utf8: write header fields in UTF-8 where they are not ASCII (RFC 6532), as is done anyhow
+            where an address in them is not.
 
     Raises:
         InvalidValueError: the ``email`` package cannot write it.
@@ -129,15 +135,26 @@ def _written(plain: Message[Any, Any], utf8: bool = False) -> bytes:
     del plain["Bcc"]
     del plain["Resent-Bcc"]
     policy = plain.policy.clone(linesep="\r\n")
-    if isinstance(policy, EmailPolicy):
-        policy = policy.clone(utf8=utf8)
     octets = BytesIO()
     try:
+        if isinstance(policy, EmailPolicy):
+            policy = policy.clone(utf8=utf8 or _has_utf8_address(plain))
         # By its older policy it would write ">From", as in a file with several messages.
         BytesGenerator(octets, mangle_from_=False, policy=policy).flatten(plain)
     except Exception as error:
         raise _unfit(error) from error
     return octets.getvalue()
+
+
+def _has_utf8_address(message: Message[Any, Any]) -> bool:
+    """Tell whether the header names an address that no encoded word can hold (RFC 2047 5)."""
+    for name, value in message.raw_items():
+        if name.lower() in _NAMING and not str(value).isascii():
+            header: Any = value if hasattr(value, "addresses") else _HEADER(name, _text(value))
+            for one in header.addresses:
+                if not (one.addr_spec.isascii() or SURROGATES.search(one.addr_spec)):
+                    return True
+    return False
 
 
 def _prefix(message: Message[Any, Any]) -> str:
