@@ -652,6 +652,20 @@ def test_a_peer_without_a_session() -> None:
     assert peer.identity is None
 
 
+def test_a_refusal_of_several_lines() -> None:
+    told = Reply(550, ["not today", "nor tomorrow"], "5.7.1")
+
+    class Handler(Collect):
+        def on_rcpt(self, peer: Peer, command: Any) -> None:
+            raise Reject(550, told.lines, told.enhanced)
+
+    run = serve(Handler(), START, b"")
+    assert [line for line in run.lines if line.startswith("550")] == [
+        "550-5.7.1 not today",
+        "550 5.7.1 nor tomorrow",
+    ]
+
+
 @pytest.mark.parametrize("code", [200, 250, 354])
 def test_reject_is_a_refusal(code: int) -> None:
     with pytest.raises(ValueError, match="400 to 599"):

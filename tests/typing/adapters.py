@@ -16,6 +16,8 @@ from smtpproto.sasl import PlainClient
 class Inbox:
     def on_rcpt(self, peer: aio.Peer, rcpt: Rcpt) -> Reply | None:
         assert_type(peer.is_lmtp, bool)
+        if peer.is_lmtp:
+            raise aio.Reject(550, Reply(550, ["one", "two"]).lines)
         return None
 
     async def on_message(self, peer: aio.Peer, message: aio.Message) -> None:

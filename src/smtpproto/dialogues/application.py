@@ -39,14 +39,16 @@ class Reject(Exception):
 
     Args:
         code: 400 to 599; 421 also ends the session.
-        text: the text of the reply.
+        text: the text of the reply, one line or a sequence of lines.
         enhanced: an enhanced status code of the same class.
 
     Raises:
         InvalidValueError: no refusal, or not a reply.
     """
 
-    def __init__(self, code: int, text: str = "", enhanced: str | None = None) -> None:
+    def __init__(
+        self, code: int, text: str | Sequence[str] = "", enhanced: str | None = None
+    ) -> None:
         super().__init__(code, text, enhanced)
         self.reply = Reply(code, text, enhanced)
         if code < 400:

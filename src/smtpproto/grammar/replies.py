@@ -120,7 +120,7 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """The lines joined by LF."""
+        """The lines joined by LF. A reply is made of `lines`: no text of one may hold that."""
         return "\n".join(self.lines)
 
     @property
@@ -198,7 +198,8 @@ def encode_reply(
     for line in lines:
         if _UNWRITABLE.search(line):
             raise InvalidValueError(
-                f"reply text in Unicode without CR, LF and NUL expected, not {shown(line)}",
+                f"reply text in Unicode without CR, LF and NUL expected, not {shown(line)}; "
+                "several lines are a sequence of text",
                 Violation.CONTROL_CHARACTER,
             )
     head = f"{code}%s" if enhanced is None else f"{code}%s{enhanced} "
