@@ -76,6 +76,24 @@ def test_a_reader_that_has_gone_ends_it_in_silence() -> None:
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
+@pytest.mark.parametrize(
+    ("closed", "argv", "status", "told"),
+    [
+        ("<&- >&- 2>&-", ["demo"], 0, b""),
+        (">&-", ["serve"], 2, b"smtpproto serve: standard output is closed: --quiet expected\n"),
+        ("2>&-", ["serve", "--quiet"], 2, b""),
+    ],
+)
+def test_streams_that_are_closed(closed: str, argv: list[str], status: int, told: bytes) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-m", "smtpproto", *argv],
+        env=environment(),
+        capture_output=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (status, b"", told)
+
+
 def test_the_same_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     reading, writing = os.pipe()
     os.close(reading)

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import io
+import os
+import sys
+from contextlib import suppress
 
 import pytest
 
-from smtpproto.cli.show import paint_line, prepare_streams, transcript
+from smtpproto.cli.show import open_closed_streams, paint_line, prepare_streams, tell, transcript
 from smtpproto.handlers.terminal import painter, safe, safe_lines
 
 
@@ -96,3 +99,28 @@ def test_a_stream_survives_characters_that_it_does_not_have() -> None:
     stream.write("é")
     stream.flush()
     assert octets.getvalue() == rb"\xe9"
+
+
+def test_streams_that_are_closed_are_opened_on_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    open_closed_streams()
+    assert sys.stdin.read() == ""
+    for stream in (sys.stdout, sys.stderr):
+        assert stream.write("é") == 1
+        stream.flush()
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        os.close(stream.fileno())
+
+
+def test_what_cannot_be_told_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    over = False
+    with suppress(BrokenPipeError), os.fdopen(writing, "w", buffering=1) as gone:
+        monkeypatch.setattr(sys, "stderr", gone)
+        tell("serve", "something")
+        tell("serve", "something else")
+        monkeypatch.undo()
+        over = True
+    assert over

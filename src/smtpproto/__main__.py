@@ -13,8 +13,7 @@ from collections.abc import Sequence
 
 from . import __version__
 from .cli import demo, send, serve, status
-from .cli.show import prepare_streams
-from .handlers.terminal import safe
+from .cli.show import open_closed_streams, prepare_streams, tell
 
 _COMMANDS = (demo, serve, send)
 
@@ -28,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
+    open_closed_streams()
     prepare_streams(sys.stdout, sys.stderr)
     args, unknown = _parser().parse_known_args(argv)
     if unknown:  # the usage of the command is what helps
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         result: int = args.run(args)
         sys.stdout.flush()
     except status.CommandError as error:
-        print(f"smtpproto {args.command}: {safe(str(error))}", file=sys.stderr)
+        tell(args.command, str(error))
         return error.status
     except KeyboardInterrupt:
         return status.INTERRUPTED

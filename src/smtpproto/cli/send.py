@@ -20,10 +20,9 @@ from typing import Any, get_args
 from .. import ProtocolError, RemoteProtocolError, Reply
 from ..blocking import AllRefused, Client, SecurityError, SMTPError
 from ..dialogues.client_settings import ClientOptions, Security
-from ..handlers.terminal import safe
 from ..tlstools import client_context
 from . import credentials, options, status
-from .show import transcript
+from .show import tell, transcript
 
 _SMTP, _LMTP, _SUBMISSIONS = 25, 24, 465
 _DEFAULT_SERVER = ("127.0.0.1", 1025)
@@ -225,4 +224,4 @@ def _tell_refusals(recipients: Sequence[str], replies: Sequence[Reply]) -> None:
 
 
 def _note(text: str) -> None:
-    print(f"smtpproto send: {safe(text)}", file=sys.stderr, flush=True)
+    tell("send", text)

@@ -182,6 +182,7 @@ def _check(args: argparse.Namespace) -> None:
         (args.require_tls, args.tls_cert, "--require-tls: --tls-cert expected too"),
         (args.require_auth, args.auth, "--require-auth: --auth expected too"),
         (args.quiet, args.maildir, "--quiet: --maildir expected too, or all mail would be lost"),
+        (sys.__stdout__ is None, args.quiet, "standard output is closed: --quiet expected"),
         (args.port_file, args.unix is None, "--port-file: a TCP port expected, not --unix"),
         (args.workers > 1, args.unix is None, "--workers: a TCP port expected, not --unix"),
     ):
