@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from cli_drive import Telnet, certificates, messages, serve_for, wait_for
+from cli_drive import PATIENCE, Telnet, certificates, messages, serve_for, wait_for
 
 from smtpproto.__main__ import main
 from smtpproto.cli import keeping
@@ -467,6 +467,39 @@ def test_a_terminal_that_stands_still_holds_no_message_up(
     serve_for(client, "--maildir", str(tmp_path))
     assert messages(tmp_path) == [TEXT] * 4
     assert "kept, but not shown: the output stands still\n" in capsys.readouterr().err
+
+
+def test_a_terminal_that_stands_still_does_not_keep_the_server_from_ending(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A message without a Maildir is only taken once it is written, and this one never is."""
+    goes_on, standing = threading.Event(), threading.Event()
+    telnets: list[Telnet] = []
+    writers: list[threading.Thread] = []
+
+    def stand_still(*_: object) -> None:
+        writers.append(threading.current_thread())
+        standing.set()
+        goes_on.wait()
+
+    def client(port: int) -> None:
+        for _ in range(2):
+            telnets.append(Telnet(port))
+            through(*HELLO, b"DATA")(telnets[-1])
+            telnets[-1].write(TEXT + b".\r\n")
+            assert standing.wait(PATIENCE)
+
+    monkeypatch.setattr(Print, "write", stand_still)
+    monkeypatch.setattr(keeping, "_GRACE", 0.1)
+    try:
+        serve_for(client)
+        for telnet in telnets:
+            with telnet, suppress(ConnectionError):
+                assert telnet.reply() == b"", "neither taken nor refused"
+    finally:
+        goes_on.set()
+    writers[0].join(PATIENCE)
+    assert len(writers) == 1, "the other message was given up before it was written"
 
 
 def test_clients_behind_a_proxy(tmp_path: Path, capsys: Capture) -> None:

@@ -8,9 +8,10 @@ written. What comes of showing it afterwards does not change that.
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Sequence
+from concurrent.futures import Future
 from fnmatch import fnmatchcase
+from functools import partial
 from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Any, Final
@@ -18,7 +19,7 @@ from typing import Any, Final
 from .. import Rcpt, Reply
 from ..asyncio import Message, Peer
 from ..handlers import JsonLines, Maildir, Print, Users
-from ..handlers.terminal import safe
+from .show import tell
 
 _GRACE: Final = 5.0
 """Seconds for what is still to be shown when the server is told to end."""
@@ -29,7 +30,7 @@ _WAITING: Final = 16 * 1024 * 1024
 
 def note(text: str) -> None:
     """Tell the user something, on standard error."""
-    print(f"smtpproto serve: {safe(text)}", file=sys.stderr, flush=True)
+    tell("serve", text)
 
 
 class Taker:
@@ -53,11 +54,13 @@ class Taker:
         self._kept = kept
         self._shown = shown
         self._refusals = refusals
-        self._to_show: SimpleQueue[tuple[str, str] | None] = SimpleQueue()
+        self._to_show: SimpleQueue[tuple[str, Future[None]] | None] = SimpleQueue()
         self._waiting = 0
         self._lock = Lock()
         self._shower: Thread | None = None
-        if kept is not None and shown is not None:
+        if shown is not None:
+            # Not one of the loop's threads: those are waited for at the end, and what this one
+            # writes to may stand still for ever.
             self._shower = Thread(target=self._show_all, name="smtpproto show", daemon=True)
             self._shower.start()
 
@@ -83,20 +86,25 @@ class Taker:
             return not_stored(peer, error)
         return Incoming(self, peer, sink, self._shown is not None)
 
-    def show(self, peer: Peer, message: Message) -> Reply | None:
-        """Show a message now; or, if it is kept already, when there is time for it."""
+    def record(self, peer: Peer, message: Message) -> str:
+        """Return what is to be shown of a message."""
         assert self._shown is not None
-        record = self._shown.record(peer, message)
-        if self._shower is not None:
-            if self._has_room(len(record)):
-                self._to_show.put((str(peer), record))
-            else:
-                note(f"message from {peer} kept, but not shown: the output stands still")
-            return None
-        try:
-            self._shown.write(record)
-        except OSError as error:
-            return not_stored(peer, error)
+        return self._shown.record(peer, message)
+
+    async def show(self, peer: Peer, record: str) -> Reply | None:
+        """Show a message now; or, if it is kept already, when there is time for it."""
+        written: Future[None] = Future()
+        if self._kept is None:
+            self._to_show.put((record, written))
+            try:
+                await asyncio.wrap_future(written)
+            except OSError as error:
+                return not_stored(peer, error)
+        elif self._has_room(len(record)):
+            written.add_done_callback(partial(self._shown_late, str(peer), len(record)))
+            self._to_show.put((record, written))
+        else:
+            note(f"message from {peer} kept, but not shown: the output stands still")
         return None
 
     def _has_room(self, size: int) -> bool:
@@ -110,13 +118,20 @@ class Taker:
     def _show_all(self) -> None:
         assert self._shown is not None
         while (given := self._to_show.get()) is not None:
-            peer, record = given
-            try:
-                self._shown.write(record)
-            except OSError as error:
-                note(f"message from {peer} kept, but not shown: {error}")
-            with self._lock:
-                self._waiting -= len(record)
+            record, written = given
+            if written.set_running_or_notify_cancel():  # its session may have ended
+                try:
+                    self._shown.write(record)
+                except Exception as error:
+                    written.set_exception(error)
+                else:
+                    written.set_result(None)
+
+    def _shown_late(self, peer: str, size: int, written: Future[None]) -> None:
+        if error := written.exception():
+            note(f"message from {peer} kept, but not shown: {error}")
+        with self._lock:
+            self._waiting -= size
 
 
 class Incoming:
@@ -141,9 +156,11 @@ class Incoming:
 
     async def commit(self) -> Reply | None:
         """Keep the message, and show it."""
-        return await asyncio.to_thread(self._store)
+        stored = await asyncio.to_thread(self._store)
+        return await self._taker.show(self._peer, stored) if isinstance(stored, str) else stored
 
-    def _store(self) -> Reply | None:
+    def _store(self) -> Reply | str | None:
+        """Keep the message; return the refusal, or what is to be shown of it."""
         if self._sink is not None:
             try:
                 self._sink.commit()
@@ -154,7 +171,7 @@ class Incoming:
         transaction = self._peer.transaction
         assert transaction is not None
         message = Message(transaction.mail, tuple(transaction.recipients), bytes(self._content))
-        return self._taker.show(self._peer, message)
+        return self._taker.record(self._peer, message)
 
     async def abort(self) -> None:
         """Drop what came."""
