@@ -53,7 +53,7 @@ def test_an_address_with_or_without_brackets(text: str) -> None:
     ("read", "text", "expected"),
     [
         (options.sender, "nobody at all", "mailbox"),
-        (options.sender, "a@example.org\r\nRCPT TO:<b@example.org>", "local-part"),
+        (options.sender, "a@example.org\r\nRCPT TO:<b@example.org>", "one address alone"),
         (options.recipient, "<>", "recipient"),
         (options.port, "-1", "port"),
         (options.port, "65536", "port"),
