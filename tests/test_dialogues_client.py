@@ -1534,7 +1534,7 @@ def test_errors_of_the_protocol_have_what_the_others_have() -> None:
     impossible = executing(opened(), Data()).error
     assert isinstance(impossible, LocalProtocolError)
     assert impossible.transcript == ()
-    assert not nonsense.is_transient
+    assert nonsense.is_transient  # RFC 5321 3.8: as if a 451 had come
     assert not impossible.is_transient
 
 

@@ -83,7 +83,7 @@ class ProtocolError(Exception):
     """
 
     is_transient: bool = False
-    """The same will fail again: as for the errors of a conversation, which may be transient."""
+    """True where the same may go well later: as for the errors of a conversation."""
     transcript: tuple[str, ...] = ()
     """The lines of the conversation that ended so, where there was one: see ``SMTPError``."""
 
@@ -107,6 +107,8 @@ class RemoteProtocolError(ProtocolError):
 
     The state is ``State.ERROR`` from then on, and ``next_event()`` raises the error again.
     """
+
+    is_transient = True  # a failure out of our control, as if a 451 had come (RFC 5321 3.8)
 
 
 class InvalidValueError(LocalProtocolError, ValueError):
