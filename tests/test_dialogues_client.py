@@ -997,14 +997,36 @@ def test_a_source_that_fails_in_the_header_leaves_all_as_it_was() -> None:
 
 
 @pytest.mark.parametrize("wrap", [bytes, lambda octets: iter([octets])], ids=["octets", "pieces"])
+def test_what_is_said_to_be_7bit_is_so(wrap: Any) -> None:
+    """RFC 6152 3, whatever the case of it (RFC 5234 2.3)."""
+    connection = opened()
+    run = sending(connection, [], wrap(b"\r\n\xff"), parameters={"BODY": "7bit"})
+    assert isinstance(run.error, InvalidValueError)
+    assert run.error.violation is Violation.EIGHT_BIT
+    assert run.out == b""
+    assert is_reusable(connection)
+    run = sending(connection, [NO], wrap(b"\r\nx"), parameters={"BODY": "7bit"})
+    assert "BODY=7BIT" in run.lines[0]
+
+
+def test_an_email_message_is_made_the_7bit_that_it_is_said_to_be() -> None:
+    message = EmailMessage()
+    message.set_content("Grüße\n", cte="8bit")
+    inputs = [OK + OK + GO_ON, OK]
+    run = sending(opened(), inputs, message, parameters={"BODY": "7BIT"}, transfer="data")
+    assert "BODY=7BIT" in run.lines[0]
+    assert b"\r\n\r\nGr=C3=BC=C3=9Fe\r\n.\r\n" in run.out
+
+
+@pytest.mark.parametrize("wrap", [bytes, lambda octets: iter([octets])], ids=["octets", "pieces"])
 def test_binary_mail_data(wrap: Any) -> None:
     """RFC 3030 3: neither 8BITMIME nor line endings matter."""
     hello = b"250-mx.example.org\r\n250-CHUNKING\r\n250 BINARYMIME\r\n"
-    run = sending(
-        opened(hello), [OK, OK, OK], wrap(b"\r\n\xff\n\x00"), parameters={"BODY": "BINARYMIME"}
-    )
-    assert run.error is None
-    assert run.out.endswith(b"BDAT 5 LAST\r\n\r\n\xff\n\x00")
+    for body in ("BINARYMIME", "binaryMime"):
+        content = wrap(b"\r\n\xff\n\x00")
+        run = sending(opened(hello), [OK, OK, OK], content, parameters={"BODY": body})
+        assert run.error is None
+        assert run.out.endswith(b"BDAT 5 LAST\r\n\r\n\xff\n\x00")
 
 
 def test_a_transfer_that_there_is_not() -> None:

@@ -369,7 +369,7 @@ def test_eight_bit_in_the_header_needs_utf8(content: bytes, utf8: bool) -> None:
 
 @given(st.binary(max_size=300_000))
 def test_octets_in_pieces_are_the_octets(content: bytes) -> None:
-    outgoing = prepare(content, "a@x.org", "b@x.org")
+    outgoing = prepare(content, "a@x.org", "b@x.org", {"BODY": "BINARYMIME"})
     assert octets(outgoing) == content
 
 
@@ -615,6 +615,31 @@ def test_a_text_of_wider_units_is_encoded_as_octets() -> None:
     message.set_payload(content.decode("ascii", "surrogateescape"))
     again = parsed(octets(as_7bit(prepare(message))))
     assert again.get_payload(decode=True) == content
+
+
+@pytest.mark.parametrize("text", ["ü", "u"])
+def test_a_part_with_nul_is_encoded_for_each_server(text: str) -> None:
+    """RFC 3030 3: it could go as it is under BODY=BINARYMIME only."""
+    content = text.encode("utf-16")
+    message = parsed(HEADER + b"Content-Type: text/plain; charset=utf-16\r\n\r\n")
+    message["Content-Transfer-Encoding"] = "binary"
+    message.set_payload(content.decode("ascii", "surrogateescape"))
+    outgoing = prepare(message)
+    assert outgoing.is_8bit is False
+    assert parsed(octets(outgoing)).get_payload(decode=True) == content
+    assert b"\0" in octets(prepare(message, parameters={"BODY": "BinaryMIME"}))
+    message["DKIM-Signature"] = "v=1"
+    with pytest.raises(InvalidValueError, match="without NUL expected"):
+        prepare(message)
+
+
+def test_nul_is_refused_before_anything_is_sent() -> None:
+    for content in (b"\0", b"Subject: x\r\n\r\n" + b"x" * 100_000 + b"\0", bytearray(b"\0")):
+        with pytest.raises(InvalidValueError, match="without NUL expected"):
+            prepare(content, "a@x.org", "b@x.org", {"BODY": "8BITMIME"})
+    labelled = parsed(HEADER + b"Content-Transfer-Encoding: 7bit\r\n\r\n\0\r\n")
+    with pytest.raises(InvalidValueError, match="without NUL expected"):
+        prepare(labelled)
 
 
 def test_octets_stay() -> None:

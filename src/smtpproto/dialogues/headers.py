@@ -121,7 +121,7 @@ def _encode(part: Message[Any, Any]) -> None:
     """Have a part say in ASCII what it says (RFC 2045 6.7, RFC 2045 6.8)."""
     content: Any = b"" if part.is_multipart() else part.get_payload(decode=True) or b""
     del part["Content-Transfer-Encoding"]  # none is 7bit
-    if content.isascii():
+    if content.isascii() and 0 not in content:
         return
     if part.get_content_maintype() == "text" and 0 not in content:  # it has lines of octets
         part.set_payload(b2a_qp(_LINE_END.sub(b"\n", content)).decode("ascii"))

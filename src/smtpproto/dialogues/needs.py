@@ -82,8 +82,8 @@ def _of_few_domains(
 
 def takes_8bit(connection: ClientConnection, message: Outgoing) -> bool:
     """Tell whether octets above 127 may be sent."""
-    is_binary = message.parameters.get("BODY") == "BINARYMIME"
-    return is_binary or "8BITMIME" in connection.announced
+    body = message.parameters.get("BODY")
+    return body == "BINARYMIME" or (body != "7BIT" and "8BITMIME" in connection.announced)
 
 
 def size_alone(connection: ClientConnection, message: Outgoing) -> Mapping[str, Any]:
@@ -106,10 +106,10 @@ def mail_parameters(connection: ClientConnection, message: Outgoing) -> Mapping[
     if message.content is not None and "SIZE" in offered:
         parameters["SIZE"] = message.size
     if message.is_8bit is not False:
+        if message.is_8bit and not takes_8bit(connection, message):
+            raise no_8bit()
         if "8BITMIME" in offered:
             parameters["BODY"] = "8BITMIME"
-        elif message.is_8bit and not takes_8bit(connection, message):
-            raise no_8bit()
     if message.needs_utf8:
         if "SMTPUTF8" not in offered:
             raise InvalidValueError(
@@ -158,10 +158,10 @@ def uses_chunks(connection: ClientConnection, message: Outgoing, transfer: Trans
 
 
 def no_8bit() -> InvalidValueError:
-    """Make the error for octets above 127 that the server does not take."""
+    """Make the error for octets above 127 that the server does not take, or BODY denies."""
     return InvalidValueError(
-        "octets below 128 expected: the server does not offer 8BITMIME, and only an EmailMessage "
-        "that is not signed can be encoded without",
+        "octets below 128 expected: the server does not offer 8BITMIME or BODY is 7BIT, and only "
+        "an EmailMessage that is not signed can be encoded",
         Violation.EIGHT_BIT,
         554,
         "5.6.3",

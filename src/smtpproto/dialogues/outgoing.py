@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ..exceptions import InvalidValueError, LocalProtocolError, Violation
 from ..framing.buffer import CR, LF
-from ..framing.writer import is_clean
+from ..framing.writer import is_clean, no_nul
 from ..grammar.addresses import Path
 from ..grammar.commands import Rcpt
 from ..values import value
@@ -114,7 +114,7 @@ def prepare(
 
     Raises:
         LocalProtocolError: no sender or no recipients, and no header to take them from.
-        InvalidValueError: not an address.
+        InvalidValueError: not an address, or a NUL that BODY=BINARYMIME does not allow.
         TypeError: nothing that a message can be.
     """
     source: Any = message
@@ -151,6 +151,10 @@ def prepare(
                 path, rcpts, more, needs_utf8, read=read, rewind=rewind, put_back=put_back
             )
         source = bytes(source)
+    if 0 in source and more.get("BODY") != "BINARYMIME":
+        source = seven_bit and seven_bit()
+        if not source or 0 in source:
+            raise no_nul()
     is_8bit = not source.isascii()
     needs_utf8 = needs_utf8 or (is_8bit and not header_of(source).isascii())
     return Outgoing(path, rcpts, more, needs_utf8, source, is_8bit, None, None, seven_bit)
@@ -165,7 +169,7 @@ def as_7bit(message: Outgoing) -> Outgoing:
 
 
 def _parameters(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return parameters by their keywords in upper case (RFC 5321 4.1.1.11).
+    """Return parameters by their keywords in upper case (RFC 5321 4.1.1.11), and BODY so, too.
 
     Raises:
         InvalidValueError: no mapping of text, or a keyword twice.
@@ -177,6 +181,8 @@ def _parameters(given: Mapping[str, Any]) -> dict[str, Any]:
     parameters = {name.upper(): text for name, text in given.items()}
     if len(parameters) < len(given):
         raise InvalidValueError("parameters: each keyword expected once, whatever its case")
+    if isinstance(body := parameters.get("BODY"), str):
+        parameters["BODY"] = body.upper()
     return parameters
 
 

@@ -58,9 +58,7 @@ class LineEndingWriter:
         if self._binary:
             return data
         if 0 in data:
-            raise InvalidValueError(
-                "mail data without NUL expected (only BODY=BINARYMIME may hold one)", Violation.NUL
-            )
+            raise no_nul()
         if self._pending_cr:
             data = b"\r" + data
         pending = data.endswith(b"\r") and not last
@@ -168,6 +166,13 @@ def _has_long_lines(piece: bytes) -> bool:
 def _starts_with_dot(content: bytes) -> bool:
     """Tell whether a line does."""
     return content.startswith(b".") or content.rfind(b"\r\n.") >= 0
+
+
+def no_nul() -> InvalidValueError:
+    """Make the error for mail data with a NUL."""
+    return InvalidValueError(
+        "mail data without NUL expected (only BODY=BINARYMIME may hold one)", Violation.NUL
+    )
 
 
 def is_clean(piece: bytes) -> bool:
