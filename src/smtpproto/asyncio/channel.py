@@ -151,7 +151,7 @@ class Channel(Receiver):
     def _leftover(self) -> bytes:
         """Return what nobody has read when a write failed: perhaps it says why."""
         if self.transport.get_extra_info("ssl_object") is None:
-            with suppress(OSError):
+            with suppress(OSError, AttributeError):  # uvloop's may have no socket any longer
                 return os.read(self.transport.get_extra_info("socket").fileno(), BUFFER)
         return b""
 
