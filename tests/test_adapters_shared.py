@@ -552,6 +552,20 @@ def test_a_file_is_whole_when_it_is_sent_again(world: World, tmp_path: Path) -> 
     assert taken.content == TEXT
 
 
+@pytest.mark.parametrize("security", ["starttls", "implicit"])
+def test_an_absolute_name_is_that_of_the_certificate(
+    world: World, tmp_path: Path, security: Any
+) -> None:
+    """RFC 6066 3: as an MX record has it, with a dot at its end, which TLS does not know."""
+    path = str(tmp_path / "socket")
+    with (
+        world.serve(Collect(), path=path, tls=SERVER, tls_mode=security) as server,
+        world.client("localhost.", path=path, security=security, tls=CLIENT) as client,
+    ):
+        client.send(TEXT, "a@x.org", "b@x.org")
+    assert len(server.handler.messages) == 1
+
+
 def test_a_unix_socket(world: World, tmp_path: Path) -> None:
     handler = Collect()
     path = str(tmp_path / "lmtp")

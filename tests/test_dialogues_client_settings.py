@@ -29,6 +29,7 @@ from smtpproto.dialogues.setting_kinds import CLIENT, CLIENT_SECRETS
         ({"auth": 5, "token": "t"}, "auth: one of EXTERNAL"),
         ({"host": ""}, "host: a name or an address without a port expected"),
         ({"host": "localhost:25"}, "host: a name or an address without a port"),
+        ({"host": "[::1]"}, "host: a name or an address without a port"),
         ({"host": "a..b"}, "host: a name"),
         ({"host": "x" * 64}, "host: a name"),
         ({"host": "x\0"}, "host: a name"),

@@ -239,7 +239,7 @@ class Client:
             Clock(asyncio.get_running_loop(), settings.timeout),
             tls=self._context,
             is_server=False,
-            server_hostname=settings.host,
+            server_hostname=settings.server_name,
             executor=self._executor,
         )
         driver = Runner(means)

@@ -40,7 +40,8 @@ async def connect(
         return
     secured: dict[str, Any] = {}
     if settings.is_implicit:
-        secured = {"ssl": context, "server_hostname": host, "ssl_handshake_timeout": timeout}
+        name = settings.server_name
+        secured = {"ssl": context, "server_hostname": name, "ssl_handshake_timeout": timeout}
     if path is not None:
         await loop.create_unix_connection(lambda: driver, path, **secured)
     else:

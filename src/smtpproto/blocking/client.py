@@ -224,7 +224,8 @@ class Client:
         else:
             there = settings.host, settings.port
             sock = socket.create_connection(there, timeout, settings.source_address)
-        driver = Driver(sock, tls=self._context, is_server=False, server_hostname=settings.host)
+        name = settings.server_name
+        driver = Driver(sock, tls=self._context, is_server=False, server_hostname=name)
         try:
             if settings.path is not None:
                 sock.settimeout(timeout)

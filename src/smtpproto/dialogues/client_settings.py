@@ -148,6 +148,11 @@ class ClientSettings:
             Ehlo(self.local_name)  # which says what is wrong with it
         self._check_credentials()
 
+    @property
+    def server_name(self) -> str:
+        """What the server calls itself: without the dot that ends an absolute name (RFC 6066 3)."""
+        return self.host.removesuffix(".")
+
     def _check_credentials(self) -> None:
         if not self.mechanisms:
             raise expected("auth: at least one mechanism expected")
@@ -288,7 +293,7 @@ class ClientSettings:
             authzid=self.authzid,
             external="EXTERNAL" in named,
             trace=trace if "ANONYMOUS" in named else None,
-            host="" if self.path else self.host,
+            host="" if self.path else self.server_name,
             port=None if self.path else self.port,
             saslprep=self.saslprep,
         )
@@ -338,7 +343,8 @@ def check_send_mail(options: Mapping[str, object]) -> None:
 def _is_host(host: str) -> bool:
     """Tell whether a resolver can be asked for `host`; an empty one would be this machine."""
     try:
-        return bool(host.encode("idna")) and host.isprintable() and host.count(":") != 1
+        is_bare = host.count(":") != 1 and "[" not in host
+        return bool(host.encode("idna")) and host.isprintable() and is_bare
     except UnicodeError:
         return False
 
