@@ -226,6 +226,14 @@ def test_nobody_in_the_header_is_left_out(field: str, expected: str) -> None:
         ]
 
 
+def test_space_behind_a_group_is_nothing() -> None:
+    for one in (policy.compat32, policy.default):
+        octets = b"Cc: both: a@x.org, (b) b@x.org; \r\nTo: nobody:;\r\n \t\r\n\r\n"
+        message: Any = email_package.message_from_bytes(octets, policy=one)
+        rcpts = prepare(message, "s@x.org").recipients
+        assert [rcpt.forward_path.address for rcpt in rcpts] == ["a@x.org", "b@x.org"]
+
+
 @pytest.mark.parametrize(
     "field",
     [

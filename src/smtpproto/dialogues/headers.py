@@ -189,7 +189,7 @@ def _fields(message: Message[Any, Any], name: str) -> list[Any]:
 def _text(field: Any) -> str:
     """Return a field in one line, UTF-8 where it came as such (RFC 6532 3.2)."""
     octets = str(field).encode("utf-8", "surrogateescape")
-    return _FOLDS.sub("", octets.decode("utf-8", "surrogateescape"))
+    return _FOLDS.sub("", octets.decode("utf-8", "surrogateescape")).strip()
 
 
 def _simple(text: str) -> list[str] | None:
