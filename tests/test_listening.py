@@ -33,6 +33,12 @@ def test_several_hosts_have_one_port() -> None:
     assert len({port for _, port in names}) == 1
 
 
+@pytest.mark.parametrize("path", ["", "\0name", "a\0b"])
+def test_no_socket_that_has_no_file(path: str) -> None:
+    with pytest.raises(LocalProtocolError, match="path: the text of a path expected"):
+        Where(None, 0, path)
+
+
 def test_all_or_nothing() -> None:
     with socket.create_server(("127.0.0.2", 0)) as taken:
         port = taken.getsockname()[1]
@@ -171,7 +177,7 @@ def test_many_may_wait(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
             ("host", got, "a name or an address")
             for got in (b"127.0.0.1", 5, [], [5], [None], "", [""], ["::1", ""], "localhost:25")
         ),
-        ("path", 5, "text expected, not 5"),
+        ("path", 5, "text of a path expected, not 5"),
         ("sockets", [], "at least one stream socket expected"),
         ("sockets", [5], "at least one stream socket expected"),
         ("sockets", [DATAGRAM], "at least one stream socket expected"),

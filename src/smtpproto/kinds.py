@@ -151,5 +151,10 @@ WAIT: Kind = or_none(
 )
 """What may be waited for at once: poll(2) takes 2**31 milliseconds at most."""
 SPAN: Kind = ("0 seconds or more", lambda got: _is_number(got) and got >= 0)
+# Empty, as from a variable that is not set, it would be a socket that nobody finds.
+SOCKET_PATH: Kind = (
+    "the text of a path",
+    lambda got: isinstance(got, str) and got != "" and "\0" not in got,
+)
 PATH: Kind = ("a path", lambda got: isinstance(got, str) or hasattr(type(got), "__fspath__"))
 FUNCTION: Kind = ("a function", callable)

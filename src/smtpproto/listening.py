@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 from .exceptions import LocalProtocolError, Violation
-from .kinds import FLAG, PORT, TEXT, Kind, check_fields, or_none
+from .kinds import FLAG, PORT, SOCKET_PATH, Kind, check_fields, or_none
 from .values import value
 
 BACKLOG = 4096
@@ -54,7 +54,7 @@ _KINDS: Mapping[str, Kind] = {
         lambda got: got is None or _are_names([got] if isinstance(got, str) else got),
     ),
     "port": PORT,
-    "path": or_none(TEXT),
+    "path": or_none(SOCKET_PATH),
     "sockets": or_none(("at least one stream socket", _are_streams)),
     "reuse_port": FLAG,
 }

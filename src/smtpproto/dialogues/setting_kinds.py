@@ -20,6 +20,7 @@ from ..kinds import (
     FLAG,
     FUNCTION,
     PORT,
+    SOCKET_PATH,
     SPAN,
     TEXT,
     TEXT_OR_OCTETS,
@@ -79,7 +80,7 @@ CLIENT_SECRETS: Mapping[str, Kind] = {
 CLIENT: Mapping[str, Kind] = {
     "host": TEXT,
     "port": PORT,
-    "path": or_none(TEXT),
+    "path": or_none(SOCKET_PATH),
     "local_name": or_none(TEXT),
     "source_address": or_none(("an address and a port, without `path`,", _is_address)),
     "lmtp": FLAG,
