@@ -453,9 +453,10 @@ def test_a_421_hides_no_recipients_all_refused_for_good() -> None:
 
 
 ENDS: list[Input] = [b"", ConnectionLost("reset"), TimeoutError()]
+NONSENSE = b"nonsense\r\n"
 
 
-@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("end", [*ENDS, NONSENSE])
 def test_a_connection_that_is_lost_hides_nothing_refused_for_good(end: Input) -> None:
     """RFC 5321 4.2.1: it is not to be tried again."""
     run = sending(opened(), [NO, end], recipients=FIVE)
@@ -467,7 +468,8 @@ def test_a_connection_that_is_lost_hides_nothing_refused_for_good(end: Input) ->
     assert not run.error.is_transient
     for replies in [LATER, OK + NO * 4, OK + NO * 4 + LATER, OK + NO * 4 + OK]:
         run = sending(opened(), [replies, end], recipients=FIVE)
-        assert isinstance(run.error, ConnectionLost)
+        assert isinstance(run.error, RemoteProtocolError if end is NONSENSE else ConnectionLost)
+        assert run.error.is_transient
 
 
 @pytest.mark.parametrize("end", [*ENDS, b"421 4.3.2 bye\r\n", b"nonsense\r\n"])
@@ -553,18 +555,15 @@ def test_a_421_that_comes_with_the_opening(inputs: list[Input]) -> None:
     assert run.error.reply.code == 421
 
 
-def test_a_421_where_others_are_still_to_be_tried() -> None:
-    """RFC 9422 4.2: those of the next transaction have not been refused."""
-    run = sending(opened(TWO), [OK + NO + NO + GONE], recipients=FIVE)
-    assert isinstance(run.error, ReplyError)
-    assert run.error.reply.code == 421
-
-
-@pytest.mark.parametrize("end", ENDS)
-def test_a_connection_that_is_lost_where_others_are_still_to_be_tried(end: Input) -> None:
+@pytest.mark.parametrize("end", [*ENDS, NONSENSE, GONE])
+def test_an_end_where_others_are_still_to_be_tried(end: Input) -> None:
+    """RFC 9422 4.2: those of the next transaction have not been refused for good."""
+    code = 421 if end == GONE else 451
     for replies in OK + NO + NO, OK + NO + NO + GO_ON:
         run = sending(opened(TWO), [replies, end], recipients=FIVE)
-        assert isinstance(run.error, ConnectionLost)
+        assert isinstance(run.error, AllRefused)
+        assert [reply.code for reply in run.error.replies] == [550, 550, code, code, code]
+        assert run.error.is_transient
 
 
 def test_the_transcript_shows_each_reply_as_it_takes_effect() -> None:
@@ -1140,8 +1139,23 @@ def test_a_later_transaction_is_refused_for_now_as_all_before_it() -> None:
     run = sending(opened(TWO), [first, b"421 bye\r\n"], recipients=FIVE)
     assert isinstance(run.error, ReplyError)
     assert run.error.reply.code == 421
-    run = sending(opened(TWO), [OK + NO + NO + b"503 no\r\n", b""], recipients=FIVE)
+    run = sending(opened(TWO), [first, b""], recipients=FIVE)
     assert isinstance(run.error, ConnectionLost)
+
+
+@pytest.mark.parametrize("end", [*ENDS, NONSENSE, GONE])
+def test_refusals_for_good_stand_where_a_later_transaction_is_broken_off(end: Input) -> None:
+    code = 421 if end == GONE else 451
+    first = OK + NO + NO + b"503 no\r\n"
+    for inputs, codes in (
+        ([first, end], [550, 550, code, code, code]),
+        ([first, OK + OK + NO + NO, end], [550, 550, 550, 550, code]),
+        ([first, OK + first, OK + OK + NO, end], [550] * 5),
+    ):
+        run = sending(opened(TWO), inputs, recipients=FIVE)
+        assert isinstance(run.error, AllRefused)
+        assert [reply.code for reply in run.error.replies] == codes
+        assert run.error.is_transient is (codes[-1] != 550)
 
 
 def test_a_parameter_that_cannot_be_sent_to_a_later_recipient() -> None:

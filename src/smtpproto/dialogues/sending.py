@@ -221,15 +221,16 @@ class _Sending(Exchange):
             else:
                 yield from self.collect(answers)
                 yield from self.group(commands, answers, said)
-        except (ReplyError, ConnectionLost):
-            # What was refused for good is not to be tried again, though a 421 or the end follows.
-            refused = _refused_for_good(answers)
-            if len(refused) < len(message.recipients):
-                raise
-            return refused, None
         except LocalProtocolError:
             yield from self.agree(answers)
             raise
+        except TELLING as failure:
+            # What was refused for good is not to be tried again, though a 421 or the end follows.
+            refused = _refused_for_good(answers)
+            if len(refused) < count:
+                raise
+            self._end = failure
+            return refused, None
         mail = 1 if resets else 0
         if not replies:  # not all was as hoped for, or it came in pieces
             replies = [answer.reply for answer in answers]
@@ -301,7 +302,7 @@ class _Sending(Exchange):
         """Read what is outstanding, where it is known already what became of the transaction."""
         try:
             yield from self.collect()
-        except (ReplyError, ConnectionLost, ProtocolError) as failure:
+        except TELLING as failure:
             self._end = failure
 
     def _send_pieces(self, message: Outgoing) -> Dialogue:
@@ -425,7 +426,7 @@ def _refused_for_good(answers: Answers) -> list[Reply]:
 
 
 def _is_for_now(failure: Exception) -> bool:
-    return isinstance(failure, ReplyError) and failure.is_transient
+    return isinstance(failure, TELLING) and failure.is_transient
 
 
 def _any_for_good(found: Mapping[int, Reply]) -> bool:
