@@ -247,6 +247,8 @@ def test_space_behind_a_group_is_nothing() -> None:
         "a@x.org)b@x.org",
         "a@x..org, b@x.org",
         "Doe, Joe <a@x.org>",
+        "=?utf-8?q?c=40x=2Eorg=2C?= <a@x.org> b@x.org",
+        '"ü@x.org", "b>x" <a@x.org>; <b@bücher.org>',
     ],
 )
 def test_a_header_that_may_name_others_is_refused(field: str) -> None:
@@ -255,6 +257,14 @@ def test_a_header_that_may_name_others_is_refused(field: str) -> None:
         with pytest.raises(InvalidValueError):
             prepare(message)
         assert prepare(message, "a@x.org", "b@x.org").recipients == (Rcpt("b@x.org"),)
+
+
+def test_what_an_encoded_word_says_is_no_address() -> None:
+    octets = b"To: =?utf-8?q?c=40y=2C?= a@x.org > (b@x.org)\r\n\r\n"
+    for one in (policy.compat32, policy.default):
+        message: Any = email_package.message_from_bytes(octets, policy=one)
+        with pytest.raises(InvalidValueError):
+            prepare(message, "s@x.org")
 
 
 def test_a_sender_that_may_be_another_is_refused() -> None:

@@ -16,7 +16,7 @@ from email.errors import InvalidHeaderDefect
 from email.generator import BytesGenerator
 from email.headerregistry import HeaderRegistry
 from email.message import Message
-from email.policy import EmailPolicy
+from email.policy import SMTPUTF8, EmailPolicy
 from email.utils import getaddresses
 from io import BytesIO
 from typing import Any
@@ -173,7 +173,7 @@ def _addresses(message: Message[Any, Any], name: str) -> list[str]:
     for field in _fields(message, name):
         try:
             text = None if hasattr(field, "addresses") else _text(field)
-            found += (text and _simple(text)) or _parsed(message, name, field, text)
+            found += (text and _simple(text)) or _parsed(name, field, text)
         except InvalidValueError:
             raise
         except Exception as error:  # its parser says of no error which it may be
@@ -201,22 +201,23 @@ def _simple(text: str) -> list[str] | None:
     return found if len(found) == text.count("@") == text.count(",") + 1 else None
 
 
-def _parsed(message: Message[Any, Any], name: str, field: Any, text: str | None) -> list[str]:
+def _parsed(name: str, field: Any, text: str | None) -> list[str]:
     """Return the addresses of a field, read by the grammar (RFC 5322 3.4).
 
     Raises:
         InvalidValueError: it is not of that grammar, and somebody in it was left out.
     """
     header: Any = field if text is None else _HEADER(name, text)
-    found = [one.addr_spec for one in header.addresses if one.username or one.domain]
     if any(isinstance(defect, InvalidHeaderDefect) for defect in header.defects):
-        told = text or header.fold(policy=message.policy)[len(name) + 1 :].strip()
-        if told.count("@") != sum("@" in address for address in found):
+        written = text or header.fold(policy=SMTPUTF8)[len(name) + 1 :].strip()
+        told = "".join(written.split())
+        domains = [f"@{one.domain}" for one in header.addresses if one.domain]
+        if len(domains) != told.count("@") or not all(domain in told for domain in domains):
             raise InvalidValueError(
                 f"{name}: addresses expected (RFC 5322 3.4), or the argument for them, "
-                f"not {shown(told)}"
+                f"not {shown(written)}"
             )
-    return found
+    return [one.addr_spec for one in header.addresses if one.username or one.domain]
 
 
 def _unfit(error: Exception) -> InvalidValueError:
