@@ -514,6 +514,27 @@ def test_the_wrong_kind_of_tls_is_told(world: World) -> None:
         pass
 
 
+def test_a_server_that_closes_in_place_of_a_handshake(world: World) -> None:
+    """RFC 5321 4.5.4.1: as one that restarts does, so that the mail is kept."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def close() -> None:
+            sock, _ = listener.accept()
+            with sock:
+                assert sock.recv(1)
+                sock.shutdown(socket.SHUT_WR)
+                while sock.recv(4096):
+                    pass
+
+        thread = threading.Thread(target=close)
+        thread.start()
+        port = listener.getsockname()[1]
+        with pytest.raises(ConnectionLost) as caught:
+            world.send_mail(TEXT, "localhost", port, security="implicit", tls=CLIENT, **ENVELOPE)
+        thread.join()
+    assert caught.value.is_transient
+
+
 def test_an_8bit_message_for_a_server_that_takes_none(world: World) -> None:
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = "a@x.org", "b@x.org", "Grüße"

@@ -201,7 +201,7 @@ def tls_info(layer: ssl.SSLObject | ssl.SSLSocket) -> TLSInfo:
     )
 
 
-def handshake_failure(error: Exception) -> SecurityError | ConnectionLost:
+def handshake_failure(error: Exception, advice: str = "") -> SecurityError | ConnectionLost:
     """Return the error of a dialogue for what a handshake raised.
 
     A connection that breaks, as when a server restarts, says nothing of TLS: mail is not to be
@@ -209,16 +209,12 @@ def handshake_failure(error: Exception) -> SecurityError | ConnectionLost:
     """
     if isinstance(error, ConnectionError | ssl.SSLEOFError):
         return ConnectionLost(f"connection lost in the TLS handshake: {error}")
-    return _failed(error)
+    return SecurityError(f"TLS handshake failed: {error}{advice}")
 
 
-def opening_failure(error: ssl.SSLError) -> SecurityError:
+def opening_failure(error: ssl.SSLError) -> SecurityError | ConnectionLost:
     """Return the error of a client that begins with TLS for what its handshake raised."""
     advice = ""
     if error.reason in _NO_TLS:
         advice = "; the server does not begin with TLS, so security='starttls' may be right"
-    return _failed(error, advice)
-
-
-def _failed(error: Exception, advice: str = "") -> SecurityError:
-    return SecurityError(f"TLS handshake failed: {error}{advice}")
+    return handshake_failure(error, advice)
