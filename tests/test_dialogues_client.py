@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from email.message import EmailMessage
 from typing import Any
 
@@ -615,6 +615,57 @@ def test_a_session_that_is_ended_by_another_reply_than_421(said: bytes) -> None:
             assert run.out == b""
             assert not is_reusable(connection)
             assert not may_quit(connection)
+
+
+UNASKED = b"451-4.4.2 idle\r\n451 4.4.2 too long\r\n"
+
+
+@pytest.mark.parametrize("at", range(1, len(UNASKED)))
+@pytest.mark.parametrize("state", [State.READY, State.DATA])
+def test_a_refusal_that_nobody_asked_for_comes_in_pieces(at: int, state: State) -> None:
+    first, rest = UNASKED[:at], UNASKED[at:]
+    for pieces in [first, rest], [first, ConnectionLost("reset", rest)]:
+        connection, error = unasked(state, pieces)
+        kind = ConnectionLost if state is State.READY else ReplyError
+        assert isinstance(error, kind)
+        assert error.is_transient
+        assert error.transcript[-2:] == ("<- 451-4.4.2 idle", "<- 451 4.4.2 too long")
+        assert not is_reusable(connection)
+    for end in b"", ConnectionLost("reset"), ConnectionLost("reset", rest[:-1]), TimeoutError():
+        connection, error = unasked(state, [first, end])
+        assert isinstance(error, TimedOut if isinstance(end, TimeoutError) else ConnectionLost)
+        assert not is_reusable(connection)
+
+
+@pytest.mark.parametrize("state", [State.READY, State.DATA])
+@pytest.mark.parametrize(
+    "said",
+    [
+        [b"250"],
+        [b"2"],
+        [b"451 x\r\n"[:5], b"\0\r\n"],
+        [b"45", b"x no\r\n"],
+        [b"451-a\r\n", b"452 b\r\n"],
+        [b"4", b"51 " + b"x" * 8192],
+        [b"451-" + b"x" * 100 + b"\r\n"] * 78,
+    ],
+)
+def test_what_nobody_asked_for_and_is_no_refusal(state: State, said: list[bytes]) -> None:
+    connection, error = unasked(state, said)
+    assert isinstance(error, RemoteProtocolError)
+    assert not is_reusable(connection)
+
+
+def unasked(state: State, said: Sequence[Input]) -> tuple[ClientConnection, Any]:
+    """Return what comes of input between two messages, or in the middle of a large one."""
+    connection = opened()
+    if state is State.READY:
+        outgoing = prepare(BODY, "a@example.com", "b@example.org")
+        run = drive(send_message(connection, outgoing), said)
+    else:
+        message = b"x" * (1 << 17)
+        run = sending(connection, [OK + OK + GO_ON, *said], message, transfer="data")
+    return connection, run.error
 
 
 def test_replies_sent_ahead_deliver_nothing() -> None:

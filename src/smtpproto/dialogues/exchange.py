@@ -7,6 +7,7 @@ Does not know what is sent, nor why.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
@@ -42,6 +43,8 @@ _OVER = frozenset((State.CLOSED, State.ERROR))
 _UNDISTURBED = frozenset((State.DATA, State.READY))
 """Where a server has nothing to say, until it is spoken to."""
 _NEED_DATA: Final = Signal.NEED_DATA
+_REFUSAL_LINE = re.compile(rb"[45][0-9][0-9]-")
+_REFUSAL_START = re.compile(rb"(?:[45](?:[0-9](?:[0-9](?:[ -].*)?)?)?)?", re.DOTALL)
 _LOOK, _LOOK_AGAIN = Read(b"", 0.0), Read(b"", 0.0, True)
 
 Answers = list[ReplyReceived]
@@ -287,6 +290,8 @@ class Exchange:
                 connection.receive_eof()
                 connection.next_event()
                 raise ConnectionLost(f"the server ended the session: {refusal}", data)
+            if _is_begun(data):  # and never ended
+                return
         connection.receive_data(data)
 
     def hear(self, busy: bool = False) -> Dialogue:
@@ -300,9 +305,22 @@ class Exchange:
             data = yield step
         except (ConnectionLost, TimeoutError) as failure:
             data = yield from self._broken(step, failure)  # which raises
-        if data is not None:
-            self._feed(data)
-            yield from self.next_reply()  # which raises: no reply is due
+        if data is None:
+            return
+        while data and _is_begun(data):
+            timeout = self.timeout or recommended_timeout("client", self.connection.state)
+            try:
+                more = yield Read(b"", timeout)
+            except ConnectionLost as lost:
+                lost.received = data + lost.received
+                self._hear_last_words(lost)
+                more = b""
+            except TimeoutError:
+                self._lost = TimedOut(f"no end of a reply within {timeout} s")
+                more = b""
+            data = more and data + more
+        self._feed(data)
+        yield from self.next_reply()  # which raises: no reply is due
 
     def _hear_last_words(self, lost: ConnectionLost) -> None:
         """Take what came before the connection was lost: it may say why."""
@@ -378,6 +396,15 @@ def _early_refusal(data: bytes) -> Reply | None:
             refuses = reply.is_transient or reply.is_permanent
             return reply if refuses and reply.code != 421 else None
     return None
+
+
+def _is_begun(data: bytes) -> bool:
+    """Tell whether octets that came where no command was outstanding may become a refusal."""
+    if len(data) > DEFAULT_LIMITS.reply_line:
+        return False
+    *lines, rest = data.split(b"\r\n")
+    whole = all(map(_REFUSAL_LINE.match, lines))
+    return whole and _REFUSAL_START.fullmatch(rest) is not None
 
 
 def _stage(command: Command | None) -> str:
