@@ -179,7 +179,7 @@ def test_last_words_while_the_source_is_busy(asyncio_world: AsyncioWorld) -> Non
         left.set()
 
     async def source() -> AsyncIterator[bytes]:
-        yield b"quick"
+        yield b"Subject: x\r\n\r\nquick"  # a header is read before MAIL
         await asyncio.sleep(0)  # it is written before this
         busy.set()
         assert left.wait(SECONDS)  # and the loop waits, too
