@@ -247,6 +247,14 @@ def scripted(*replies: bytes, heard: list[bytes] | None = None) -> Iterator[str]
         thread.join()
 
 
+@pytest.mark.parametrize(("code", "status"), [(454, 75), (554, 76)])
+def test_a_server_that_refuses_starttls(code: int, status: int) -> None:
+    hello = b"250-hi\r\n250 STARTTLS\r\n"
+    with scripted(b"220 hi\r\n", hello, b"%d no\r\n" % code, b"221 bye\r\n") as server:
+        argv = ["send", "--server", server, *ENVELOPE, "--body", "x", "--security", "starttls"]
+        assert main([*argv, "--quiet"]) == status
+
+
 @pytest.mark.parametrize(
     ("replies", "status", "expected"),
     [

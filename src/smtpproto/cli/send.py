@@ -140,13 +140,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _status(error: SMTPError | ProtocolError) -> int:
-    if isinstance(error, RemoteProtocolError | SecurityError):
+    if isinstance(error, RemoteProtocolError):
         return status.PROTOCOL
     cause = error.__cause__
     if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME:
         return status.UNAVAILABLE
-    is_transient = isinstance(error, SMTPError) and error.is_transient
-    return status.TEMPORARY if is_transient else status.UNAVAILABLE
+    if error.is_transient:  # as a STARTTLS that is answered 454, too
+        return status.TEMPORARY
+    return status.PROTOCOL if isinstance(error, SecurityError) else status.UNAVAILABLE
 
 
 def _settings(args: argparse.Namespace) -> ClientOptions:
