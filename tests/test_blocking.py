@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import logging
 import select
 import signal
 import socket
 import struct
+import sys
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -494,3 +498,49 @@ def test_a_signal_disturbs_neither_side(has_tls: bool) -> None:
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert signals
+
+
+def interrupt_at(call: int) -> Callable[[FrameType, str, Any], None]:
+    """Return what raises KeyboardInterrupt in the so manieth call of a function of ours."""
+    calls = itertools.count(1)
+
+    def look(frame: FrameType, event: str, _: Any) -> None:
+        ours = event == "call" and "smtpproto" in Path(frame.f_code.co_filename).parts
+        if ours and next(calls) == call:
+            raise KeyboardInterrupt
+
+    return look
+
+
+def test_an_interrupt_leaves_a_session_that_is_in_order_or_none() -> None:
+    """It may come between any two steps, as after a reply was read and before it was followed."""
+    with serve(Collect()) as server, Client("127.0.0.1", server.port, timeout=SOON) as client:
+        client.send(TEXT, "a@x.org", "b@x.org")
+        for call in itertools.count(1):
+            sys.setprofile(interrupt_at(call))
+            try:
+                client.send(TEXT, "a@x.org", "b@x.org")
+                break
+            except KeyboardInterrupt:
+                pass
+            finally:
+                sys.setprofile(None)
+            if not client.is_connected:
+                client.connect()
+            assert client.send(TEXT, "a@x.org", "b@x.org").is_complete
+    assert call > 20
+    assert {message.content for message in server.handler.messages} == {TEXT}
+
+
+def test_an_interrupt_before_the_session_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt() -> str:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    with serve(Collect()) as server:
+        client = Client("127.0.0.1", server.port)
+        monkeypatch.setattr(socket, "gethostname", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            client.connect()
+        with client:
+            assert client.noop().is_positive

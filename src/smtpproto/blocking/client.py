@@ -188,6 +188,10 @@ class Client:
                 raise ConnectionLost("no session is open: enter the client by `with`, or connect()")
             try:
                 return driver.run(make(connection, one, other))
+            except BaseException as error:
+                if not isinstance(error, Exception):  # it may come between any two steps of ours
+                    self._leave(abort=True)
+                raise
             finally:
                 if not is_reusable(connection):
                     self._leave(abort=not may_quit(connection))
@@ -200,17 +204,17 @@ class Client:
             self._context = client_context(settings.verifies)
         try:
             driver, tls = self._connect(timeout)
+            self._driver = driver  # which `_leave` closes
         except TimeoutError:
             raise TimedOut(f"no connection to {where} within {timeout} s") from None
         except ssl.SSLError as error:
             raise opening_failure(error) from error
         except OSError as error:
             raise ConnectionLost(f"no connection to {where}: {error}") from error
-        connection = settings.connection(tls)
-        self._driver, self._connection = driver, connection
-        addresses = _addresses(driver.sock)
-        opening = settings.opening(connection, socket.gethostname(), addresses, token_bytes)
         try:
+            connection = self._connection = settings.connection(tls)
+            addresses = _addresses(driver.sock)
+            opening = settings.opening(connection, socket.gethostname(), addresses, token_bytes)
             driver.run(opening)
         except BaseException as error:
             # Where the server listens still, it hears QUIT (RFC 5321 4.1.1.10).
@@ -242,10 +246,10 @@ class Client:
         """Close the connection, with QUIT if it is in order."""
         driver, self._driver = self._driver, None
         connection, self._connection = self._connection, None
-        if driver is None or connection is None:
+        if driver is None:
             return
         try:
-            if not abort:
+            if connection is not None and not abort:
                 driver.run(self._settings.farewell(connection))
         finally:
             driver.close()
