@@ -1276,6 +1276,17 @@ def test_a_file_stays_where_it_was_found(inputs: list[Input]) -> None:
     assert file.tell() == 2
 
 
+def test_a_spent_iterator_is_not_sent_again() -> None:
+    source = iter([BODY])
+    connection = opened()
+    run = sending(connection, [OK + OK + GO_ON, LATER], source, transfer="data")
+    assert isinstance(run.error, ReplyError)
+    run = sending(connection, [], source)
+    assert isinstance(run.error, InvalidValueError)
+    assert not any(run.writes)
+    assert is_reusable(connection)
+
+
 def test_a_file_that_cannot_go_back_was_sent_all_the_same() -> None:
     class File(io.BytesIO):
         def seek(self, *_: Any) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import email as email_package
+import inspect
 import io
 from collections.abc import AsyncIterator, Iterator
 from email import policy
@@ -491,6 +492,51 @@ def test_an_asynchronous_stream_can_be_read_once() -> None:
         assert prepare(stream, "a@x.org", "b@x.org").rewind is None
 
     asyncio.run(read())
+
+
+async def nothing() -> AsyncIterator[bytes]:
+    for piece in (b"", b""):
+        yield piece
+
+
+class Nothing:
+    """A source that begins anew each time, and is empty."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return nothing()
+
+
+def at_its_end(kind: type[io.BytesIO]) -> io.BytesIO:
+    file = kind(b"abc")
+    io.BytesIO.seek(file, 3)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("source", "is_spent"),
+    [
+        (iter([]), True),
+        ((piece for piece in (b"",)), True),
+        (nothing(), True),
+        (at_its_end(io.BytesIO), True),
+        (at_its_end(AsyncFile), True),
+        ([], False),
+        ([b""], False),
+        (Nothing(), False),
+        (io.BytesIO(), False),
+        (AsyncFile(), False),
+    ],
+)
+def test_a_source_that_was_read_before_is_no_empty_message(source: Any, is_spent: bool) -> None:
+    async def read() -> Any:
+        piece = prepare(source, "a@x.org", "b@x.org").read()
+        return await piece if inspect.isawaitable(piece) else piece
+
+    if is_spent:
+        with pytest.raises(InvalidValueError, match="at its end already"):
+            asyncio.run(read())
+    else:
+        assert asyncio.run(read()) == b""
 
 
 def test_keywords_in_any_case() -> None:

@@ -284,11 +284,35 @@ def _source(
         pieces = _Pieces(message)
         return pieces, None if isinstance(message, Iterator) else pieces.rewind, None
     if isinstance(message, AsyncIterable):
-        return _AsyncPieces(aiter(message)).read, None, None
+        return _AsyncPieces(message).read, None, None
     raise TypeError(f"a message, octets, a file or an iterable expected, not {type(message)!r}")
 
 
-class _File:
+class _Given:
+    """Knows whether a source has given anything yet.
+
+    One that stands at its end before it is sent was read by somebody else: an empty message would
+    go out in place of what is lost.
+    """
+
+    _has_given = False
+
+    def _checked(self, piece: Any, was_used: bool) -> Any:
+        """Return `piece`.
+
+        Raises:
+            InvalidValueError: it is the first, and there is none where there was something.
+        """
+        if not (piece or self._has_given) and was_used:
+            raise InvalidValueError(
+                "message: octets expected, not an iterator or a file that is at its end already "
+                "(b'' is an empty message)"
+            )
+        self._has_given = True
+        return piece
+
+
+class _File(_Given):
     """Reads a file from where it stands, and can go back to there if the file can."""
 
     def __init__(self, file: Any) -> None:
@@ -298,13 +322,13 @@ class _File:
             self.start = file.tell() if file.seekable() else None
 
     def read(self) -> Any:
-        return self._file.read(PIECE)
+        return self._checked(self._file.read(PIECE), bool(self.start))
 
     def rewind(self) -> None:
         self._file.seek(self.start)
 
 
-class _AsyncFile:
+class _AsyncFile(_Given):
     """The same for a file whose methods are coroutines; where it stands is asked at first."""
 
     def __init__(self, file: Any) -> None:
@@ -317,34 +341,36 @@ class _AsyncFile:
             self._is_asked = True
             with suppress(OSError):  # a pipe, after all: `rewind` fails, too
                 self.start = await self._file.tell()
-        return await self._file.read(PIECE)
+        return self._checked(await self._file.read(PIECE), bool(self.start))
 
     async def rewind(self) -> None:
         await self._file.seek(self.start)
 
 
-class _Pieces:
+class _Pieces(_Given):
     """Takes pieces from an iterable, empty ones left out: b"" means the end."""
 
     def __init__(self, source: Iterable[bytes]) -> None:
         self._source = source
         self._pieces = iter(source)
 
-    def __call__(self) -> bytes:
-        return next((piece for piece in self._pieces if piece), b"")
+    def __call__(self) -> Any:
+        piece = next((piece for piece in self._pieces if piece), b"")
+        return self._checked(piece, isinstance(self._source, Iterator))
 
     def rewind(self) -> None:
         self._pieces = iter(self._source)
 
 
-class _AsyncPieces:
-    """The same for an asynchronous iterator, which begins once."""
+class _AsyncPieces(_Given):
+    """The same for an asynchronous iterable, which begins once."""
 
-    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
-        self._pieces = pieces
+    def __init__(self, source: AsyncIterable[bytes]) -> None:
+        self._is_iterator = isinstance(source, AsyncIterator)
+        self._pieces = aiter(source)
 
-    async def read(self) -> bytes:
+    async def read(self) -> Any:
         async for piece in self._pieces:
             if piece:
-                return piece
-        return b""
+                return self._checked(piece, self._is_iterator)
+        return self._checked(b"", self._is_iterator)
