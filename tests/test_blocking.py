@@ -9,7 +9,6 @@ import logging
 import select
 import signal
 import socket
-import struct
 import sys
 import threading
 import time
@@ -414,40 +413,23 @@ def test_a_socket_that_was_readable_and_is_not() -> None:
         assert driver.run(exchange(b"", 0.0)) == b"421"
 
 
-@pytest.fixture
-def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drivers, "_PATIENCE", 0.01)
-    monkeypatch.setattr(drivers, "_PATIENT", struct.pack("@ll", 0, 10_000))
-
-
-@pytest.mark.usefixtures("short_patience")
-def test_what_comes_after_a_read_has_lost_its_patience(pair: Any) -> None:
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer")
+def test_signals_do_not_make_a_read_longer(pair: Any) -> None:
+    """Each one ends the call that waits, and Python makes it again."""
     ours, theirs = pair
     driver = drivers.Driver(ours, tls=None, is_server=False)
-    later = threading.Timer(0.1, theirs.sendall, [b"220"])
-    later.start()
-    assert driver.run(exchange(b"", SECONDS)) == b"220"
-    later.join()
-    with pytest.raises(TimeoutError):
-        driver.run(exchange(b"", 0.05))
-
-
-@pytest.mark.parametrize("system", ["refuses", "is another"])
-def test_a_system_that_does_not_wait_by_itself(
-    system: str, pair: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A time is of another size there, or the call is unknown."""
-    ours, theirs = pair
-    if system == "refuses":
-        monkeypatch.setattr(drivers, "_PATIENT", b"")
-    else:
-        monkeypatch.setattr(drivers.sys, "platform", "another")
-    driver = drivers.Driver(ours, tls=None, is_server=False)
-    theirs.sendall(b"220")
-    assert driver.run(exchange(b"", SECONDS)) == b"220"
-    assert not ours.getblocking()
-    with pytest.raises(TimeoutError):
-        driver.run(exchange(b"", 0.05))
+    late = threading.Timer(SECONDS, theirs.sendall, [b"220"])
+    usual = signal.signal(signal.SIGALRM, lambda *_: None)
+    late.start()
+    signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+    try:
+        with pytest.raises(TimeoutError):
+            driver.run(exchange(b"", 1.1))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, usual)
+        late.cancel()
+        late.join()
 
 
 def test_a_system_without_poll(monkeypatch: pytest.MonkeyPatch) -> None:

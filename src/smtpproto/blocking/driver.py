@@ -11,8 +11,6 @@ import logging
 import select
 import socket
 import ssl
-import struct
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
@@ -43,11 +41,6 @@ _HELD = 32768
 """Octets up to which output waits for the next step, where that comes at once."""
 _IDLE = Read(b"", 0.0)
 """In place of a `Read` where there is another reason to wait for the peer."""
-_PATIENCE = 1.0
-"""Seconds for which a read waits in the system by itself: mostly that is enough, and saves the call
-that would ask first. Less time than that, and what is left after it, is waited for by poll(2)."""
-_PATIENT = struct.pack("@ll", 1, 0)  # a timeval
-_AT_ONCE = getattr(socket, "MSG_DONTWAIT", 0)
 
 
 class Clock:
@@ -85,11 +78,9 @@ class Driver:
         # Without TLS, nothing is tried on the socket that would block, but `_await` is asked first.
         self._layer: ssl.SSLSocket | None = None
         self._await = _readable(sock)
-        self._usual = None if _made_patient(sock) else 0.0
         self._held = b""
         self._deadline = 0.0
-        # As the socket has it; None for no end.
-        self._timeout: float | None = -1.0
+        self._timeout = -1.0
         self._eof = False
         self._stopping = False
         self._cut = False
@@ -98,8 +89,8 @@ class Driver:
 
     def run(self, dialogue: Dialogue) -> Any:
         """Run a dialogue and return its result."""
-        if self._timeout == -1.0:
-            self._allow(self._usual)
+        if self._timeout < 0:
+            self._allow(0.0)
         result: Any = None
         failure: BaseException | None = None
         try:
@@ -168,16 +159,12 @@ class Driver:
         if self._layer is not None:
             data = self._read_layer(self._layer, timeout, step)
         else:
-            waits = self._usual is None and timeout > _PATIENCE
-            while True:
-                if not (waits or self._await(timeout * 1000)):
-                    raise TimeoutError
-                try:
-                    data = self.sock.recv(step.limit or _READ)
-                    break
-                except BlockingIOError:  # it took longer, or poll(2) was wrong
-                    waits = False
-                    timeout = max(self._deadline - monotonic(), 0.0)
+            if not self._await(timeout * 1000):
+                raise TimeoutError
+            try:
+                data = self.sock.recv(step.limit or _READ)
+            except BlockingIOError:  # select(2) warns of it
+                return self._read(Read(b"", step.timeout, True, step.may_finish, step.limit))
         self._reading = None
         if not data:
             if self._stopping:
@@ -197,14 +184,11 @@ class Driver:
     def _look(self) -> bytes | None:
         """Return what is there, None for nothing."""
         # To ask the system is cheaper than a read that fails.
-        layer = self._layer
-        if not self._await(0) and (layer is None or not layer.pending()):
+        if not self._await(0) and (self._layer is None or not self._layer.pending()):
             return None
+        self._allow(0.0)
         try:
-            if layer is None:
-                return self.sock.recv(_READ, _AT_ONCE)
-            self._allow(0.0)
-            return layer.recv(_READ)
+            return self.sock.recv(_READ)
         except (BlockingIOError, ssl.SSLWantReadError):
             return None
 
@@ -304,7 +288,7 @@ class Driver:
             self._layer.sendall(octets)
             return
         try:
-            sent = self.sock.send(octets, _AT_ONCE)
+            sent = self.sock.send(octets)
         except BlockingIOError:
             sent = 0
         if sent < len(octets):
@@ -312,10 +296,10 @@ class Driver:
                 self._allow(timeout)
                 self.sock.sendall(memoryview(octets)[sent:])
             finally:
-                self._allow(self._usual)
+                self._allow(0.0)
 
-    def _allow(self, seconds: float | None) -> None:
-        """Set how long the next call on the socket may take, None for as long as it likes."""
+    def _allow(self, seconds: float) -> None:
+        """Set how long the next call on the socket may take."""
         if seconds != self._timeout:
             self._timeout = seconds
             self.sock.settimeout(seconds)
@@ -326,17 +310,6 @@ class Driver:
             return self._look() or b""
         except OSError:
             return b""
-
-
-def _made_patient(sock: socket.socket) -> bool:
-    """Let reads wait for `_PATIENCE`; tell whether they do."""
-    if sys.platform != "linux":
-        return False
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _PATIENT)
-    except OSError:  # such as another size of a time
-        return False
-    return True
 
 
 def _readable(sock: socket.socket) -> Callable[[float], object]:
