@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from smtpproto import InvalidValueError, LocalProtocolError, Path, Rcpt
 from smtpproto.dialogues import Outgoing, prepare
-from smtpproto.dialogues.outgoing import Octets, _size, as_7bit
+from smtpproto.dialogues.outgoing import Octets, _size, as_7bit, has_header
 
 
 def email(**fields: str) -> EmailMessage:
@@ -210,6 +210,7 @@ def three_ways(field: str) -> Iterator[Any]:
         ("a@[192.0.2.1], b@[IPv6:2001:db8::1]", "a@[192.0.2.1] b@[IPv6:2001:db8::1]"),
         ("<@route.org:a@x.org>", "a@x.org"),
         ('"a,b"@x.org, c@x.org', '"a,b"@x.org c@x.org'),
+        ("a@x.org, <>", "a@x.org"),
         ("J. Q. Public <a@x.org>", "a@x.org"),
         ("=?utf-8?q?b=40z=2Eorg=2C_J=C3=B6rg?= <a@x.org>", "a@x.org"),
         ('"=?utf-8?q?J=C3=B6rg?=" <a@x.org>', "a@x.org"),
@@ -233,6 +234,15 @@ def test_space_behind_a_group_is_nothing() -> None:
         message: Any = email_package.message_from_bytes(octets, policy=one)
         rcpts = prepare(message, "s@x.org").recipients
         assert [rcpt.forward_path.address for rcpt in rcpts] == ["a@x.org", "b@x.org"]
+
+
+def test_a_field_that_is_folded_is_one_line() -> None:
+    """RFC 5322 2.2.3, even within an address."""
+    for one in (policy.compat32, policy.default):
+        octets = b'To: "a\r\n b"@x.org,\r\n\tJoe\r\n <b@x.org>\r\n\r\n'
+        message: Any = email_package.message_from_bytes(octets, policy=one)
+        rcpts = prepare(message, "s@x.org").recipients
+        assert [rcpt.forward_path.address for rcpt in rcpts] == ['"a b"@x.org', "b@x.org"]
 
 
 @pytest.mark.parametrize(
@@ -384,6 +394,15 @@ def test_eight_bit_in_the_header_needs_utf8(content: bytes, utf8: bool) -> None:
     outgoing = prepare(content, "a@x.org", "b@x.org")
     assert outgoing.is_8bit
     assert outgoing.needs_utf8 == utf8
+
+
+@pytest.mark.parametrize("end", [b"\r\n\r\n", b"\n\n", b"\r\r", b"\n\r\n"])
+@pytest.mark.parametrize("length", range(1, 8))
+def test_a_header_ends_wherever_its_pieces_are_cut(end: bytes, length: int) -> None:
+    octets = b"a: b\r\nc: d" + end + b"text"
+    cuts = range(length, len(octets) + length, length)
+    first = next(at for at in cuts if has_header(bytearray(octets[:at]), length))
+    assert octets.index(end) + 1 < first < octets.index(end) + len(end) + length
 
 
 @given(st.binary(max_size=300_000))
@@ -695,6 +714,15 @@ def test_a_part_with_nul_is_encoded_for_each_server(text: str) -> None:
     message["DKIM-Signature"] = "v=1"
     with pytest.raises(InvalidValueError, match="without NUL expected"):
         prepare(message)
+
+
+def test_a_part_of_ascii_with_nul_is_encoded() -> None:
+    message = email(From="a@x.org", To="b@x.org")
+    message.set_content(b"a\0b", "application", "octet-stream", cte="8bit")
+    assert b"\0" in bytes(message)
+    sent = octets(prepare(message))
+    assert b"\0" not in sent
+    assert parsed(sent).get_content() == b"a\0b"
 
 
 def test_nul_is_refused_before_anything_is_sent() -> None:
