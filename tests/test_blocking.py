@@ -6,7 +6,9 @@ from __future__ import annotations
 import errno
 import itertools
 import logging
+import os
 import select
+import selectors
 import signal
 import socket
 import sys
@@ -270,6 +272,30 @@ def test_a_server_that_is_closed_while_it_starts(monkeypatch: pytest.MonkeyPatch
         with pytest.raises(LocalProtocolError):
             server.start()
         assert sock.fileno() < 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_that_closes_keeps_nobody_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[None] = []
+
+    class Selector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
+        def select(self, timeout: float | None = None) -> Any:
+            looks.append(None)
+            return super().select(timeout)
+
+    monkeypatch.setattr(selectors, "DefaultSelector", Selector)
+    with serve(Collect()) as server:
+        wait_for(lambda: looks)
+        child = os.fork()
+        if child == 0:
+            server.close()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        wait_for(lambda: len(looks) > 1)
+        with Client("127.0.0.1", server.port) as client:
+            assert client.noop().is_positive
+    assert len(looks) < 10
 
 
 def test_who_waits_for_the_end_does_not_come_before_it(monkeypatch: pytest.MonkeyPatch) -> None:

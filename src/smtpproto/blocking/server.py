@@ -169,8 +169,12 @@ class Server(Serving):
                 selector.register(readable, selectors.EVENT_READ)
             while not self._closing.is_set():
                 for key, _ in selector.select():
-                    if isinstance(key.fileobj, socket.socket) and key.fileobj is not self._wake[0]:
+                    assert isinstance(key.fileobj, socket.socket)
+                    if key.fileobj is not self._wake[0]:
                         self._accept(key.fileobj)
+                        continue
+                    with self._lock:  # by now it is closing, or a forked child has closed its copy
+                        self._wake[0].recv(1)
         self._forget_path()
         for listener in self._listeners:
             # Who waits at our own socket would be reset; at one that was given it may wait longer.
