@@ -124,6 +124,8 @@ def test_default_contexts(tmp_path: Path) -> None:
     assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
     careless = client_context(verify=False)
     assert careless.verify_mode is ssl.CERT_NONE
+    assert careless.minimum_version >= ssl.TLSVersion.TLSv1_2
+    assert not careless.cert_store_stats()["x509"]  # to read them would take long
     authority = trustme.CA()
     leaf = authority.issue_cert("localhost")
     chain = tmp_path / "chain.pem"
