@@ -7,16 +7,14 @@ Does not know what is sent, nor why.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
-from ..exceptions import LocalProtocolError, ProtocolError, RemoteProtocolError
+from ..exceptions import LocalProtocolError, ProtocolError
 from ..grammar.auth import EndOfMailData, Greeting
 from ..grammar.commands import Command, Data, Mail, Rcpt
-from ..grammar.replies import Reply, ReplyParser
-from ..limits import DEFAULT_LIMITS
+from ..grammar.replies import Reply
 from ..session.client import ClientConnection
 from ..session.events import ReplyReceived, Signal
 from ..session.timeouts import recommended_timeout
@@ -24,6 +22,7 @@ from ..states import State
 from .errors import ConnectionLost, ReplyError, SMTPError, TimedOut
 from .steps import CallFailed, Dialogue, Handle, Handshake, Read, Step
 from .transcript import Recording, Said, Transcript, last_lines, lines_of, trim
+from .unasked import early_refusal, is_begun
 
 # RFC 2920 3.1: what is outstanding must fit the windows of TCP, or both sides may wait for ever.
 _WINDOW = 4096
@@ -43,8 +42,6 @@ _OVER = frozenset((State.CLOSED, State.ERROR))
 _UNDISTURBED = frozenset((State.DATA, State.READY))
 """Where a server has nothing to say, until it is spoken to."""
 _NEED_DATA: Final = Signal.NEED_DATA
-_REFUSAL_LINE = re.compile(rb"[45][0-9][0-9]-")
-_REFUSAL_START = re.compile(rb"(?:[45](?:[0-9](?:[0-9](?:[ -].*)?)?)?)?", re.DOTALL)
 _LOOK, _LOOK_AGAIN = Read(b"", 0.0), Read(b"", 0.0, True)
 
 Answers = list[ReplyReceived]
@@ -282,7 +279,7 @@ class Exchange:
             connection.receive_eof()
             return
         if connection.oldest is None and connection.state in _UNDISTURBED:
-            refusal = _early_refusal(data)
+            refusal = early_refusal(data)
             if refusal is not None:
                 self.note([refusal])
                 if connection.state is State.DATA:
@@ -290,7 +287,7 @@ class Exchange:
                 connection.receive_eof()
                 connection.next_event()
                 raise ConnectionLost(f"the server ended the session: {refusal}", data)
-            if _is_begun(data):  # and never ended
+            if is_begun(data):  # and never ended
                 return
         connection.receive_data(data)
 
@@ -307,7 +304,7 @@ class Exchange:
             data = yield from self._broken(step, failure)  # which raises
         if data is None:
             return
-        while data and _is_begun(data):
+        while data and is_begun(data):
             timeout = self.timeout or recommended_timeout("client", self.connection.state)
             try:
                 more = yield Read(b"", timeout)
@@ -379,32 +376,6 @@ class Exchange:
         octets = self.out
         self.out = b""
         return octets
-
-
-def _early_refusal(data: bytes) -> Reply | None:
-    """Return the refusal that octets begin with which came where no command was outstanding.
-
-    The connection takes none there but a 421, so that no reply answers what comes later.
-    """
-    parser = ReplyParser(DEFAULT_LIMITS)
-    for line in data.split(b"\r\n")[:-1]:
-        try:
-            reply = parser.feed(line)
-        except RemoteProtocolError:
-            return None
-        if reply is not None:
-            refuses = reply.is_transient or reply.is_permanent
-            return reply if refuses and reply.code != 421 else None
-    return None
-
-
-def _is_begun(data: bytes) -> bool:
-    """Tell whether octets that came where no command was outstanding may become a refusal."""
-    if len(data) > DEFAULT_LIMITS.reply_line:
-        return False
-    *lines, rest = data.split(b"\r\n")
-    whole = all(map(_REFUSAL_LINE.match, lines))
-    return whole and _REFUSAL_START.fullmatch(rest) is not None
 
 
 def _stage(command: Command | None) -> str:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
-from ..exceptions import LocalProtocolError, ProtocolError, shown
+from ..exceptions import LocalProtocolError, ProtocolError
 from ..grammar.auth import EndOfMailData
 from ..grammar.commands import Command, Data, Mail, Rcpt, Rset
 from ..grammar.replies import Reply
@@ -33,6 +33,7 @@ from .needs import (
     takes_8bit,
     uses_chunks,
 )
+from .outcomes import any_for_good, is_for_now, joined, refused_for_good, reply_for
 from .outgoing import PIECE, Octets, Outgoing, as_7bit, has_header, header_of
 from .result import SendResult
 from .steps import Dialogue, Handle, Step
@@ -45,7 +46,6 @@ _READY: Final = State.READY
 _CHUNKS_OUTSTANDING = 4
 _LOOK = 16
 """Pieces of mail data after which we look whether the server has refused the rest."""
-_LOST = Reply(451, "connection lost before the reply", "4.4.2")
 
 
 def send_message(
@@ -176,12 +176,12 @@ class _Sending(Exchange):
                     yield from self._rewind(message)
                 each, final = yield from self._transact(message, recipients, parameters, chunks)
             except Exception as failure:
-                if last is None and not (_is_for_now(failure) and _any_for_good(found)):
+                if last is None and not (is_for_now(failure) and any_for_good(found)):
                     raise
                 # Some have it already, or are to get it never: an error would have the caller send
                 # it to them again.
                 self.note(f"({failure})")
-                rest = _reply_for(failure)
+                rest = reply_for(failure)
                 found = {index: rest for later in parts[number:] for index in later} | found
                 break
             found |= zip(part, each, strict=True)
@@ -226,7 +226,7 @@ class _Sending(Exchange):
             raise
         except TELLING as failure:
             # What was refused for good is not to be tried again, though a 421 or the end follows.
-            refused = _refused_for_good(answers)
+            refused = refused_for_good(answers)
             if len(refused) < count:
                 raise
             self._end = failure
@@ -278,7 +278,7 @@ class _Sending(Exchange):
         final: Answers = []
         if connection.lmtp:
             yield from self._collect_for_each(final)
-            return _joined(given, final)
+            return joined(given, final)
         replies: list[Reply] = []
         if chunks:
             yield from self.collect(final)
@@ -288,7 +288,7 @@ class _Sending(Exchange):
         if last.code >= 300:
             raise ReplyError(last, "mail data")
         if len(final) > 1:
-            return _joined(given, final)
+            return joined(given, final)
         return [last if reply.code < 300 else reply for reply in given], last
 
     def _give_up(self) -> Dialogue:
@@ -399,47 +399,5 @@ class _Sending(Exchange):
                 raise
             if isinstance(failure, ProtocolError):
                 self.note(f"({failure})")
-            rest = _reply_for(failure)
+            rest = reply_for(failure)
             final += [ReplyReceived(EndOfMailData(r), rest) for r in recipients[len(final) :]]
-
-
-def _joined(given: list[Reply], final: Answers) -> tuple[list[Reply], Reply | None]:
-    """Join the replies to RCPT with those to the mail data, where it has several (RFC 2033 4.2)."""
-    last = final[-1].reply
-    each = [a.reply for a in final if isinstance(a.command, EndOfMailData) and a.command.recipient]
-    ends = iter(each or [last] * len(given))
-    joined = [next(ends) if reply.is_positive else reply for reply in given]
-    return joined, last if any(reply.is_positive for reply in joined) else None
-
-
-def _refused_for_good(answers: Answers) -> list[Reply]:
-    """Return the replies to RCPT that are permanent.
-
-    Raises:
-        ReplyError: that to MAIL is.
-    """
-    refused = [answer for answer in answers if answer.reply.is_permanent]
-    for answer in refused:
-        if isinstance(answer.command, Mail):
-            raise ReplyError(answer.reply, "MAIL")
-    return [answer.reply for answer in refused if isinstance(answer.command, Rcpt)]
-
-
-def _is_for_now(failure: Exception) -> bool:
-    return isinstance(failure, TELLING) and failure.is_transient
-
-
-def _any_for_good(found: Mapping[int, Reply]) -> bool:
-    return any(reply.is_permanent for reply in found.values())
-
-
-def _reply_for(failure: Exception) -> Reply:
-    """Return the reply that stands for those who were not reached."""
-    if isinstance(failure, ReplyError):
-        return failure.reply
-    if isinstance(failure, LocalProtocolError):
-        return Reply(554, f"not sent: {shown(str(failure))}", "5.6.0")
-    return _LOST if isinstance(failure, ConnectionLost | ProtocolError) else _UNREAD
-
-
-_UNREAD = Reply(451, "the message could not be read again", "4.3.0")

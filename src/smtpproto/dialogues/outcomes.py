@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+"""What the replies of a transaction, or its failure, mean for each recipient.
+
+Decides which refusals stand, and what is said of those who were not reached. Says nothing to the
+server, and does not know what comes next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..exceptions import LocalProtocolError, ProtocolError, shown
+from ..grammar.auth import EndOfMailData
+from ..grammar.commands import Mail, Rcpt
+from ..grammar.replies import Reply
+from .errors import ConnectionLost, ReplyError
+from .exchange import TELLING, Answers
+
+_LOST = Reply(451, "connection lost before the reply", "4.4.2")
+_UNREAD = Reply(451, "the message could not be read again", "4.3.0")
+
+
+def joined(given: list[Reply], final: Answers) -> tuple[list[Reply], Reply | None]:
+    """Join the replies to RCPT with those to the mail data, where it has several (RFC 2033 4.2)."""
+    last = final[-1].reply
+    each = [a.reply for a in final if isinstance(a.command, EndOfMailData) and a.command.recipient]
+    ends = iter(each or [last] * len(given))
+    replies = [next(ends) if reply.is_positive else reply for reply in given]
+    return replies, last if any(reply.is_positive for reply in replies) else None
+
+
+def refused_for_good(answers: Answers) -> list[Reply]:
+    """Return the replies to RCPT that are permanent.
+
+    Raises:
+        ReplyError: that to MAIL is.
+    """
+    refused = [answer for answer in answers if answer.reply.is_permanent]
+    for answer in refused:
+        if isinstance(answer.command, Mail):
+            raise ReplyError(answer.reply, "MAIL")
+    return [answer.reply for answer in refused if isinstance(answer.command, Rcpt)]
+
+
+def is_for_now(failure: Exception) -> bool:
+    """Tell whether a failure is no refusal for good."""
+    return isinstance(failure, TELLING) and failure.is_transient
+
+
+def any_for_good(found: Mapping[int, Reply]) -> bool:
+    """Tell whether there is a refusal for good among the replies to some recipients."""
+    return any(reply.is_permanent for reply in found.values())
+
+
+def reply_for(failure: Exception) -> Reply:
+    """Return the reply that stands for those who were not reached."""
+    if isinstance(failure, ReplyError):
+        return failure.reply
+    if isinstance(failure, LocalProtocolError):
+        return Reply(554, f"not sent: {shown(str(failure))}", "5.6.0")
+    return _LOST if isinstance(failure, ConnectionLost | ProtocolError) else _UNREAD
