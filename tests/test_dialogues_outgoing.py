@@ -278,6 +278,18 @@ def test_what_an_encoded_word_says_is_no_address() -> None:
             prepare(message, "s@x.org")
 
 
+@pytest.mark.parametrize("one", [policy.compat32, policy.default])
+def test_an_encoded_word_in_an_address_stands_for_itself(one: Any) -> None:
+    """RFC 2047 5: there is none in an address, and other readers of the header take it for none."""
+    octets = b'To: "x, y" <=?utf-8?q?a?=@x.org>, =?utf-8?q?b=2C?= <c@x.org>\r\n\r\n'
+    message: Any = email_package.message_from_bytes(octets, policy=one)
+    rcpts = prepare(message, "s@x.org").recipients
+    assert [rcpt.forward_path.address for rcpt in rcpts] == ["=?utf-8?q?a?=@x.org", "c@x.org"]
+    octets = b"To: =?utf-8?q?a=40x?=y, b@x.org\r\n\r\n"
+    with pytest.raises(InvalidValueError):
+        prepare(email_package.message_from_bytes(octets, policy=one), "s@x.org")
+
+
 def test_a_sender_that_may_be_another_is_refused() -> None:
     with pytest.raises(InvalidValueError, match=r"From: addresses expected .* not 'a@x\.org <b@"):
         prepare(email(From="a@x.org <b@x.org>", To="c@x.org"))

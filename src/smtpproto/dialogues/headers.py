@@ -32,6 +32,9 @@ _UNTOUCHED = ("multipart/signed", "message/partial")
 _NAMING = frozenset(("reply-to",)) | {
     prefix + name for prefix in ("", "resent-") for name in ("from", "sender", "to", "cc")
 }
+# In place of what begins an encoded word: in an address it is none, but the parser would decode it
+# there (RFC 2047 5). U+FFFF is no character.
+_NO_WORD = "=\uffff"
 _FOLDS = re.compile(r"[\r\n]+")
 _HEADER = HeaderRegistry()
 _LINE_END = re.compile(rb"\r\n|\r|\n")
@@ -207,7 +210,7 @@ def _parsed(name: str, field: Any, text: str | None) -> list[str]:
     Raises:
         InvalidValueError: it is not of that grammar, and somebody in it was left out.
     """
-    header: Any = field if text is None else _HEADER(name, text)
+    header: Any = field if text is None else _HEADER(name, text.replace("=?", _NO_WORD))
     if any(isinstance(defect, InvalidHeaderDefect) for defect in header.defects):
         written = text or header.fold(policy=SMTPUTF8)[len(name) + 1 :].strip()
         told = "".join(written.split())
@@ -217,7 +220,8 @@ def _parsed(name: str, field: Any, text: str | None) -> list[str]:
                 f"{name}: addresses expected (RFC 5322 3.4), or the argument for them, "
                 f"not {shown(written)}"
             )
-    return [one.addr_spec for one in header.addresses if one.username or one.domain]
+    found = [one.addr_spec for one in header.addresses if one.username or one.domain]
+    return [address.replace(_NO_WORD, "=?") for address in found]
 
 
 def _unfit(error: Exception) -> InvalidValueError:
