@@ -212,6 +212,8 @@ def three_ways(field: str) -> Iterator[Any]:
         ('"a,b"@x.org, c@x.org', '"a,b"@x.org c@x.org'),
         ("a@x.org, <>", "a@x.org"),
         ("J. Q. Public <a@x.org>", "a@x.org"),
+        ('"Doe, Joe" <a@x.org> , <b@x.org>,"" <c@x.org>', "a@x.org b@x.org c@x.org"),
+        ('"a@z.org\\\\" <a@x.org>, "\\"" <b@x.org>', "a@x.org b@x.org"),
         ("=?utf-8?q?b=40z=2Eorg=2C_J=C3=B6rg?= <a@x.org>", "a@x.org"),
         ('"=?utf-8?q?J=C3=B6rg?=" <a@x.org>', "a@x.org"),
         ("Jörg <jörg@x.org>, b@bücher.org", "jörg@x.org b@bücher.org"),
