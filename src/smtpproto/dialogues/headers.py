@@ -1,32 +1,24 @@
 # SPDX-License-Identifier: MIT
-"""Envelope and octets of an ``email`` message, by the rules that ``smtplib`` made customary.
+"""The envelope of an ``email`` message, by the rules that ``smtplib`` made customary.
 
-Decides which header fields say who sends and who receives, and that Bcc does not go out (RFC 5322
-3.6.3, 3.6.6). Changes nothing in the message it is given.
+Decides which header fields say who sends and who receives (RFC 5322 3.6.2, 3.6.3, 3.6.6). Changes
+nothing in the message it is given.
 """
 
 from __future__ import annotations
 
-import copy
 import re
-from base64 import encodebytes
-from binascii import b2a_qp
 from collections.abc import Iterator
+from contextlib import contextmanager
 from email.errors import InvalidHeaderDefect
-from email.generator import BytesGenerator
 from email.headerregistry import HeaderRegistry
 from email.message import Message
-from email.policy import SMTPUTF8, EmailPolicy
-from io import BytesIO
+from email.policy import SMTPUTF8
 from typing import Any
 
 from ..exceptions import InvalidValueError, LocalProtocolError, Violation, shown
 from ..grammar.abnf import SURROGATES
 
-# What signs the mail data as it is, without a part of its own (RFC 6376 3.7).
-_SIGNATURES = ("DKIM-Signature", "ARC-Message-Signature")
-# What is signed, or is put together again elsewhere (RFC 2046 5.2.2), must stay as it is, too.
-_UNTOUCHED = ("multipart/signed", "message/partial")
 # Those that the email package reads as addresses, and that go out.
 _NAMING = frozenset(("reply-to",)) | {
     prefix + name for prefix in ("", "resent-") for name in ("from", "sender", "to", "cc")
@@ -43,7 +35,6 @@ _ADDRESS = rf"({_WORD}@{_WORD})"
 _QUOTED = rf'"[^"\\{_CONTROLS}]*+(?:\\[^{_CONTROLS}][^"\\{_CONTROLS}]*+)*"'
 _NAME = rf'(?:{_QUOTED}|[^"(),:;<>@\[\\\]{_CONTROLS}]*+)'
 _MAILBOX = re.compile(rf"[ \t]*+(?:{_NAME}[ \t]*+<{_ADDRESS}>|{_ADDRESS})[ \t]*+(?:,|\Z)")
-_LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 def sender_of(message: Message[Any, Any]) -> str | None:
@@ -72,90 +63,7 @@ def recipients_of(message: Message[Any, Any]) -> tuple[str, ...] | None:
     return tuple(recipients) or None
 
 
-def serialise(message: Message[Any, Any], utf8: bool = False) -> bytes:
-    """Return the octets of a message with CRLF line endings and without Bcc.
-
-    Args:
-        message: it stays as it is.
-        utf8: write header fields in UTF-8 where they are not ASCII (RFC 6532), as is done anyhow
-            where an address in them is not.
-
-    Raises:
-        InvalidValueError: the ``email`` package cannot write it.
-    """
-    return _written(copy.copy(message), utf8)
-
-
-def serialise_7bit(message: Message[Any, Any]) -> bytes | None:
-    """Return what `serialise` does, the 8-bit parts encoded (RFC 6152 3).
-
-    Args:
-        message: it stays as it is.
-
-    Returns:
-        The octets; None where that cannot be: a signature would not fit any longer, a header field
-        is not ASCII, or what is 8-bit says nowhere that it is MIME.
-
-    Raises:
-        InvalidValueError: the ``email`` package cannot write it.
-    """
-    if any(name in message for name in _SIGNATURES):
-        return None
-    plain = copy.deepcopy(message)
-    for part in _mime_parts(plain):
-        if part.get_content_type() in _UNTOUCHED:
-            return None
-        encoding = str(part.get("Content-Transfer-Encoding", "8bit")).strip().lower()
-        if encoding in ("8bit", "binary"):
-            _encode(part)
-    octets = _written(plain)
-    return octets if octets.isascii() else None
-
-
-def _mime_parts(entity: Message[Any, Any], is_mime: bool = False) -> Iterator[Message[Any, Any]]:
-    """Give out a message and its parts, as far as their encoding would be looked at.
-
-    That is where the message, or the one that is within another, has MIME-Version (RFC 2045 4).
-    """
-    is_mime = is_mime or "MIME-Version" in entity
-    if is_mime:
-        yield entity
-    is_message = entity.get_content_maintype() == "message"
-    parts: Any = entity.get_payload() if entity.is_multipart() else ()
-    for part in parts:
-        yield from _mime_parts(part, is_mime and not is_message)
-
-
-def _encode(part: Message[Any, Any]) -> None:
-    """Have a part say in ASCII what it says (RFC 2045 6.7, RFC 2045 6.8)."""
-    content: Any = b"" if part.is_multipart() else part.get_payload(decode=True) or b""
-    del part["Content-Transfer-Encoding"]  # none is 7bit
-    if content.isascii() and 0 not in content:
-        return
-    if part.get_content_maintype() == "text" and 0 not in content:  # it has lines of octets
-        part.set_payload(b2a_qp(_LINE_END.sub(b"\n", content)).decode("ascii"))
-        part["Content-Transfer-Encoding"] = "quoted-printable"
-    else:
-        part.set_payload(encodebytes(content).decode("ascii"))
-        part["Content-Transfer-Encoding"] = "base64"
-
-
-def _written(plain: Message[Any, Any], utf8: bool = False) -> bytes:
-    del plain["Bcc"]
-    del plain["Resent-Bcc"]
-    policy = plain.policy.clone(linesep="\r\n")
-    octets = BytesIO()
-    try:
-        if isinstance(policy, EmailPolicy):
-            policy = policy.clone(utf8=utf8 or _has_utf8_address(plain))
-        # By its older policy it would write ">From", as in a file with several messages.
-        BytesGenerator(octets, mangle_from_=False, policy=policy).flatten(plain)
-    except Exception as error:
-        raise _unfit(error) from error
-    return octets.getvalue()
-
-
-def _has_utf8_address(message: Message[Any, Any]) -> bool:
+def has_utf8_address(message: Message[Any, Any]) -> bool:
     """Tell whether the header names an address that no encoded word can hold (RFC 2047 5)."""
     for name, value in message.raw_items():
         if name.lower() in _NAMING and not str(value).isascii():
@@ -180,13 +88,9 @@ def _prefix(message: Message[Any, Any]) -> str:
 def _addresses(message: Message[Any, Any], name: str) -> list[str]:
     found: list[str] = []
     for field in _fields(message, name):
-        try:
+        with unfit_is_told():
             text = None if hasattr(field, "addresses") else _text(field)
             found += (text and _simple(text)) or _parsed(name, field, text)
-        except InvalidValueError:
-            raise
-        except Exception as error:  # its parser says of no error which it may be
-            raise _unfit(error) from error
     return found
 
 
@@ -237,6 +141,15 @@ def _parsed(name: str, field: Any, text: str | None) -> list[str]:
     return [address.replace(_NO_WORD, "=?") for address in found]
 
 
-def _unfit(error: Exception) -> InvalidValueError:
-    told = shown(f"{type(error).__name__}: {error}")
-    return InvalidValueError(f"message: one that the email package can write expected: {told}")
+@contextmanager
+def unfit_is_told() -> Iterator[None]:
+    """Make an InvalidValueError of what the ``email`` package raises: it may be any error."""
+    try:
+        yield
+    except InvalidValueError:
+        raise
+    except Exception as error:
+        told = shown(f"{type(error).__name__}: {error}")
+        raise InvalidValueError(
+            f"message: one that the email package can write expected: {told}"
+        ) from error

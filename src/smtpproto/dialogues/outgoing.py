@@ -141,7 +141,7 @@ def prepare(
     seven_bit = None
     if not is_octets:
         if is_email:
-            from .headers import serialise, serialise_7bit
+            from .serialising import serialise, serialise_7bit
 
             seven_bit = partial(serialise_7bit, source)
             source = serialise(source, utf8=needs_utf8)
