@@ -7,6 +7,7 @@ import asyncio
 import email as email_package
 import inspect
 import io
+import mmap
 from collections.abc import AsyncIterator, Iterator
 from email import policy
 from email.header import Header
@@ -76,6 +77,17 @@ def test_resent_fields_go_before_the_others() -> None:
     assert [r.forward_path.address for r in outgoing.recipients] == ["s@x.org", "t@x.org"]
     assert b"Resent-Bcc" not in octets(outgoing)
     message["Resent-Date"] = "Sun, 22 Nov 2026 00:00:01 +0000"
+    with pytest.raises(LocalProtocolError, match="resent more than once"):
+        prepare(message)
+
+
+def test_resent_fields_count_without_their_date() -> None:
+    """RFC 5322 3.6.6: those of To have it already."""
+    message = email(From="a@x.org", To="b@x.org", Resent_From="r@x.org", Resent_To="s@x.org")
+    outgoing = prepare(message)
+    assert outgoing.sender.address == "r@x.org"
+    assert outgoing.recipients == (Rcpt("s@x.org"),)
+    message["Resent-To"] = "t@x.org"
     with pytest.raises(LocalProtocolError, match="resent more than once"):
         prepare(message)
 
@@ -463,6 +475,14 @@ def test_what_can_be_read_again() -> None:
             assert outgoing.rewind is not None
             outgoing.rewind()
         assert first == octets(outgoing) != b""
+    mapped = mmap.mmap(-1, 3)
+    mapped.write(b"abc")
+    mapped.seek(0)
+    outgoing = prepare(mapped, "a@x.org", "b@x.org")
+    first = octets(outgoing)
+    assert outgoing.rewind is not None
+    outgoing.rewind()
+    assert first == octets(outgoing) == b"abc"
     once: list[Any] = [iter([b"abc"]), (c for c in (b"ab", b"c")), Stream(b"abc"), Bare()]
     for source in once:
         assert prepare(source, "a@x.org", "b@x.org").rewind is None

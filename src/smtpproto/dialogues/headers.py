@@ -8,6 +8,7 @@ nothing in the message it is given.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.errors import InvalidHeaderDefect
@@ -23,6 +24,8 @@ from ..grammar.abnf import SURROGATES
 _NAMING = frozenset(("reply-to",)) | {
     prefix + name for prefix in ("", "resent-") for name in ("from", "sender", "to", "cc")
 }
+# A block of them has each but once (RFC 5322 3.6), whether or not it has its date.
+_RESENT = frozenset(f"resent-{name}" for name in ("date", "from", "sender", "to", "cc", "bcc"))
 # In place of what begins an encoded word: in an address it is none, but the parser would decode it
 # there (RFC 2047 5). U+FFFF is no character.
 _NO_WORD = "=\uffff"
@@ -76,8 +79,8 @@ def has_utf8_address(message: Message[Any, Any]) -> bool:
 
 def _prefix(message: Message[Any, Any]) -> str:
     """Return what the fields that say who sends and receives begin with."""
-    resent = len(_fields(message, "Resent-Date"))
-    if resent > 1:
+    resent = Counter(name for name in map(str.lower, message.keys()) if name in _RESENT)
+    if resent and max(resent.values()) > 1:
         raise LocalProtocolError(
             "sender and recipients expected: the message was resent more than once",
             Violation.LOCAL_VALUE,

@@ -319,7 +319,9 @@ class _File(_Given):
         self._file = file
         self.start: int | None = None
         with suppress(AttributeError, OSError):
-            self.start = file.tell() if file.seekable() else None
+            # A mapped file says only since Python 3.13 that it is seekable.
+            is_seekable = file.seekable() if hasattr(file, "seekable") else hasattr(file, "seek")
+            self.start = file.tell() if is_seekable else None
 
     def read(self) -> Any:
         return self._checked(self._file.read(PIECE), bool(self.start))
