@@ -19,9 +19,12 @@ from smtpproto import (
     CommandReceived,
     CommandRejected,
     ConnectionClosed,
+    Data,
     LocalProtocolError,
+    Mail,
     MailDataEnded,
     MailDataReceived,
+    Rcpt,
     Reply,
     ServerConnection,
     ServerEvent,
@@ -83,6 +86,17 @@ SERVER_TOKENS = (
     b"x" * 700,
     b"\r\n",
 )
+
+# As an application without an opinion answers them below.
+SETTLED = {
+    Mail: Reply(250, "ok", "2.0.0"),
+    Rcpt: Reply(250, "ok"),
+    Data: Reply(354, "end data with <CRLF>.<CRLF>"),
+}
+
+
+def is_settled(event: ServerEvent) -> bool:
+    return isinstance(event, CommandReceived) and type(event.command) in SETTLED
 
 
 def script(choices: bytes) -> Callable[[ServerEvent], Reply]:
@@ -152,12 +166,14 @@ def run(
     late: bool,
     lmtp: bool,
     with_event: bool = False,
+    settled: bool = False,
 ) -> tuple[list[ServerEvent], list[bytes], list[tuple[object, ...]]]:
     """Give a server these pieces, holding what must hold at each step.
 
     Args:
         late: answer only when the next piece has come, as far as the cap allows.
         with_event: give each piece where the next event is asked for.
+        settled: have the server answer `SETTLED` by itself.
 
     Returns:
         The events, the replies, and what was to be seen at each reply.
@@ -167,6 +183,8 @@ def run(
     outcome = drive.Outcome()
     replies: list[bytes] = []
     seen: list[tuple[object, ...]] = []
+    if settled:
+        server.settle(SETTLED, replies)
 
     due = False
 
@@ -236,6 +254,10 @@ def check_server(
     for pieces in cuttings(octets, lengths):
         for late in (False, True):
             assert run(place, pieces, choices, late, lmtp, with_event=not late) == whole
+            if not choices:
+                events, replies, _ = run(place, pieces, b"", late, lmtp, not late, settled=True)
+                assert events == [event for event in whole[0] if not is_settled(event)]
+                assert replies == whole[1]
     check_oracle(octets)
 
 

@@ -53,6 +53,7 @@ from .records import SessionRecord
 from .steps import Cancelled, Close, Dialogue, Handshake, Read
 from .transcript import command_line
 
+_DATA: Final = State.DATA
 _NEED_DATA: Final = Signal.NEED_DATA
 _HOOKS: Mapping[type[Command], str] = {
     Mail: "on_mail",
@@ -125,11 +126,17 @@ def _settled(streams: bool, *has: bool) -> frozenset[type[Command]]:
     return _KNOWN.difference(hooked, _SELDOM, streamed, refused)
 
 
+@lru_cache(maxsize=256)
+def _unasked(settled: frozenset[type[Command]]) -> Mapping[type[Command], Reply]:
+    """Return the replies that the connection can give by itself: one mapping for all sessions."""
+    replies = {**_ACCEPTED, Data: Data.default_reply}
+    return {kind: reply for kind, reply in replies.items() if kind in settled}
+
+
 class _Server(Claiming):
     """One session."""
 
     __slots__ = (
-        "_commands",
         "_errors",
         "_last_refusal",
         "_refused_recipients",
@@ -149,13 +156,16 @@ class _Server(Claiming):
             self._open_message is not None,
             *[getattr(handler, name, None) is not None for name in _USUAL],
         )
-        self._commands = self._errors = 0
+        if self._transcript is None:  # which hears of each command
+            connection.settle(_unasked(self._settled), self._out)
+        self._errors = 0
         self._refused_senders = self._refused_recipients = 0
         self._last_refusal: Reply | None = None
 
     def run(self, unread: bytes) -> Dialogue:
         """Hold the session, and clean up however it ended."""
         connection = self._connection
+        peer = self._peer
         out = self._out
         clock = self._clock
         deadlines = self._deadlines
@@ -168,7 +178,11 @@ class _Server(Claiming):
                 data = unread
                 while True:
                     event = connection.next_event(data)
+                    if connection.transaction is not None:
+                        peer.transaction = connection.transaction
                     if event is _NEED_DATA:
+                        if connection.state is _DATA and not self._is_taking:
+                            self._begin_message()
                         read.out = b"".join(out)
                         out.clear()
                         read.timeout = command if clock.now < deadlines.near else self._time_left()
@@ -205,7 +219,7 @@ class _Server(Claiming):
         return SessionRecord(
             self._peer,
             self._ending or "shut down",
-            self._commands,
+            self._connection.commands,
             self._errors,
             self._messages,
             self._refused_senders,
@@ -241,7 +255,6 @@ class _Server(Claiming):
     def _take_command(self, event: CommandReceived) -> Dialogue | None:
         command = event.command
         kind = type(command)
-        self._commands += 1
         if self._transcript is not None:
             self._transcript(command_line(command, event.line))
         if kind not in self._settled or (kind in _ENDING and self._has_begun):
@@ -251,11 +264,7 @@ class _Server(Claiming):
         self._out.append(self._connection.send(reply))
         if self._transcript is not None:
             self._say(reply)
-        if kind is Mail:
-            self._peer.transaction = self._connection.transaction
-        elif kind is Data:
-            self._begin_message()
-        elif kind is Quit:
+        if kind is Quit:
             self._ending = "quit"
         return None
 
@@ -280,10 +289,6 @@ class _Server(Claiming):
         reply = yield from self._reply(reply)
         if reply.code >= 400:
             self._note_refusal(kind, reply)
-        if kind is Mail:
-            self._peer.transaction = self._connection.transaction
-        elif self._connection.state is State.DATA:
-            self._begin_message()
 
     def _note_refusal(self, kind: type[Command] | type[None], reply: Reply) -> None:
         """Take note of a command of a transaction that was refused."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 from ..exceptions import InvalidValueError, LocalProtocolError, Violation
@@ -17,10 +18,11 @@ from ..extensions import KNOWN
 from ..extensions.declaration import Extension
 from ..framing import BadLine, LineEndings, LineReader, MailDataReader, ReceivedPolicy
 from ..grammar.auth import AuthResponse, EndOfMailData
-from ..grammar.commands import TLS_RECORD, Command, parse_command
+from ..grammar.commands import TLS_RECORD, Command, Data, Mail, Rcpt, parse_command
 from ..grammar.envelope import plain_command
 from ..grammar.leniency import DEFAULT_LENIENCY, Leniency
-from ..kinds import wrong
+from ..grammar.replies import Reply
+from ..kinds import check_kind, wrong
 from ..limits import DEFAULT_LIMITS, Limits
 from ..states import State
 from ..tlsinfo import TLSInfo
@@ -30,7 +32,7 @@ from .client import ClientConnection
 from .defaults import DEFAULTS
 from .events import AuthResponseReceived, CommandReceived, ConnectionClosed, ServerEvent, Signal
 from .receiving import Reader, Receiving
-from .refusals import CANCELLED, WRONG_PROTOCOL, refusal_of
+from .refusals import CANCELLED, WRONG_PROTOCOL, forbidden, refusal_of
 from .session import check_utf8, octets_of
 from .table import NO_TRANSACTION
 
@@ -39,6 +41,12 @@ _NEED_REPLY: Final = Signal.NEED_REPLY
 _DATA: Final = State.DATA
 _READY: Final = State.READY
 _READ_MAIL_DATA: Final = Receiving._read_mail_data
+_NONE_SETTLED: Mapping[type[Command], Reply] = MappingProxyType({})
+_SETTLED_BY: Mapping[type[Command], Collection[int]] = {
+    Mail: range(200, 300),
+    Rcpt: range(200, 300),
+    Data: (354,),
+}
 _ENTERED_BY_SESSION = NO_TRANSACTION - {_READY}
 
 
@@ -64,7 +72,7 @@ class ServerConnection(Receiving):
             announcement that is none.
     """
 
-    __slots__ = ()
+    __slots__ = ("_answers", "_settled", "commands")
 
     def __init__(
         self,
@@ -108,12 +116,37 @@ class ServerConnection(Receiving):
         self._lost_at = arrangement.lost_at
         self._lines = LineReader(arrangement.line, arrangement.limits.discarded_line)
         self._errors = 0
+        self.commands = 0
+        """How many were in order, chunks not counted. Not to be set."""
+        self._settled = _NONE_SETTLED
+        self._answers: list[bytes] = []
         self._check = self._mail_data = self._chunk = self._read = None
 
     @property
     def hostname(self) -> str:
         """How the server names itself."""
         return self._arrangement.hostname
+
+    def settle(self, replies: Mapping[type[Command], Reply], out: list[bytes]) -> None:
+        """Answer these commands from now on as soon as they are admitted, without an event.
+
+        For an application that has no opinion on senders, or on recipients: it is asked about the
+        message in any case, and finds both in `transaction`.
+
+        Args:
+            replies: for any of Mail and Rcpt a 2yz, for Data a 354.
+            out: gets the octets, behind those of the replies that were sent before.
+
+        Raises:
+            LocalProtocolError: another command, or another reply.
+            InvalidValueError: what is no `Reply`.
+        """
+        for command, reply in replies.items():
+            check_kind("reply", reply, Reply)
+            if reply.code not in _SETTLED_BY.get(command, ()):
+                raise forbidden("2yz to Mail or Rcpt, or 354 to Data,", reply)
+        self._settled = replies
+        self._answers = out
 
     # --- input -----------------------------------------------------------------------------
 
@@ -179,55 +212,75 @@ class ServerConnection(Receiving):
                     buffer.append(data)
             else:
                 self.receive_data(data)
-        if line is None:
-            if self._due is not None:
-                return _NEED_REPLY
-            if self._read is not None:
-                return self._read(self)
-            if buffer.is_empty:
-                return self._nothing() if self._eof else _NEED_DATA
-            line = buffer.take_line()
-        command: Command | None = None
-        if line is not None and len(line) <= self._longest and not self._lines.passed:
-            command = plain_command(line, self._vocabulary)
-        if line is None or command is None:
-            judged = self._lines.judge(line, buffer)
-            if not isinstance(judged, bytes):
-                return self._read_no_line(judged)
-            line = judged
-        try:
-            if command is None:
-                if len(line) > self._longest:
-                    self._admit_long_line(line)
-                command = parse_command(line, self._vocabulary)
-            kind = type(command)
-            if self._has_policy:
-                self._apply_policy(kind)
-            step = self._row.get(kind)
-            if step is None:
-                raise self._inadmissible(kind)
-            if step.checks:
-                for check in step.checks:
-                    check(command, self)
-            if step.counts:
-                for count in step.counts:
-                    count(command, self)
-            if not line.isascii():
-                check_utf8(command, self._vocabulary, self.transaction)
-        except ValueError as error:  # a check of an extension's may raise any
-            if command is None:
-                return self._reject_unparsed(line, refusal_of(error))
-            if command.announces_octets:
-                return self._begin_chunk(command, line, refusal_of(error))
-            return self._reject(command, line, refusal_of(error), self._step_back(command))
-        self._due = command
-        self._step = step
-        if step.is_part:
-            if command.announces_octets:
-                return self._begin_chunk(command, line, None)
-            if command.ends_mail_data():
-                self._expect_ends()
-                self._step = self._row[EndOfMailData]
+        while True:
+            if line is None:
+                if self._due is not None:
+                    return _NEED_REPLY
+                if self._read is not None:
+                    return self._read(self)
+                if buffer.is_empty:
+                    return self._nothing() if self._eof else _NEED_DATA
+                line = buffer.take_line()
+            command: Command | None = None
+            if line is not None and len(line) <= self._longest and not self._lines.passed:
+                command = plain_command(line, self._vocabulary)
+            if line is None or command is None:
+                judged = self._lines.judge(line, buffer)
+                if not isinstance(judged, bytes):
+                    return self._read_no_line(judged)
+                line = judged
+            try:
+                if command is None:
+                    if len(line) > self._longest:
+                        self._admit_long_line(line)
+                    command = parse_command(line, self._vocabulary)
+                kind = type(command)
+                if self._has_policy:
+                    self._apply_policy(kind)
+                step = self._row.get(kind)
+                if step is None:
+                    raise self._inadmissible(kind)
+                if step.checks:
+                    for check in step.checks:
+                        check(command, self)
+                if step.counts:
+                    for count in step.counts:
+                        count(command, self)
+                if not line.isascii():
+                    check_utf8(command, self._vocabulary, self.transaction)
+            except ValueError as error:  # a check of an extension's may raise any
+                if command is None:
+                    return self._reject_unparsed(line, refusal_of(error))
+                if command.announces_octets:
+                    return self._begin_chunk(command, line, refusal_of(error))
+                return self._reject(command, line, refusal_of(error), self._step_back(command))
+            reply = self._settled.get(kind)
+            if reply is not None:
+                state, octets = step.plainly, reply.plain
+                if state is not None and octets is not None:
+                    # As send() does, which costs more than to read the command.
+                    self.commands += 1
+                    if state is not self.state:
+                        self.state = state
+                        self._row = self._table[state]
+                    if step.note is not None:
+                        step.note(self, command, reply)
+                    self._answers.append(octets)
+                    line = None
+                    continue
+            self._due = command
+            self._step = step
+            if step.is_part:
+                if command.announces_octets:
+                    return self._begin_chunk(command, line, None)
+                if command.ends_mail_data():
+                    self._expect_ends()
+                    self._step = self._row[EndOfMailData]
+            self.commands += 1
+            if reply is None:
+                break
+            self._answers.append(self.send(reply))
+            line = None
         default = command.default_reply
         if default is None and kind in DEFAULTS:
             default = DEFAULTS[kind](self, self._arrangement)

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+"""A server that answers MAIL, RCPT and DATA by itself.
+
+That it does so as an application without an opinion would, whatever comes in whatever cut, is held
+by `invariants_server.check_server`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+import server_drive as drive
+
+from smtpproto import (
+    Command,
+    CommandReceived,
+    CommandRejected,
+    Data,
+    Ehlo,
+    InvalidValueError,
+    LocalProtocolError,
+    Mail,
+    MailDataEnded,
+    MailDataReceived,
+    Noop,
+    Rcpt,
+    Reply,
+    ServerConnection,
+    Signal,
+    State,
+    Violation,
+)
+
+SENDER_OK = Reply(250, "sender ok", "2.1.0")
+RECIPIENT_OK = Reply(251, "user not local", "2.1.5")
+GO_ON = Reply(354, "go on")
+ENVELOPE: Mapping[type[Command], Reply] = {Mail: SENDER_OK, Rcpt: RECIPIENT_OK, Data: GO_ON}
+GROUP = drive.MAIL + drive.RCPT + drive.RCPT + drive.DATA
+
+
+def settled(
+    replies: Mapping[type[Command], Reply] = ENVELOPE,
+) -> tuple[ServerConnection, list[bytes]]:
+    """Return a server in READY that answers these, and the list that its replies go to."""
+    server = drive.PLACES["READY"]()
+    out: list[bytes] = []
+    server.settle(replies, out)
+    return server, out
+
+
+def test_a_group_is_answered_without_an_event() -> None:
+    server, out = settled()
+    assert server.next_event(GROUP + b"hi\r\n.\r\n") == MailDataReceived(b"hi\r\n")
+    assert b"".join(out) == (
+        b"250 2.1.0 sender ok\r\n"
+        b"251 2.1.5 user not local\r\n"
+        b"251 2.1.5 user not local\r\n"
+        b"354 go on\r\n"
+    )
+    ended = server.next_event()
+    assert isinstance(ended, MailDataEnded)
+    assert len(ended.recipients) == 2
+    assert server.transaction is not None
+    assert server.transaction.recipients == list(ended.recipients)
+
+
+def test_each_line_is_answered_where_lines_come_one_by_one() -> None:
+    server, out = settled()
+    for line, state in (
+        (drive.MAIL, State.MAIL),
+        (drive.RCPT, State.RCPT),
+        (drive.DATA, State.DATA),
+    ):
+        before = len(out)
+        assert server.next_event(line) is Signal.NEED_DATA
+        assert len(out) == before + 1
+        assert server.due is None
+        assert server.state is state
+
+
+def test_other_commands_are_events_as_before() -> None:
+    server, out = settled({Mail: SENDER_OK})
+    server.receive_data(drive.MAIL + b"NOOP\r\n" + drive.RCPT)
+    noop = server.next_event()
+    assert isinstance(noop, CommandReceived)
+    assert noop.command == Noop()
+    assert server.next_event() is Signal.NEED_REPLY
+    assert len(out) == 1
+    server.send(Reply(250, "ok"))
+    rcpt = server.next_event()
+    assert isinstance(rcpt, CommandReceived)
+    assert isinstance(rcpt.command, Rcpt)
+    server.send(Reply(550, "no such user"))
+    assert server.state is State.MAIL
+
+
+def test_what_is_out_of_order_or_over_a_cap_is_still_rejected() -> None:
+    server, out = settled()
+    server.receive_data(drive.RCPT + drive.MAIL + drive.MAIL)
+    first = server.next_event()
+    assert isinstance(first, CommandRejected)
+    assert first.violation is Violation.BAD_SEQUENCE
+    assert out == []
+    server.send(first.default_reply)
+    second = server.next_event()
+    assert isinstance(second, CommandRejected)
+    assert len(out) == 1
+    server.send(second.default_reply)
+    server.receive_data(b"MAIL FROM:<a@b.example\r\n")
+    assert isinstance(server.next_event(), CommandRejected)
+
+
+def test_a_reply_without_a_status_gets_one_where_they_are_offered() -> None:
+    server, out = settled({Mail: Reply(250, "ok")})
+    server.next_event(drive.MAIL)
+    assert out == [b"250 2.0.0 ok\r\n"]
+
+
+def test_it_holds_until_it_is_taken_back() -> None:
+    server, out = settled()
+    server.next_event(drive.MAIL)
+    server.settle({}, out)
+    event = server.next_event(drive.RCPT)
+    assert isinstance(event, CommandReceived)
+    assert len(out) == 1
+
+
+def test_the_commands_are_counted_in_either_way() -> None:
+    server, _ = settled()
+    asked = drive.PLACES["READY"]()
+    assert server.commands == asked.commands
+    server.next_event(GROUP)
+    drive.talk(asked, GROUP)
+    assert server.commands == asked.commands
+
+
+@pytest.mark.parametrize(
+    ("command", "reply"),
+    [
+        (Mail, Reply(550, "no")),
+        (Mail, Reply(354, "go on")),
+        (Rcpt, Reply(421, "closing")),
+        (Data, Reply(250, "ok")),
+        (Data, Reply(353, "ok")),
+        (Ehlo, Reply(250, "ok")),
+        (Noop, Reply(250, "ok")),
+    ],
+)
+def test_only_what_accepts_an_envelope_can_be_settled(command: type[Command], reply: Reply) -> None:
+    server, out = settled()
+    with pytest.raises(LocalProtocolError) as caught:
+        server.settle({command: reply}, [])
+    assert caught.value.violation is Violation.REPLY_CODE
+    server.next_event(drive.MAIL)
+    assert len(out) == 1  # nothing has changed
+
+
+def test_what_is_no_reply_is_refused() -> None:
+    server, _ = settled()
+    with pytest.raises(InvalidValueError, match="Reply expected"):
+        server.settle({Mail: "250 ok"}, [])  # type: ignore[dict-item]
