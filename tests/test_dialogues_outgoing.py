@@ -198,6 +198,21 @@ def test_a_header_that_the_email_package_cannot_read(field: str) -> None:
         prepare(message)
 
 
+@pytest.mark.parametrize("many", [list, tuple])
+def test_a_field_may_be_made_of_texts(many: Any) -> None:
+    message = email(From="ann@example.com")
+    message["To"] = many(["Bob <bob@example.org>", "joe@example.org, jim@example.org"])
+    message["Cc"] = many(["j\u00f6@example.org"])
+    outgoing = prepare(message)
+    assert [rcpt.forward_path.address for rcpt in outgoing.recipients] == [
+        "bob@example.org",
+        "joe@example.org",
+        "jim@example.org",
+        "j\u00f6@example.org",
+    ]
+    assert "Cc: j\u00f6@example.org".encode() in octets(outgoing)
+
+
 def three_ways(field: str) -> Iterator[Any]:
     """Give out messages to those in a field: parsed by each policy, and made."""
     octets = b"From: s@x.org\r\nTo: %s\r\nCc: z@x.org\r\n\r\ntext\r\n" % field.encode()

@@ -70,7 +70,7 @@ def has_utf8_address(message: Message[Any, Any]) -> bool:
     """Tell whether the header names an address that no encoded word can hold (RFC 2047 5)."""
     for name, value in message.raw_items():
         if name.lower() in _NAMING and not str(value).isascii():
-            header: Any = value if hasattr(value, "addresses") else _HEADER(name, _text(value))
+            header: Any = value if _is_read(value) else _HEADER(name, _text(value))
             for one in header.addresses:
                 if not (one.addr_spec.isascii() or SURROGATES.search(one.addr_spec)):
                     return True
@@ -92,7 +92,7 @@ def _addresses(message: Message[Any, Any], name: str) -> list[str]:
     found: list[str] = []
     for field in _fields(message, name):
         with unfit_is_told():
-            text = None if hasattr(field, "addresses") else _text(field)
+            text = None if _is_read(field) else _text(field)
             found += (text and _simple(text)) or _parsed(name, field, text)
     return found
 
@@ -100,6 +100,11 @@ def _addresses(message: Message[Any, Any], name: str) -> list[str]:
 def _fields(message: Message[Any, Any], name: str) -> list[Any]:
     """Return the values of the fields as they were given or came, not yet read."""
     return [value for key, value in message.raw_items() if key.lower() == name.lower()]
+
+
+def _is_read(field: Any) -> bool:
+    """Tell whether a field has its addresses: one that was made of a list of texts has the texts."""
+    return all(hasattr(one, "addr_spec") for one in getattr(field, "addresses", (None,)))
 
 
 def _text(field: Any) -> str:
