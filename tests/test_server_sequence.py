@@ -151,6 +151,17 @@ def test_the_refusal_says_what_was_expected(place: str, expected: str) -> None:
     assert event.default_reply.text == f"{expected} expected, not {wrong[:4].decode()}"
 
 
+def test_what_came_with_the_answer_to_ehlo_expects_ehlo() -> None:
+    """HELO announces nothing, so the command is in force nowhere (RFC 5321 4.1.1.1)."""
+    server = drive.greeted(extensions=[extensions.Chunking(), extensions.Auth("PLAIN")])
+    drive.talk(server, b"HELO client.example\r\n")
+    for line in (b"AUTH PLAIN\r\n", b"BDAT 0 LAST\r\n"):
+        event = drive.rejection(server, line)
+        assert str(event.default_reply) == f"503 5.5.1 EHLO expected, not {line[:4].decode()}"
+        server.send(event.default_reply)
+    assert drive.rejection(server, drive.DATA).default_reply.text == "MAIL expected, not DATA"
+
+
 def test_a_lmtp_server_expects_lhlo() -> None:
     assert drive.rejection(drive.greeted(lmtp=True), drive.MAIL).default_reply.text.startswith(
         "LHLO "

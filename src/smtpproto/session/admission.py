@@ -282,7 +282,8 @@ class Admission(Session):
         if self.state is State.BDAT_FAILED and kind.carries_mail_data:
             return error_of(CHUNK_FAILED)
         expected = _EXPECTED.get(self.state, "")
-        if self.state is State.GREETED:
+        had_no_list = isinstance(self.hello, Helo) and kind in self._facilities.not_in_force
+        if self.state is State.GREETED or had_no_list:
             expected = "LHLO" if self.lmtp else "EHLO"
         elif not expected:
             useful = set(self._row) - _IDLE - {Quit, EndOfMailData}
