@@ -103,7 +103,7 @@ def _fields(message: Message[Any, Any], name: str) -> list[Any]:
 
 
 def _is_read(field: Any) -> bool:
-    """Tell whether a field has its addresses: one that was made of a list of texts has the texts."""
+    """Tell whether a field has its addresses: one that was made of texts has those."""
     return all(hasattr(one, "addr_spec") for one in getattr(field, "addresses", (None,)))
 
 
