@@ -669,6 +669,7 @@ def check_grammar(octets: bytes, kind: int = 0) -> None:
             allow_underscore_domain=bool(kind & 4),
             allow_trailing_dot=bool(kind & 8),
             strict_helo=bool(kind & 16),
+            allow_extra_dots=bool(kind & 32),
             unknown_parameters=("pass", "ignore", "reject")[kind % 3],
         ),
     )

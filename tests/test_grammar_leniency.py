@@ -10,6 +10,7 @@ import pytest
 from invariants import BASE_VERBS, EVERYTHING, parse_number
 
 from smtpproto.exceptions import InvalidValueError, Violation
+from smtpproto.grammar.addresses import Path
 from smtpproto.grammar.commands import (
     Command,
     Data,
@@ -163,6 +164,28 @@ def test_trailing_dot() -> None:
     assert parse("MAIL FROM:<a@b.example.>", allow_trailing_dot=True) == Mail("a@b.example")
     assert refusal("MAIL FROM:<a@b.example..>", allow_trailing_dot=True) == (501, "5.1.7")
     assert refusal("MAIL FROM:<a@.>", allow_trailing_dot=True) == (501, "5.1.7")
+
+
+@pytest.mark.parametrize("local", ["a..b", ".a", "a.", "...", "d\u00f6..r.", "a+b..c"])
+def test_extra_dots(local: str) -> None:
+    """They are no dot-string, but a quoted string may have them (RFC 5321 4.1.2)."""
+    line = f"RCPT TO:<{local}@b.example>"
+    assert refusal(line) == (501, "5.1.3")
+    rcpt = parse(line, allow_extra_dots=True)
+    assert isinstance(rcpt, Rcpt)
+    assert rcpt == Rcpt(f'"{local}"@b.example')
+    assert rcpt.forward_path.local_part == local
+    assert rcpt.forward_path == Path(str(rcpt.forward_path.mailbox))
+    assert parse(
+        f"MAIL FROM:<@r.example:{local}@b.example.>",
+        allow_extra_dots=True,
+        allow_trailing_dot=True,
+    ) == Mail(Path(f'"{local}"@b.example', ("r.example",)))
+
+
+@pytest.mark.parametrize("local", ["", "a b.", 'a"b.', "a\\b..", "(a.)", "a,b..c", "a@b..c"])
+def test_extra_dots_let_nothing_else_through(local: str) -> None:
+    assert refusal(f"RCPT TO:<{local}@b.example>", allow_extra_dots=True) == (501, "5.1.3")
 
 
 def test_hello_with_garbage() -> None:

@@ -18,6 +18,8 @@ DOT_STRING = rf"{ATEXT}++(?>(?:\.{ATEXT}++)*)"
 # With UTF-8, a class is given by the ASCII it leaves out: ranges up to U+10FFFF compile slowly.
 ATEXT_UTF8 = r"""[^\x00-\x20()<>\[\]:;@\\,."\x7f]"""
 DOT_STRING_UTF8 = rf"{ATEXT_UTF8}++(?>(?:\.{ATEXT_UTF8}++)*)"
+# Not of the grammar, but of the wild: Leniency.allow_extra_dots
+DOTS_AND_ATEXT_UTF8 = r"""[^\x00-\x20()<>\[\]:;@\\,"\x7f]++"""
 
 # RFC 5321 4.1.2: Quoted-string = DQUOTE *QcontentSMTP DQUOTE
 QUOTED_STRING_UTF8 = r'"(?>(?:[^\x00-\x1f"\\\x7f]++|\\[ -~])*)"'

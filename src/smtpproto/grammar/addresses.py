@@ -21,6 +21,7 @@ from .leniency import DEFAULT_LENIENCY, Leniency
 
 _LOCAL_PART = re.compile(rf"{abnf.DOT_STRING_UTF8}|{abnf.QUOTED_STRING_UTF8}")
 _DOT_STRING = re.compile(abnf.DOT_STRING_UTF8)
+_EXTRA_DOTS = re.compile(abnf.DOTS_AND_ATEXT_UTF8)
 _DOMAIN = re.compile(abnf.DOMAIN_UTF8)
 _DOMAIN_LENIENT = re.compile(abnf.DOMAIN_LENIENT)
 _LITERAL = re.compile(abnf.LITERAL, re.ASCII)
@@ -153,7 +154,7 @@ def parse_path(
 
     Args:
         text: the whole path and nothing behind it.
-        leniency: the switches for domains.
+        leniency: the switches for local-parts and domains.
         limits: the caps on path, local-part and domain.
 
     Raises:
@@ -237,9 +238,13 @@ def _parse_address(text: str, leniency: Leniency, limits: Limits) -> tuple[str, 
             return address, ()
         raise _bad("a mailbox such as name@domain.example", address)
     if not _LOCAL_PART.fullmatch(local):
-        if "<" in local or "@" in local:  # what stands in a header field
+        if leniency.allow_extra_dots and _EXTRA_DOTS.fullmatch(local):
+            local = f'"{local}"'
+            address = f"{local}@{domain}"
+        elif "<" in local or "@" in local:  # what stands in a header field
             raise _bad("one address alone, such as name@domain.example,", address)
-        raise _bad("a local-part (a dot-string or a quoted string) before the @", local)
+        else:
+            raise _bad("a local-part (a dot-string or a quoted string) before the @", local)
     if limits.local_part is not None and len(local.encode()) > limits.local_part:
         raise _bad(f"a local-part of at most {limits.local_part} octets", local)
     if leniency.allow_trailing_dot and domain.endswith("."):

@@ -33,6 +33,9 @@ class Leniency:
     """``MAIL FROM:a@b.example``."""
     allow_underscore_domain: bool = False
     """An underscore in the domain of a path."""
+    allow_extra_dots: bool = False
+    """``<a..b@c.example>``, ``<.a@c.example>``, ``<a.@c.example>``, as carriers gave them out for
+    mobile phones; the local-part is put in quotes, with which it is one."""
     allow_trailing_dot: bool = False
     """``<a@b.example.>``; the dot is taken off."""
     strict_helo: bool = False
@@ -47,7 +50,8 @@ class Leniency:
 
 _KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("allow_space_after_colon", "allow_missing_brackets"), FLAG),
-    **dict.fromkeys(("allow_underscore_domain", "allow_trailing_dot", "strict_helo"), FLAG),
+    **dict.fromkeys(("allow_underscore_domain", "allow_extra_dots"), FLAG),
+    **dict.fromkeys(("allow_trailing_dot", "strict_helo"), FLAG),
     "unknown_parameters": one_of(UnknownParameters),
 }
 DEFAULT_LENIENCY = Leniency()
