@@ -431,29 +431,48 @@ def test_a_421_at_any_time(replies: list[bytes]) -> None:
 
 
 GONE = b"421 4.7.0 too many errors\r\n"
+ENDS: list[Input] = [b"", ConnectionLost("reset"), TimeoutError()]
+NONSENSE = b"nonsense\r\n"
 
 
 def test_a_421_hides_no_mail_refused_for_good() -> None:
     run = sending(opened(), [NO + b"503 no\r\n" * 2 + GONE], recipients=FIVE)
     assert isinstance(run.error, ReplyError)
     assert (run.error.stage, run.error.reply.code) == ("MAIL", 550)
-    run = sending(opened(), [LATER + b"503 no\r\n" * 2 + GONE], recipients=FIVE)
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_what_follows_from_mail_refused_for_now_refuses_nobody_for_good(count: int) -> None:
+    """RFC 5321 4.1.4: the 503 to RCPT is about the order of the commands."""
+    replies = LATER + b"503 no\r\n" * count
+    run = sending(opened(), [replies + GONE], recipients=FIVE)
+    assert isinstance(run.error, ReplyError)
+    assert run.error.reply.code == 421
+    for end in ENDS:
+        run = sending(opened(), [replies, end], recipients=FIVE)
+        assert isinstance(run.error, ConnectionLost)
+    connection = opened()
+    assert isinstance(sending(connection, [OK + OK + b"451 no\r\n"]).error, ReplyError)
+    run = sending(connection, [b"502 no\r\n503 no\r\n503 no\r\n" + GONE])
+    assert run.out.startswith(b"RSET\r\n")
     assert isinstance(run.error, ReplyError)
     assert run.error.reply.code == 421
 
 
-def test_a_421_hides_no_recipients_all_refused_for_good() -> None:
+def test_a_421_hides_no_recipients_refused_for_good() -> None:
     run = sending(opened(), [OK + NO * 5 + GONE], recipients=FIVE)
     assert isinstance(run.error, AllRefused)
     assert not run.error.is_transient
-    for replies in [OK + NO * 4 + GONE, OK + NO * 4 + LATER + GONE, OK + NO * 4 + OK + GONE]:
-        run = sending(opened(), [replies], recipients=FIVE)
-        assert isinstance(run.error, ReplyError)
-        assert run.error.reply.code == 421
-
-
-ENDS: list[Input] = [b"", ConnectionLost("reset"), TimeoutError()]
-NONSENSE = b"nonsense\r\n"
+    for replies, codes in [
+        (OK + NO * 4, [550, 550, 550, 550, 421]),
+        (OK + NO * 4 + LATER, [550, 550, 550, 550, 450]),
+        (OK + OK + NO * 3 + OK, [421, 550, 550, 550, 421]),
+    ]:
+        run = sending(opened(), [replies + GONE], recipients=FIVE)
+        assert isinstance(run.error, AllRefused)
+        assert [reply.code for reply in run.error.replies] == codes
+        assert run.error.is_transient
+        assert run.error.transcript[-1].endswith(": 421 4.7.0 too many errors)")
 
 
 @pytest.mark.parametrize("end", [*ENDS, NONSENSE])
@@ -466,9 +485,17 @@ def test_a_connection_that_is_lost_hides_nothing_refused_for_good(end: Input) ->
     run = sending(opened(), [OK + NO * 5, end], recipients=FIVE)
     assert isinstance(run.error, AllRefused)
     assert not run.error.is_transient
-    for replies in [LATER, OK + NO * 4, OK + NO * 4 + LATER, OK + NO * 4 + OK]:
+    for replies in [LATER, OK, OK + OK * 4 + LATER]:
         run = sending(opened(), [replies, end], recipients=FIVE)
         assert isinstance(run.error, RemoteProtocolError if end is NONSENSE else ConnectionLost)
+        assert run.error.is_transient
+    for replies, codes in [
+        (OK + NO, [550, 451, 451, 451, 451]),
+        (OK + OK + NO * 3 + LATER, [451, 550, 550, 550, 450]),
+    ]:
+        run = sending(opened(), [replies, end], recipients=FIVE)
+        assert isinstance(run.error, AllRefused)
+        assert [reply.code for reply in run.error.replies] == codes
         assert run.error.is_transient
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from ..exceptions import LocalProtocolError, ProtocolError, shown
 from ..grammar.auth import EndOfMailData
-from ..grammar.commands import Mail, Rcpt
+from ..grammar.commands import Mail, Rcpt, Rset
 from ..grammar.replies import Reply
 from .errors import ConnectionLost, ReplyError
 from .exchange import TELLING, Answers
@@ -29,17 +29,33 @@ def joined(given: list[Reply], final: Answers) -> tuple[list[Reply], Reply | Non
     return replies, last if any(reply.is_positive for reply in replies) else None
 
 
-def refused_for_good(answers: Answers) -> list[Reply]:
-    """Return the replies to RCPT that are permanent.
+def refused_before(answers: Answers, count: int, failure: Exception) -> list[Reply]:
+    """Return a reply for each recipient of a transaction that ended before its mail data.
+
+    What was refused for good is not to be tried again, though a 421 or the end follows.
+
+    Args:
+        answers: what was heard.
+        count: how many recipients there are.
+        failure: what ended it, which stands for those who were not refused.
+
+    Returns:
+        The replies; none where nobody was refused for good.
 
     Raises:
-        ReplyError: that to MAIL is.
+        ReplyError: the sender was.
     """
-    refused = [answer for answer in answers if answer.reply.is_permanent]
-    for answer in refused:
-        if isinstance(answer.command, Mail):
-            raise ReplyError(answer.reply, "MAIL")
-    return [answer.reply for answer in refused if isinstance(answer.command, Rcpt)]
+    for answer in answers:
+        if isinstance(answer.command, (Rset, Mail)) and not answer.reply.is_positive:
+            if isinstance(answer.command, Mail) and answer.reply.is_permanent:
+                raise ReplyError(answer.reply, "MAIL")
+            return []  # and a 503 to RCPT says nothing of the recipient
+    heard = [answer.reply for answer in answers if isinstance(answer.command, Rcpt)]
+    if not any(reply.is_permanent for reply in heard):
+        return []
+    rest = reply_for(failure)
+    refusals = [rest if reply.is_positive else reply for reply in heard]
+    return [*refusals, *[rest] * (count - len(heard))]
 
 
 def is_for_now(failure: Exception) -> bool:

@@ -33,7 +33,7 @@ from .needs import (
     takes_8bit,
     uses_chunks,
 )
-from .outcomes import any_for_good, is_for_now, joined, refused_for_good, reply_for
+from .outcomes import any_for_good, is_for_now, joined, refused_before, reply_for
 from .outgoing import PIECE, Octets, Outgoing, as_7bit, has_header, header_of
 from .result import SendResult
 from .steps import Dialogue, Handle, Step
@@ -180,7 +180,7 @@ class _Sending(Exchange):
                     raise
                 # Some have it already, or are to get it never: an error would have the caller send
                 # it to them again.
-                self.note(f"({failure})")
+                self._end_by(failure)
                 rest = reply_for(failure)
                 found = {index: rest for later in parts[number:] for index in later} | found
                 break
@@ -225,11 +225,10 @@ class _Sending(Exchange):
             yield from self.agree(answers)
             raise
         except TELLING as failure:
-            # What was refused for good is not to be tried again, though a 421 or the end follows.
-            refused = refused_for_good(answers)
-            if len(refused) < count:
+            refused = refused_before(answers, count, failure)
+            if not refused:
                 raise
-            self._end = failure
+            self._end_by(failure)
             return refused, None
         mail = 1 if resets else 0
         if not replies:  # not all was as hoped for, or it came in pieces
@@ -303,6 +302,12 @@ class _Sending(Exchange):
         try:
             yield from self.collect()
         except TELLING as failure:
+            self._end = failure
+
+    def _end_by(self, failure: Exception) -> None:
+        """Note, once, why there is no other transaction."""
+        if failure is not self._end:
+            self.note(f"({failure})")
             self._end = failure
 
     def _send_pieces(self, message: Outgoing) -> Dialogue:
