@@ -557,6 +557,19 @@ def test_a_verdict_before_the_end_of_the_mail_data_is_an_error(octets: bytes) ->
         assert client.state is State.ERROR
 
 
+def test_what_came_unasked_may_be_looked_at() -> None:
+    client = ready()
+    assert client.unread == b""
+    client.send(Noop())
+    client.receive_data(b"250 ok\r\n452 f")
+    client.next_event()
+    client.receive_data(b"ull\r\n")
+    assert client.unread == b"452 full\r\n"
+    assert client.buffered == len(client.unread)
+    with pytest.raises(RemoteProtocolError):
+        client.send(Noop())
+
+
 def test_chunks_wait_for_nothing_unasked_either() -> None:
     client = in_rcpt()
     client.receive_data(b"250 ok\r\n")

@@ -664,6 +664,30 @@ def test_a_refusal_that_nobody_asked_for_comes_in_pieces(at: int, state: State) 
         assert not is_reusable(connection)
 
 
+@pytest.mark.parametrize("hello", [ALL, b"250-mx.example.org\r\n250 8BITMIME\r\n"])
+@pytest.mark.parametrize(
+    ("said", "refusal"),
+    [(b"552 5.3.4 big\r\n", "552 5.3.4 big"), (UNASKED, "451 4.4.2 idle\ntoo long")],
+)
+def test_a_refusal_that_comes_with_the_354(hello: bytes, said: bytes, refusal: str) -> None:
+    """It is as good as one that comes a moment later."""
+    groups = [OK + OK + GO_ON + said] if hello == ALL else [OK, OK, GO_ON + said]
+    for message in BODY, BODY * 20000, iter([BODY]):
+        connection = opened(hello)
+        run = sending(connection, groups, message, transfer="data")
+        assert isinstance(run.error, ReplyError)
+        assert (run.error.stage, str(run.error.reply)) == ("mail data", refusal)
+        assert run.out.endswith(b"\r\nDATA\r\n")
+        assert not is_reusable(connection)
+
+
+@pytest.mark.parametrize("said", [b"250 2.0.0 queued\r\n", b"451 4.3.0", b"no\r\n", b"354 x\r\n"])
+def test_what_comes_with_the_354_and_is_no_refusal(said: bytes) -> None:
+    run = sending(opened(), [OK + OK + GO_ON + said])
+    assert isinstance(run.error, RemoteProtocolError)
+    assert run.out.endswith(b"\r\nDATA\r\n")
+
+
 @pytest.mark.parametrize("state", [State.READY, State.DATA])
 @pytest.mark.parametrize(
     "said",
@@ -929,6 +953,42 @@ def test_a_source_of_text() -> None:
     assert is_reusable(connection)
     run = sending(connection, [OK + OK + GO_ON], iter([b"\r\noctets", "text"]), transfer="data")
     assert isinstance(run.error, TypeError)
+    assert not is_reusable(connection)
+
+
+@pytest.mark.parametrize("transfer", ["data", "bdat", "auto"])
+@pytest.mark.parametrize(
+    "message",
+    [b"\r\na\nb\r\n", b"\r\na\rb\r\n", b"\r\na\r", b"\r\n" + b"x\r\n" * 50000 + b"\n"],
+    ids=["LF", "CR", "CR at the end", "large"],
+)
+def test_strict_line_endings_are_looked_at_before_mail(message: bytes, transfer: Any) -> None:
+    """Of a message in memory, so that the session goes on."""
+    connection = opened(line_endings="strict")
+    run = sending(connection, [], message, transfer=transfer)
+    assert isinstance(run.error, InvalidValueError)
+    assert run.out == b""
+    assert is_reusable(connection)
+
+
+@pytest.mark.parametrize("message", [b"", b"\r\na", b"\r\n\xe9\r\n", BODY * 200])
+def test_strict_line_endings_let_all_else_through(message: bytes) -> None:
+    connection = opened(line_endings="strict")
+    run = sending(connection, [OK + OK + GO_ON, OK], message, transfer="data")
+    assert run.result.is_complete
+
+
+def test_strict_line_endings_are_nothing_to_a_binary_message() -> None:
+    hello = b"250-mx.example.org\r\n250-CHUNKING\r\n250-BINARYMIME\r\n250 PIPELINING\r\n"
+    connection = opened(hello, line_endings="strict")
+    run = sending(connection, [OK + OK, OK], b"\r\na\n\0\r", parameters={"BODY": "BINARYMIME"})
+    assert run.result.is_complete
+
+
+def test_strict_line_endings_of_a_source_are_looked_at_on_the_way() -> None:
+    connection = opened(line_endings="strict")
+    run = sending(connection, [OK + OK + GO_ON], iter([b"\r\na\nb\r\n"]), transfer="data")
+    assert isinstance(run.error, InvalidValueError)
     assert not is_reusable(connection)
 
 

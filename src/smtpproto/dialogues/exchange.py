@@ -281,15 +281,33 @@ class Exchange:
         if connection.oldest is None and connection.state in _UNDISTURBED:
             refusal = early_refusal(data)
             if refusal is not None:
-                self.note([refusal])
-                if connection.state is State.DATA:
-                    raise ReplyError(refusal, "mail data")
+                self._refuse(refusal)
                 connection.receive_eof()
                 connection.next_event()
                 raise ConnectionLost(f"the server ended the session: {refusal}", data)
             if is_begun(data):  # and never ended
                 return
         connection.receive_data(data)
+
+    def look_behind(self) -> None:
+        """Look at what came in one read with a 354.
+
+        Raises:
+            ReplyError: the server refuses the mail data at once.
+        """
+        refusal = early_refusal(self.connection.unread)
+        if refusal is not None:
+            self._refuse(refusal)
+
+    def _refuse(self, refusal: Reply) -> None:
+        """Note a refusal that nobody asked for.
+
+        Raises:
+            ReplyError: it is one of mail data.
+        """
+        self.note([refusal])
+        if self.connection.state is State.DATA:
+            raise ReplyError(refusal, "mail data")
 
     def hear(self, busy: bool = False) -> Dialogue:
         """Look whether the server has said what it was not asked for, or has gone.

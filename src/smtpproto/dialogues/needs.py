@@ -12,12 +12,13 @@ from typing import Any, Literal
 
 from ..exceptions import InvalidValueError, LocalProtocolError, Violation
 from ..extensions.limits import domains_had, limits_left, rcpt_domain
+from ..framing import LineEndingWriter
 from ..grammar.commands import Rcpt
 from ..grammar.parameters import NO_PARAMETERS, Parameters
 from ..grammar.replies import Reply
 from ..session.client import ClientConnection
 from .errors import SecurityError
-from .outgoing import Outgoing
+from .outgoing import Octets, Outgoing
 
 Transfer = Literal["auto", "data", "bdat"]
 """How mail data travels: by DATA, by BDAT (RFC 3030), or by what suits the message."""
@@ -136,6 +137,20 @@ def _check_given(connection: ClientConnection, given: Mapping[str, Any]) -> None
     if "REQUIRETLS" in given and not (tls is not None and tls.peer_verified):
         # RFC 8689 4.2.1: whoever answers would not do.
         raise SecurityError("REQUIRETLS: TLS with a verified certificate expected")
+
+
+def check_lines(message: Outgoing) -> None:
+    """Look for what "strict" refuses, as far as that can be known before MAIL.
+
+    Raises:
+        InvalidValueError: a bare CR or LF in a message that is in memory.
+    """
+    if message.content is None:
+        return
+    writer = LineEndingWriter("strict", message.parameters.get("BODY") == "BINARYMIME")
+    for piece in iter(Octets(message.content), b""):
+        writer.write(piece)
+    writer.write(b"", last=True)
 
 
 def uses_chunks(connection: ClientConnection, message: Outgoing, transfer: Transfer) -> bool:

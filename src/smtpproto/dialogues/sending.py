@@ -26,6 +26,7 @@ from .errors import AllRefused, ConnectionLost, ReplyError
 from .exchange import TELLING, Answers, Exchange
 from .needs import (
     Transfer,
+    check_lines,
     mail_parameters,
     no_8bit,
     planned,
@@ -110,6 +111,8 @@ class _Sending(Exchange):
                     message = as_7bit(message)
                 parameters = mail_parameters(connection, message)
                 chunks = uses_chunks(connection, message, transfer)
+            if connection.line_endings == "strict":
+                check_lines(message)
             if parts is None:
                 recipients = message.recipients
                 each, last = yield from self._transact(message, recipients, parameters, chunks)
@@ -244,6 +247,7 @@ class _Sending(Exchange):
                 return replies[mail + 1 : mail + 1 + count], None
             if not chunks and connection.state is not _DATA:
                 raise ReplyError(replies[-1], "DATA")
+            self.look_behind()
         given = replies[mail + 1 : mail + 1 + count]
         return (yield from self._send_content(message, given, chunks))
 

@@ -245,9 +245,9 @@ class ClientConnection(Matching):
             data = octets_of(data)
         writer = self._mail_data
         if last and writer is None:
-            octets = whole_mail_data(data, self._line_endings)
+            octets = whole_mail_data(data, self.line_endings)
         else:
-            writer = writer or MailDataWriter(self._line_endings)
+            writer = writer or MailDataWriter(self.line_endings)
             octets = writer.write(data, last)
             self._mail_data = writer
         if last:
@@ -305,7 +305,7 @@ class ClientConnection(Matching):
         move = self._admit(Bdat(0, last))
         transaction = self._transaction_then
         assert transaction is not None
-        writer = self._chunks or LineEndingWriter(self._line_endings, transaction.is_binary)
+        writer = self._chunks or LineEndingWriter(self.line_endings, transaction.is_binary)
         octets = writer.write(octets_of(data), last)
         self._chunks = writer
         if not octets and not last:

@@ -31,10 +31,10 @@ class Matching(Grouping):
         "_closed",
         "_error",
         "_hoped",
-        "_line_endings",
         "_lines",
         "_mail_data",
         "_replies",
+        "line_endings",
         "needs_reset",
     )
 
@@ -43,7 +43,8 @@ class Matching(Grouping):
     ) -> None:
         super().__init__(arrangement, tls)
         limits = arrangement.limits
-        self._line_endings = line_endings
+        self.line_endings = line_endings
+        """What is done about bare CR and LF in mail data that is sent. Not to be set."""
         self._lines = LineReader(limits.reply_line, limits.reply_line)
         self._replies = ReplyParser(limits)
         self._mail_data: MailDataWriter | None = None
@@ -59,6 +60,11 @@ class Matching(Grouping):
     def _is_unread(self) -> bool:
         """True when octets have come that have not become a reply yet."""
         return not self._buffer.is_empty or self._replies.is_within_reply
+
+    @property
+    def unread(self) -> bytes:
+        """The octets that have come and are no reply yet: `buffered` is how many they are."""
+        return bytes(self._buffer.peek(len(self._buffer)))
 
     @property
     def _is_between(self) -> bool:
