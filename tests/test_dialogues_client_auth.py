@@ -495,6 +495,19 @@ def test_a_mechanism_that_fails() -> None:
     assert isinstance(done.error, OSError)
 
 
+def test_what_takes_too_long_on_our_side_is_an_error_of_the_conversation() -> None:
+    """As where a server wants many iterations, and the time for a reply is short."""
+
+    class Slow(Own):
+        def step(self, challenge: bytes) -> bytes:
+            raise TimeoutError("the hook took too long")
+
+    done = run(opened("X-OWN"), login(Slow()), challenge(b"?"))
+    assert isinstance(done.error, TimedOut)
+    assert done.error.transcript[-1] == "<- 334 ***"
+    assert isinstance(run(opened("X-OWN"), login(Slow()), TimeoutError()).error, TimedOut)
+
+
 # --- the connection ------------------------------------------------------------------------------
 
 

@@ -34,7 +34,7 @@ from ..session.session import COMMAND_LINE
 from ..session.timeouts import recommended_timeout
 from ..states import State
 from ..values import value
-from .errors import AuthenticationError, ConnectionLost, ReplyError, SecurityError
+from .errors import AuthenticationError, ConnectionLost, ReplyError, SecurityError, TimedOut
 from .exchange import Exchange
 from .steps import Dialogue, Handle, Step
 from .transcript import Recording, Transcript
@@ -218,7 +218,12 @@ class _Authentication(Exchange):
     def _call(self, call: Callable[..., Any], *args: Any) -> Generator[Step, Any, Any]:
         """Call what may take its time: many iterations, or a ticket from somewhere else."""
         timeout = self.timeout or recommended_timeout("client", self.connection.state)
-        return (yield from self.guard(Handle(self.flush(), call, args, timeout)))
+        try:
+            return (yield from self.guard(Handle(self.flush(), call, args, timeout)))
+        except TimedOut:
+            raise
+        except TimeoutError as error:
+            raise TimedOut(f"AUTH: our side of it took too long: {error}") from error
 
     def _cancel(self) -> Dialogue:
         """Break the exchange off (RFC 4954 4); the connection takes no success for it any more.
