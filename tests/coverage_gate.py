@@ -19,6 +19,7 @@ ABOVE_THE_CORE = {
     "asyncio",
     "blocking",
     "cli",
+    "forking",
     "gate",
     "handlers",
     "listening",

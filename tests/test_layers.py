@@ -26,7 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("session",),
     ("__init__",),
     ("dialogues",),
-    ("tlstools", "listening", "gate", "observing", "transcribing"),
+    ("tlstools", "forking", "listening", "gate", "observing", "transcribing"),
     ("serving",),
     ("asyncio", "blocking", "handlers"),
     ("testing",),

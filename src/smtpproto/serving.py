@@ -6,18 +6,20 @@ Decides nothing about how connections are accepted and ended: that is each adapt
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from typing import Any
 
 from .dialogues.server_settings import ServerSettings
+from .forking import Opened
 from .listening import Mark, Where
 from .observing import Counters, Observer
 from .tlstools import TLS
 from .transcribing import guarded_server
 
 
-class Serving:
+class Serving(Opened):
     """The base of both servers.
 
     Args:
@@ -64,11 +66,13 @@ class Serving:
         Raises:
             OSError: an address cannot be had.
         """
+        self._opener = os.getpid()
         listening = self._where.listen()
         self._mark = self._where.mark()
         return listening
 
     def _forget_path(self) -> None:
         """Remove our Unix socket, while it is open: afterwards its mark may be another's."""
-        self._where.forget(self._mark)
+        if not self._is_copied:
+            self._where.forget(self._mark)
         self._mark = None

@@ -7,6 +7,7 @@ Decides when the connection is opened and closed, and that one message is sent a
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Callable, Mapping
@@ -29,6 +30,7 @@ from ..dialogues import (
 )
 from ..dialogues.client_settings import ClientOptions, check_send_mail, client_settings
 from ..exceptions import LocalProtocolError, Violation
+from ..forking import Opened
 from ..grammar.addresses import Path
 from ..grammar.commands import Command, Noop
 from ..grammar.replies import Reply
@@ -46,10 +48,11 @@ _TIMEOUT = 300.0
 _Args = TypeVarTuple("_Args")
 
 
-class Client:
+class Client(Opened):
     """A session with a server: ``async with Client("mail.example.org") as client``.
 
-    Several tasks may use it: their messages are sent one after the other.
+    Several tasks may use it: their messages are sent one after the other. In a forked child it is
+    closed, whatever it is in the parent.
 
     Args:
         host: the server; with `path`, the name that its certificate must have.
@@ -82,7 +85,8 @@ class Client:
     @property
     def is_connected(self) -> bool:
         """True when another message may be sent, as far as is known: the server may have gone."""
-        return self._connection is not None and is_reusable(self._connection)
+        connection = None if self._is_copied else self._connection
+        return connection is not None and is_reusable(connection)
 
     @property
     def connection(self) -> ClientConnection | None:
@@ -104,7 +108,7 @@ class Client:
 
     async def close(self) -> None:
         """Take leave with QUIT where that is possible, and close. May be called twice."""
-        async with self._lock:
+        async with self._turn():
             await self._leave(abort=False)
 
     async def connect(self) -> Client:
@@ -122,7 +126,7 @@ class Client:
             SecurityError: TLS, or a safe way to authenticate, could not be had.
             RemoteProtocolError: the server broke the protocol.
         """
-        async with self._lock:
+        async with self._turn():
             if self._connection is not None:
                 raise LocalProtocolError(
                     "a session that is closed expected before the next one", Violation.LOCAL_STATE
@@ -192,7 +196,8 @@ class Client:
         *args: *_Args,
     ) -> Any:
         """Hold a dialogue; close what cannot be used after it."""
-        await self._lock.acquire()
+        lock = self._turn()
+        await lock.acquire()
         try:
             connection, driver = self._connection, self._driver
             if connection is None or driver is None:
@@ -203,9 +208,24 @@ class Client:
                 if not is_reusable(connection):
                     await self._leave(abort=not may_quit(connection))
         finally:
-            self._lock.release()
+            lock.release()
+
+    def _turn(self) -> asyncio.Lock:
+        """Return what is held by who has the session; a forked child lets go of its parent's."""
+        if self._is_copied:
+            self._let_go()
+            self._lock = asyncio.Lock()  # who holds the other one is not in this process
+            self._opener = 0
+        return self._lock
+
+    def _let_go(self) -> None:
+        """Close what a forked child has got of its parent's."""
+        if self._driver is not None:
+            self._driver.let_go()
+        self._driver = self._connection = self._executor = None
 
     async def _open(self) -> None:
+        self._opener = os.getpid()
         settings = self._settings
         timeout = _TIMEOUT if settings.timeout is None else settings.timeout
         where = settings.endpoint
@@ -254,6 +274,9 @@ class Client:
 
     async def _leave(self, abort: bool) -> None:
         """Close the connection, with QUIT if it is in order."""
+        if self._is_copied:
+            self._let_go()
+            return
         driver, self._driver = self._driver, None
         connection, self._connection = self._connection, None
         executor, self._executor = self._executor, None

@@ -26,6 +26,7 @@ from ..dialogues import (
     call_failure,
     name_of,
 )
+from ..forking import let_go
 from ..tlstools import tls_info
 from .calls import begin, eager, in_thread, is_async, tell_late
 from .channel import BUFFER, NEED_PEER, NEVER, Channel, Means, Wait
@@ -184,6 +185,12 @@ class Driver(Channel):
         self._abandon()
         if self.transport is not None:
             self.transport.abort()
+
+    def let_go(self) -> None:
+        """Forget the dialogue, and close what a forked child has got of the connection."""
+        if self.transport is not None:
+            let_go(self.transport.get_extra_info("socket"))
+        self.abort()
 
     # --- the dialogue ----------------------------------------------------------------------------
 

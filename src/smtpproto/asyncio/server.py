@@ -24,6 +24,7 @@ from ..dialogues.server_settings import (
     TLSMode,
     server_settings,
 )
+from ..forking import let_go
 from ..gate import gates_of
 from ..kinds import FLAG, check_kinds
 from ..listening import Hosts, Where, not_started, started_before
@@ -59,6 +60,7 @@ class Server(Serving):
         self._means: Means | None = None
         self._reception: Reception | None = None
         self._listeners: list[Close] = []
+        self._sockets: list[socket.socket] = []
         self._drivers: set[_ServerDriver] = set()
         self._closed = asyncio.Event()
         self._gone = asyncio.Event()
@@ -101,6 +103,7 @@ class Server(Serving):
         self._reception = Reception(self._settings, clock, self._observer, self._gates)
         self._means = Means(clock, tls=self._tls, is_server=True, executor=self._executor)
         protocol = partial(_ServerDriver, self._means, self)
+        self._sockets = listening
         begun = 0
         try:
             for sock in listening:
@@ -139,11 +142,15 @@ class Server(Serving):
         """Listen no longer, and end the sessions.
 
         Those that wait for a command end at once with 421. Messages that are on their way may
-        become whole, and hooks may return, until `wait_closed` breaks them off.
+        become whole, and hooks may return, until `wait_closed` breaks them off. In a forked child
+        only its copies are closed.
 
         Args:
             grace: seconds for that; the server's setting by default, 0 for none.
         """
+        if self._is_copied:
+            self._let_go()
+            return
         listeners, self._listeners = self._listeners, []
         self._forget_path()
         for close in listeners:
@@ -153,6 +160,16 @@ class Server(Serving):
             driver.stop(now=self._grace <= 0)
         self._closed.set()
 
+    def _let_go(self) -> None:
+        """Close what a forked child has got of its parent's."""
+        for sock in self._sockets:
+            let_go(sock)
+            sock.close()
+        drivers, self._drivers = self._drivers, set()
+        for driver in drivers:
+            driver.let_go()
+        self._closed.set()
+
     async def wait_closed(self) -> None:
         """Wait until the sessions have ended, and break off those that do not within the grace.
 
@@ -160,6 +177,8 @@ class Server(Serving):
             LocalProtocolError: it was not started, and would never end.
         """
         await self.serve_forever()
+        if self._is_copied:
+            return
         for _ in range(TURNS):
             await asyncio.sleep(0)
         await self._wait_gone(self._grace)

@@ -6,6 +6,7 @@ Decides when the connection is opened and closed, and that one message is sent a
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import threading
@@ -28,6 +29,7 @@ from ..dialogues import (
 )
 from ..dialogues.client_settings import ClientOptions, check_send_mail, client_settings
 from ..exceptions import LocalProtocolError, Violation
+from ..forking import Opened
 from ..grammar.addresses import Path
 from ..grammar.commands import Command, Noop
 from ..grammar.replies import Reply
@@ -42,10 +44,11 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 
-class Client:
+class Client(Opened):
     """A session with a server: ``with Client("mail.example.org") as client``.
 
-    Several threads may use it: their messages are sent one after the other.
+    Several threads may use it: their messages are sent one after the other. In a forked child it
+    is closed, whatever it is in the parent.
 
     Args:
         host: the server; with `path`, the name that its certificate must have.
@@ -77,7 +80,8 @@ class Client:
     @property
     def is_connected(self) -> bool:
         """True when another message may be sent, as far as is known: the server may have gone."""
-        return self._connection is not None and is_reusable(self._connection)
+        connection = None if self._is_copied else self._connection
+        return connection is not None and is_reusable(connection)
 
     @property
     def connection(self) -> ClientConnection | None:
@@ -99,7 +103,7 @@ class Client:
 
     def close(self) -> None:
         """Take leave with QUIT where that is possible, and close. May be called twice."""
-        with self._lock:
+        with self._turn():
             self._leave(abort=False)
 
     def connect(self) -> Client:
@@ -117,7 +121,7 @@ class Client:
             SecurityError: TLS, or a safe way to authenticate, could not be had.
             RemoteProtocolError: the server broke the protocol.
         """
-        with self._lock:
+        with self._turn():
             if self._connection is not None:
                 raise LocalProtocolError(
                     "a session that is closed expected before the next one", Violation.LOCAL_STATE
@@ -182,7 +186,7 @@ class Client:
 
     def _hold(self, make: Callable[[ClientConnection, S, T], Dialogue], one: S, other: T) -> Any:
         """Hold a dialogue; close what cannot be used after it."""
-        with self._lock:
+        with self._turn():
             connection, driver = self._connection, self._driver
             if connection is None or driver is None:
                 raise ConnectionLost("no session is open: enter the client by `with`, or connect()")
@@ -196,7 +200,16 @@ class Client:
                 if not is_reusable(connection):
                     self._leave(abort=not may_quit(connection))
 
+    def _turn(self) -> threading.Lock:
+        """Return what is held by who has the session; a forked child lets go of its parent's."""
+        if self._is_copied:
+            self._leave(abort=True)
+            self._lock = threading.Lock()  # who holds the other one may not be in this process
+            self._opener = 0
+        return self._lock
+
     def _open(self) -> None:
+        self._opener = os.getpid()
         settings = self._settings
         timeout = _TIMEOUT if settings.timeout is None else settings.timeout
         where = settings.endpoint
@@ -249,7 +262,7 @@ class Client:
         if driver is None:
             return
         try:
-            if connection is not None and not abort:
+            if connection is not None and not abort and not self._is_copied:
                 driver.run(self._settings.farewell(connection))
         finally:
             driver.close()

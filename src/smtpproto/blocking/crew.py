@@ -6,10 +6,13 @@ Decides which thread takes what there is to do, and how many wait for more. Know
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
 from contextvars import Context
+
+from ..forking import Opened
 
 _WAITING = 16
 """Threads that may wait at once: each holds a stack, and more are wanted in a rush alone."""
@@ -17,7 +20,7 @@ _WAITING = 16
 Work = Callable[[], object]
 
 
-class Crew:
+class Crew(Opened):
     """Threads that do what they are given, each one thing at a time."""
 
     def __init__(self) -> None:
@@ -37,6 +40,7 @@ class Crew:
         if worker is not None:
             worker.go_on(work)
             return
+        self._opener = os.getpid()
         worker = _Worker(self, work)
         with self._lock:
             self._all.add(worker)
@@ -68,6 +72,8 @@ class Crew:
 
     def wait(self, worker: _Worker) -> bool:
         """Note that a thread waits for more; return False if it need not."""
+        if self._is_copied:  # by a hook, in whose child nobody gives more to do
+            return False
         with self._lock:
             if self._is_closed or len(self._waiting) >= _WAITING:
                 return False
@@ -76,6 +82,8 @@ class Crew:
 
     def leave(self, worker: _Worker) -> None:
         """Note that a thread ends."""
+        if self._is_copied:
+            return
         with self._lock:
             self._all.discard(worker)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import os
 import select
 import socket
 import ssl
@@ -29,6 +30,7 @@ from ..dialogues import (
     call_failure,
     name_of,
 )
+from ..forking import Opened
 from ..tlstools import TLS, handshake_failure, tls_info
 
 logger = logging.getLogger("smtpproto")
@@ -52,7 +54,7 @@ class Clock:
         return monotonic()
 
 
-class Driver:
+class Driver(Opened):
     """Runs dialogues over one connection, one after the other.
 
     Args:
@@ -84,6 +86,7 @@ class Driver:
         self._eof = False
         self._stopping = False
         self._cut = False
+        self._opener = os.getpid()
         # What waits for the peer, and may be broken off by `stop` unless it may finish.
         self._reading: Read | None = None
 
@@ -205,6 +208,8 @@ class Driver:
                     result.close()
                 raise TypeError("a plain function expected: nothing is awaited outside of asyncio")
         except Exception as error:
+            if self._is_copied:  # the child of a fork in the hook, which has no session
+                raise
             if self._is_server and not isinstance(error, Reject):
                 logger.exception("the hook %s failed", name_of(step.call))
             return None, call_failure(error)

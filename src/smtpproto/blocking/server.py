@@ -111,11 +111,15 @@ class Server(Serving):
         """Listen no longer, and end the sessions.
 
         Those that wait for a command end at once with 421. Messages that are on their way may
-        become whole, and hooks may return, until `wait_closed` breaks them off.
+        become whole, and hooks may return, until `wait_closed` breaks them off. In a forked child
+        only its copies are closed.
 
         Args:
             grace: seconds for that; the server's setting by default, 0 for none.
         """
+        if self._is_copied:
+            self._let_go()
+            return
         with self._lock:
             self._grace = self._settings.grace if grace is None else grace
             if self._wake is not None and not self._closing.is_set():
@@ -125,6 +129,15 @@ class Server(Serving):
         for driver in drivers:
             driver.stop(now=self._grace <= 0)
         self._crew.close()
+
+    def _let_go(self) -> None:
+        """Close what a forked child has got of its parent's."""
+        for copied in (*self._listeners, *(self._wake or ()), *self._sessions):
+            copied.close()
+        self._wake = None
+        self._sessions.clear()
+        self._closing = threading.Event()  # the other one may be held by a thread of the parent
+        self._closing.set()
 
     def wait_closed(self) -> None:
         """Wait until the sessions have ended, and break off those that do not within the grace.
@@ -139,6 +152,8 @@ class Server(Serving):
                 Violation.LOCAL_STATE,
             )
         self.serve_forever()
+        if self._is_copied:
+            return
         if self._acceptor is not None:
             self._acceptor.join()
         self._crew.join(self._grace)
@@ -173,7 +188,7 @@ class Server(Serving):
                     if key.fileobj is not self._wake[0]:
                         self._accept(key.fileobj)
                         continue
-                    with self._lock:  # by now it is closing, or a forked child has closed its copy
+                    with self._lock:  # by now it is closing
                         self._wake[0].recv(1)
         self._forget_path()
         for listener in self._listeners:
@@ -234,6 +249,8 @@ class Server(Serving):
 
     def _end(self, driver: Driver) -> None:
         driver.close()
+        if self._is_copied:
+            return
         with self._lock:
             self._sessions.discard(driver)
 
