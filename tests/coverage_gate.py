@@ -19,6 +19,7 @@ ABOVE_THE_CORE = {
     "asyncio",
     "blocking",
     "cli",
+    "dialling",
     "forking",
     "gate",
     "handlers",

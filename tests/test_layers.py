@@ -26,7 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("session",),
     ("__init__",),
     ("dialogues",),
-    ("tlstools", "forking", "listening", "gate", "observing", "transcribing"),
+    ("tlstools", "dialling", "forking", "listening", "gate", "observing", "transcribing"),
     ("serving",),
     ("asyncio", "blocking", "handlers"),
     ("testing",),

@@ -8,12 +8,14 @@ polls and nothing is encrypted yet, or else the loop's. Knows no dialogue.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import socket
 import ssl
 from contextlib import suppress
 from typing import Any
 
-from ..dialogues.client_settings import ClientSettings
+from ..dialling import far_end, given
+from ..dialogues.client_settings import ClientSettings, Dial
 from .driver import Driver
 from .transport import SocketTransport
 
@@ -33,45 +35,53 @@ async def connect(
         OSError: there is no connection, or no handshake.
     """
     loop = asyncio.get_running_loop()
-    host, path = settings.host, settings.path
     if isinstance(loop, asyncio.SelectorEventLoop) and not settings.is_implicit:
-        sock, address = await _dialled(loop, host, settings.port, path, settings.source_address)
+        sock, address = await _dialled(loop, settings)
         SocketTransport(loop, sock, address, driver)
         return
     secured: dict[str, Any] = {}
     if settings.is_implicit:
         name = settings.server_name
         secured = {"ssl": context, "server_hostname": name, "ssl_handshake_timeout": timeout}
-    if path is not None:
-        await loop.create_unix_connection(lambda: driver, path, **secured)
+    if settings.dial is not None:
+        sock = await _given(settings.dial)
+        await loop.create_connection(lambda: driver, sock=sock, **secured)
+    elif settings.path is not None:
+        await loop.create_unix_connection(lambda: driver, settings.path, **secured)
     else:
-        source = settings.source_address
-        await loop.create_connection(
-            lambda: driver, host, settings.port, local_addr=source, **secured
-        )
+        secured["local_addr"] = settings.source_address
+        await loop.create_connection(lambda: driver, settings.host, settings.port, **secured)
 
 
 async def _dialled(
-    loop: asyncio.AbstractEventLoop,
-    host: str,
-    port: int,
-    path: str | None,
-    source: tuple[str, int] | None,
+    loop: asyncio.AbstractEventLoop, settings: ClientSettings
 ) -> tuple[socket.socket, Any]:
     """Return a connection that does not block, and the address that it leads to.
 
     Raises:
         OSError: there is none; what the last address failed by.
     """
+    if settings.dial is not None:
+        sock = await _given(settings.dial)
+        return sock, far_end(sock)
+    host, path = settings.host, settings.path
     if path is not None:
         return await _reached(loop, socket.AF_UNIX, path, None), path
     failure = OSError(f"no address of {host} is known")
-    for family, _, _, _, address in await _addresses(loop, host, port):
+    for family, _, _, _, address in await _addresses(loop, host, settings.port):
         try:
-            return await _reached(loop, family, address, source), address
+            return await _reached(loop, family, address, settings.source_address), address
         except OSError as error:
             failure = error
     raise failure
+
+
+async def _given(dial: Dial) -> socket.socket:
+    """Return the connection that was made for us, and have it not block."""
+    found = dial()
+    sock = given(await found if inspect.isawaitable(found) else found)
+    sock.setblocking(False)
+    return sock
 
 
 async def _addresses(loop: asyncio.AbstractEventLoop, host: str, port: int) -> list[Any]:

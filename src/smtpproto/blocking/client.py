@@ -15,6 +15,7 @@ from secrets import token_bytes
 from types import TracebackType
 from typing import Any, TypeVar, Unpack
 
+from ..dialling import given
 from ..dialogues import (
     ConnectionLost,
     Content,
@@ -27,7 +28,12 @@ from ..dialogues import (
     may_quit,
     prepare,
 )
-from ..dialogues.client_settings import ClientOptions, check_send_mail, client_settings
+from ..dialogues.client_settings import (
+    ClientOptions,
+    ClientSettings,
+    check_send_mail,
+    client_settings,
+)
 from ..exceptions import LocalProtocolError, Violation
 from ..forking import Opened
 from ..grammar.addresses import Path
@@ -236,18 +242,14 @@ class Client(Opened):
 
     def _connect(self, timeout: float) -> tuple[Driver, TLSInfo | None]:
         settings = self._settings
-        if settings.path is not None:
-            sock = socket.socket(socket.AF_UNIX)
-        else:
-            there = settings.host, settings.port
-            sock = socket.create_connection(there, timeout, settings.source_address)
+        sock = _dialled(settings, timeout)
         name = settings.server_name
         driver = Driver(sock, tls=self._context, is_server=False, server_hostname=name)
         try:
+            sock.settimeout(timeout)
             if settings.path is not None:
-                sock.settimeout(timeout)
                 sock.connect(settings.path)
-            else:
+            elif settings.dial is None:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             tls: TLSInfo | None = driver.secure() if settings.is_implicit else None
         except BaseException:
@@ -266,6 +268,16 @@ class Client(Opened):
                 driver.run(self._settings.farewell(connection))
         finally:
             driver.close()
+
+
+def _dialled(settings: ClientSettings, timeout: float) -> socket.socket:
+    """Return a connection; a Unix socket is yet to be connected."""
+    if settings.dial is not None:
+        return given(settings.dial())
+    if settings.path is not None:
+        return socket.socket(socket.AF_UNIX)
+    there = settings.host, settings.port
+    return socket.create_connection(there, timeout, settings.source_address)
 
 
 def _addresses(sock: socket.socket) -> tuple[Any, Any]:

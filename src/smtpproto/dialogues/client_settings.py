@@ -36,6 +36,9 @@ Secret = str | bytes
 Token = Secret | Callable[[], Secret] | Callable[[], Awaitable[Secret]]
 """An OAuth 2.0 access token, or a function that gets one: plain, or under asyncio a coroutine."""
 
+Dial = Callable[[], Any]
+"""A function that returns a connected stream socket: plain, or under asyncio a coroutine."""
+
 Security = Literal["auto", "implicit", "starttls", "opportunistic", "none"]
 """TLS from the start on port 465, elsewhere STARTTLS where it is offered; always TLS from the
 start; always STARTTLS; STARTTLS where it is offered, whatever the certificate; none at all."""
@@ -72,6 +75,10 @@ class ClientOptions(TypedDict, total=False):
     source_address: tuple[str, int] | None
     """Which address of ours to connect from, and the port, 0 for any; by default the system's
     choice."""
+    dial: Dial | None
+    """Returns a connected stream socket in place of one to `host` and `port`, which then say what
+    the server is called and whether TLS comes first. The client closes it, and calls again for each
+    session. Under asyncio a coroutine, or a function that does not block."""
     lmtp: bool
     """Speak LMTP (RFC 2033)."""
     timeout: float | None
@@ -118,6 +125,7 @@ class ClientSettings:
     security: Security = "auto"
     local_name: str | None = None
     source_address: tuple[str, int] | None = None
+    dial: Dial | None = field(default=None, repr=False)
     lmtp: bool = False
     timeout: float | None = None
     limits: Limits = DEFAULT_LIMITS
@@ -142,8 +150,8 @@ class ClientSettings:
             self.connection(None)  # which says what is wrong with them
         if self.path is None and not _is_host(self.host):
             raise wrong("host", "a name or an address without a port", self.host)
-        if self.path is not None and self.source_address is not None:
-            raise expected("path, source_address: one of them expected")
+        if sum(one is not None for one in (self.path, self.source_address, self.dial)) > 1:
+            raise expected("path, source_address, dial: one of them expected")
         if self.local_name is not None:
             Ehlo(self.local_name)  # which says what is wrong with it
         self._check_credentials()
@@ -197,6 +205,8 @@ class ClientSettings:
         """
         if self.allow_cleartext_auth is not None:
             return self.allow_cleartext_auth
+        if self.dial is not None:  # a tunnel may begin on this machine, and end elsewhere
+            return False
         return self.path is not None or is_loopback(address)
 
     def starttls(self, address: Any) -> StartTLSPolicy:

@@ -82,6 +82,7 @@ CLIENT: Mapping[str, Kind] = {
     "port": PORT,
     "path": or_none(SOCKET_PATH),
     "local_name": or_none(TEXT),
+    "dial": or_none(FUNCTION),
     "source_address": or_none(("an address and a port, without `path`,", _is_address)),
     "lmtp": FLAG,
     "timeout": WAIT,
