@@ -19,7 +19,7 @@ import pytest
 from cli_drive import PATIENCE, Telnet, certificates, messages, serve_for, wait_for
 
 from smtpproto.__main__ import main
-from smtpproto.cli import keeping
+from smtpproto.cli import later
 from smtpproto.handlers import Maildir, Print
 from smtpproto.sasl import format_credentials, make_scram_credentials
 
@@ -367,7 +367,7 @@ def test_a_message_on_its_way_is_finished(tmp_path: Path) -> None:
 def test_a_message_that_does_not_end_is_not_waited_for_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeping, "_GRACE", 0.1)
+    monkeypatch.setattr(later, "_GRACE", 0.1)
     telnets: list[Telnet] = []
 
     def client(port: int) -> None:
@@ -418,7 +418,12 @@ def test_a_port_in_use(capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("argv", "status", "expected"),
     [
-        (["--host", "192.0.2.1"], 69, "cannot listen on 192.0.2.1 port 0: "),
+        (
+            ["--host", "192.0.2.1"],
+            69,
+            "cannot listen on 192.0.2.1 port 0: this machine has no such address; choose another "
+            "--host",
+        ),
         (["--host", "no.such.host.invalid"], 69, "cannot listen on no.such.host.invalid port 0: "),
         (["--unix", "/no/such/folder/s"], 69, "cannot listen on /no/such/folder/s: No such file"),
         (
@@ -444,6 +449,28 @@ def test_a_mistake_is_one_sentence(
     assert (found, sentence[: len(expected)]) == (status, expected)
 
 
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (
+            errno.EACCES,
+            "only a privileged user may listen there; choose a --port from 1024 on, or 0 for any",
+        ),
+        (errno.ENOBUFS, os.strerror(errno.ENOBUFS)),
+    ],
+)
+def test_the_address_is_named_once(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, number: int, expected: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    status, sentence = told(capsys, "--port", "25")
+    assert status == 69
+    assert sentence == f"cannot listen on 127.0.0.1 port 25: {expected}"
+
+
 def test_a_server_for_everybody_warns(capsys: Capture) -> None:
     serve_for(lambda port: None, "--host", "0.0.0.0")
     assert "warning: 0.0.0.0 is open to other machines" in capsys.readouterr().err
@@ -463,7 +490,7 @@ def test_a_terminal_that_stands_still_holds_no_message_up(
         goes_on.set()
 
     monkeypatch.setattr(Print, "write", stand_still)
-    monkeypatch.setattr(keeping, "_WAITING", 500)
+    monkeypatch.setattr(later, "_WAITING", 500)
     serve_for(client, "--maildir", str(tmp_path))
     assert messages(tmp_path) == [TEXT] * 4
     assert "kept, but not shown: the output stands still\n" in capsys.readouterr().err
@@ -490,7 +517,7 @@ def test_a_terminal_that_stands_still_does_not_keep_the_server_from_ending(
             assert standing.wait(PATIENCE)
 
     monkeypatch.setattr(Print, "write", stand_still)
-    monkeypatch.setattr(keeping, "_GRACE", 0.1)
+    monkeypatch.setattr(later, "_GRACE", 0.1)
     try:
         serve_for(client)
         for telnet in telnets:

@@ -12,20 +12,15 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from fnmatch import fnmatchcase
 from functools import partial
-from queue import SimpleQueue
-from threading import Lock, Thread
 from typing import Any, Final
 
 from .. import Rcpt, Reply
 from ..asyncio import Message, Peer
 from ..handlers import JsonLines, Maildir, Print, Users
+from .later import Later
 from .show import tell
 
-_GRACE: Final = 5.0
-"""Seconds for what is still to be shown when the server is told to end."""
 _NOT_STORED: Final = Reply(452, "message not stored, try again later", "4.3.1")
-_WAITING: Final = 16 * 1024 * 1024
-"""Characters that wait to be shown: a terminal may stand still."""
 
 
 def note(text: str) -> None:
@@ -54,21 +49,12 @@ class Taker:
         self._kept = kept
         self._shown = shown
         self._refusals = refusals
-        self._to_show: SimpleQueue[tuple[str, Future[None]] | None] = SimpleQueue()
-        self._waiting = 0
-        self._lock = Lock()
-        self._shower: Thread | None = None
-        if shown is not None:
-            # Not one of the loop's threads: those are waited for at the end, and what this one
-            # writes to may stand still for ever.
-            self._shower = Thread(target=self._show_all, name="smtpproto show", daemon=True)
-            self._shower.start()
+        self._later = None if shown is None else Later(shown.write)
 
     def close(self) -> None:
         """Wait a little for what is still to be shown."""
-        if self._shower is not None:
-            self._to_show.put(None)
-            self._shower.join(_GRACE)
+        if self._later is not None:
+            self._later.close()
 
     async def on_rcpt(self, peer: Peer, rcpt: Rcpt) -> Reply | None:
         """Refuse whom the options say."""
@@ -93,45 +79,17 @@ class Taker:
 
     async def show(self, peer: Peer, record: str) -> Reply | None:
         """Show a message now; or, if it is kept already, when there is time for it."""
-        written: Future[None] = Future()
+        assert self._later is not None
         if self._kept is None:
-            self._to_show.put((record, written))
             try:
-                await asyncio.wrap_future(written)
+                await asyncio.wrap_future(self._later.put(record))
             except OSError as error:
                 return not_stored(peer, error)
-        elif self._has_room(len(record)):
-            written.add_done_callback(partial(self._shown_late, str(peer), len(record)))
-            self._to_show.put((record, written))
+        elif (written := self._later.offer(record)) is not None:
+            written.add_done_callback(partial(_shown_late, str(peer)))
         else:
             note(f"message from {peer} kept, but not shown: the output stands still")
         return None
-
-    def _has_room(self, size: int) -> bool:
-        """Tell whether so many characters more may wait; then they do. One record always may."""
-        with self._lock:
-            if self._waiting and self._waiting + size > _WAITING:
-                return False
-            self._waiting += size
-            return True
-
-    def _show_all(self) -> None:
-        assert self._shown is not None
-        while (given := self._to_show.get()) is not None:
-            record, written = given
-            if written.set_running_or_notify_cancel():  # its session may have ended
-                try:
-                    self._shown.write(record)
-                except Exception as error:
-                    written.set_exception(error)
-                else:
-                    written.set_result(None)
-
-    def _shown_late(self, peer: str, size: int, written: Future[None]) -> None:
-        if error := written.exception():
-            note(f"message from {peer} kept, but not shown: {error}")
-        with self._lock:
-            self._waiting -= size
 
 
 class Incoming:
@@ -177,6 +135,11 @@ class Incoming:
         """Drop what came."""
         if self._sink is not None:
             await asyncio.to_thread(self._sink.abort)
+
+
+def _shown_late(peer: str, written: Future[None]) -> None:
+    if error := written.exception():
+        note(f"message from {peer} kept, but not shown: {error}")
 
 
 def not_stored(peer: Peer, error: OSError) -> Reply:

@@ -15,7 +15,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -29,12 +29,25 @@ from ..listening import listen
 from ..tlstools import ReloadingContext
 from . import options, status
 from .keeping import Taker, note
+from .later import patient_notices
 from .show import transcript
 
 _ABOUT = """\
 Take mail and write what arrives to standard output, until SIGINT or SIGTERM. Notices go to standard
 error. A message is answered 250 only once it is stored; with --maildir it is on the disk by then.
 """
+
+
+_TCP_ADVICES: Mapping[int, str] = {
+    errno.EADDRINUSE: "another program listens there; choose another --port, or 0 for any",
+    errno.EADDRNOTAVAIL: "this machine has no such address; choose another --host",
+    errno.EACCES: "only a privileged user may listen there; choose a --port from 1024 on, "
+    "or 0 for any",
+}
+_UNIX_ADVICES: Mapping[int, str] = {
+    errno.EADDRINUSE: "another program listens there, or it is a file of another kind; choose "
+    "another path",
+}
 
 
 def add_command(commands: Any) -> None:
@@ -106,10 +119,11 @@ def _add_speech(speech: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serve until a signal comes."""
     _check(args)
-    if args.workers == 1 or args.inherited is not None:
-        asyncio.run(_serve(args))
-    else:
-        _serve_with_workers(args)
+    with patient_notices():
+        if args.workers == 1 or args.inherited is not None:
+            asyncio.run(_serve(args))
+        else:
+            _serve_with_workers(args)
     return status.OK
 
 
@@ -286,13 +300,10 @@ def _tls(args: argparse.Namespace) -> ReloadingContext | None:
 
 def _cannot_listen(args: argparse.Namespace, error: OSError) -> status.CommandError:
     where = args.unix or f"{args.host} port {args.port}"
-    advice = error.strerror or str(error)
-    if error.errno == errno.EADDRINUSE and args.unix:
-        advice = (
-            "another program listens there, or it is a file of another kind; choose another path"
-        )
-    elif error.errno == errno.EADDRINUSE:
-        advice = "another program listens there; choose another --port, or 0 for any"
+    # What the library says names the address once more.
+    advice = (error.strerror or str(error)).partition(" (while ")[0]
+    advices = _UNIX_ADVICES if args.unix else _TCP_ADVICES
+    advice = advices.get(error.errno or 0, advice)
     return status.CommandError(f"cannot listen on {where}: {advice}", status.UNAVAILABLE)
 
 
