@@ -619,6 +619,31 @@ def test_a_rejected_command_is_in_the_transcript() -> None:
     assert lines[1] == "-> RCPT TO:<a@example.org>"
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (b"RCPT TO:<a@example.org> NOTIFY=NEVER", "RCPT TO:<a@example.org> NOTIFY=NEVER"),
+        (b"mail from:a@example.org", "mail from:a@example.org"),
+        (b"EHLO", "EHLO"),
+        (b"QUIT \r<- 250 ok\n\x1b[31m \x9b\xff", "QUIT ?<- 250 ok??[31m \\x9b\\xff"),
+        (b"AUTH PLAIN c2VjcmV0 c2VjcmV0", "(not a command)"),
+        (b"c2VjcmV0", "(not a command)"),
+        (b"MAILBOX secret", "(not a command)"),
+    ],
+)
+def test_a_line_with_a_fault_is_in_the_transcript(line: bytes, told: str) -> None:
+    """Unless it may be a secret; and it makes one line."""
+    lines: list[str] = []
+    serve(
+        Collect(),
+        HELLO,
+        MESSAGE[: MESSAGE.index(b"RCPT")],
+        line + b"\r\n" + QUIT,
+        transcript=lines.append,
+    )
+    assert f"-> {told}" in lines
+
+
 def test_commands_that_are_not_implemented() -> None:
     """What an extension of one's own adds has no answer here."""
 

@@ -51,7 +51,7 @@ from .conversation import FAILURES, Terms
 from .deadlines import HANDSHAKE_TIME
 from .records import SessionRecord
 from .steps import Cancelled, Close, Dialogue, Handshake, Read
-from .transcript import command_line
+from .transcript import command_line, refused_line
 
 _DATA: Final = State.DATA
 _NEED_DATA: Final = Signal.NEED_DATA
@@ -314,7 +314,8 @@ class _Server(Claiming):
             self._ending = "turned away"
         if self._transcript is not None:
             command = event.command
-            self._transcript(command_line(command, event.line) if command else "-> (not a command)")
+            told = command_line(command, event.line) if command else refused_line(event.line)
+            self._transcript(told)
         self._forget_exchange()  # a rejected line ends it (RFC 4954 4)
         if event.violation is not Violation.BAD_SEQUENCE:
             self._note_refusal(type(event.command), event.default_reply)

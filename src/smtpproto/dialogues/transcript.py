@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ..grammar.abnf import CONTROLS
 from ..grammar.auth import Auth, AuthResponse
-from ..grammar.commands import Command
+from ..grammar.commands import BASE_VERBS, Command, Ehlo, Helo, Lhlo
 from ..grammar.replies import Reply
 
 Transcript = Callable[[str], None]
@@ -30,6 +31,21 @@ def command_line(command: Command, line: bytes) -> str:
     if isinstance(command, AuthResponse):
         return "-> *" if command.data is None else "-> ***"
     return "-> " + line.partition(b"\r\n")[0].decode("utf-8", "backslashreplace")
+
+
+# What is shown of a command that is right. A credential has no such word before it.
+_SHOWN = frozenset(verb.verb.encode() for verb in (*BASE_VERBS, Ehlo, Helo, Lhlo))
+
+
+def refused_line(line: bytes) -> str:
+    """Return what is no command as a line of a transcript: it may be a secret (RFC 4954 4).
+
+    Args:
+        line: its octets, shown where they begin as a command of RFC 5321 does.
+    """
+    if line.partition(b" ")[0].upper() not in _SHOWN:
+        return "-> (not a command)"
+    return "-> " + CONTROLS.sub("?", line.decode("ascii", "backslashreplace"))
 
 
 def reply_lines(reply: Reply) -> list[str]:
