@@ -34,7 +34,8 @@ def command_line(command: Command, line: bytes) -> str:
 
 
 # What is shown of a command that is right. A credential has no such word before it.
-_SHOWN = frozenset(verb.verb.encode() for verb in (*BASE_VERBS, Ehlo, Helo, Lhlo))
+_VERBS: tuple[type[Command], ...] = (*BASE_VERBS, Ehlo, Helo, Lhlo)
+_SHOWN = frozenset(verb.verb.encode() for verb in _VERBS)
 
 
 def refused_line(line: bytes) -> str:
