@@ -120,6 +120,10 @@ class _Plain:
         return self._client.connection
 
     @property
+    def address(self) -> Any:
+        return self._client.address
+
+    @property
     def is_connected(self) -> bool:
         return self._client.is_connected
 

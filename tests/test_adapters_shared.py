@@ -194,6 +194,26 @@ def test_a_peer_is_known_by_its_address_and_its_tls(world: World) -> None:
     assert (address, version, hello.domain) == ("127.0.0.1", "TLSv1.3", "me.example")
 
 
+@pytest.mark.parametrize("mode", TLS_MODES)
+def test_a_client_knows_where_it_was_connected(world: World, mode: str) -> None:
+    """It still does after the session, as for a log of what went wrong."""
+    serving, sending = TLS_MODES[mode]
+    with (
+        world.serve(Collect(), **serving) as server,
+        world.client("localhost", server.port, **sending) as client,
+    ):
+        for _ in range(2):
+            assert client.address[:2] == ("127.0.0.1", server.port)
+            client.close()
+
+
+def test_a_client_of_a_unix_socket_knows_its_path(world: World, tmp_path: Path) -> None:
+    path = str(tmp_path / "smtp")
+    with world.serve(Collect(), path=path), world.client(path=path) as client:
+        assert client.address == path
+    assert world.module.Client(path=path).address is None
+
+
 def test_a_client_connects_from_the_address_it_is_told(world: World) -> None:
     seen: list[Any] = []
 

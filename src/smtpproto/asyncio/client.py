@@ -80,6 +80,7 @@ class Client(Opened):
         self._driver: Runner | None = None
         self._executor: ThreadPoolExecutor | None = None
         self._connection: ClientConnection | None = None
+        self._address: Any = None
         self._lock = asyncio.Lock()
 
     @property
@@ -92,6 +93,15 @@ class Client(Opened):
     def connection(self) -> ClientConnection | None:
         """The protocol's side of the session: what the server announced, and where we are."""
         return self._connection
+
+    @property
+    def address(self) -> Any:
+        """What the socket said of the server's end when the last session began, as host and port.
+
+        More than those for IPv6, a path for a Unix socket; None before a first session, and where
+        the server had gone at once.
+        """
+        return self._address
 
     async def __aenter__(self) -> Client:
         """Connect, as `connect` does."""
@@ -245,6 +255,7 @@ class Client(Opened):
         self._driver, self._connection = driver, connection
         transport = driver.transport
         addresses = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+        self._address = addresses[1]
         opening = settings.opening(connection, socket.gethostname(), addresses, token_bytes)
         try:
             await driver.run(opening)

@@ -81,6 +81,7 @@ class Client(Opened):
         self._context = checked_context(tls)
         self._driver: Driver | None = None
         self._connection: ClientConnection | None = None
+        self._address: Any = None
         self._lock = threading.Lock()
 
     @property
@@ -93,6 +94,15 @@ class Client(Opened):
     def connection(self) -> ClientConnection | None:
         """The protocol's side of the session: what the server announced, and where we are."""
         return self._connection
+
+    @property
+    def address(self) -> Any:
+        """What the socket said of the server's end when the last session began, as host and port.
+
+        More than those for IPv6, a path for a Unix socket; None before a first session, and where
+        the server had gone at once.
+        """
+        return self._address
 
     def __enter__(self) -> Client:
         """Connect, as `connect` does."""
@@ -233,6 +243,7 @@ class Client(Opened):
         try:
             connection = self._connection = settings.connection(tls)
             addresses = _addresses(driver.sock)
+            self._address = addresses[1]
             opening = settings.opening(connection, socket.gethostname(), addresses, token_bytes)
             driver.run(opening)
         except BaseException as error:
