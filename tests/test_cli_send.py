@@ -261,7 +261,7 @@ def test_a_server_that_refuses_starttls(code: int, status: int) -> None:
         ([b"554 no\r\n"], 69, "greeting: 554 no"),
         ([b"421 busy\r\n"], 75, "greeting: 421 busy"),
         ([b""], 75, "the server closed"),
-        ([b"what is this\r\n"], 76, ""),
+        ([b"what is this\r\n"], 75, ""),  # RFC 5321 3.8
         (
             [b"220 hi\r\n", b"250 hi\r\n", b"550 not you\r\n", b"221 bye\r\n"],
             69,

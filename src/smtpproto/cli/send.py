@@ -17,7 +17,7 @@ from email.utils import format_datetime, localtime, make_msgid
 from pathlib import Path
 from typing import Any, get_args
 
-from .. import ProtocolError, RemoteProtocolError, Reply
+from .. import ProtocolError, Reply
 from ..blocking import AllRefused, Client, SecurityError, SMTPError
 from ..dialogues.client_settings import ClientOptions, Security
 from ..tlstools import client_context
@@ -140,12 +140,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _status(error: SMTPError | ProtocolError) -> int:
-    if isinstance(error, RemoteProtocolError):
-        return status.PROTOCOL
     cause = error.__cause__
     if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME:
         return status.UNAVAILABLE
-    if error.is_transient:  # as a STARTTLS that is answered 454, too
+    if error.is_transient:  # a STARTTLS that is answered 454, and a broken server, too
         return status.TEMPORARY
     return status.PROTOCOL if isinstance(error, SecurityError) else status.UNAVAILABLE
 

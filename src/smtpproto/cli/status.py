@@ -21,8 +21,8 @@ MEANINGS = {
     SOME_REFUSED: "some recipients accepted, others refused",
     USAGE: "a mistake in the options, or a file that cannot be read",
     UNAVAILABLE: "refused for good, or not possible: trying again will not help",
-    TEMPORARY: "refused for now, or no connection: try again later",
-    PROTOCOL: "the peer broke the protocol, or TLS failed",
+    TEMPORARY: "refused for now, no connection, or a broken peer: try again later",
+    PROTOCOL: "TLS, or a safe way to authenticate, could not be had",
 }
 
 
