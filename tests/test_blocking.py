@@ -11,6 +11,7 @@ import select
 import selectors
 import signal
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -416,6 +417,45 @@ def test_time_is_over(pair: Any, octets: bytes) -> None:
     if octets == OCTETS:  # the next one does not wait for this one's time
         with pytest.raises(TimeoutError):
             driver.run(exchange(octets, 0.05))
+
+
+def test_half_a_record_does_not_begin_the_time_anew(
+    pair: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does one with nothing in it for us, as a ticket."""
+    ours, theirs = pair
+    server, client = contexts()
+    monkeypatch.setattr(server, "num_tickets", 0)
+    now = 0.0
+    asked = threading.Event()
+    layers: list[ssl.SSLSocket] = []
+
+    def clock() -> float:
+        seen = now
+        asked.set()
+        return seen
+
+    def answer() -> None:
+        nonlocal now
+        layer = server.wrap_socket(theirs, server_side=True)
+        layers.append(layer)
+        asked.wait(SECONDS)
+        now = 3599.95
+        socket.socket.sendall(layer, b"\x17\x03\x03\0\x30half")
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    driver = drivers.Driver(ours, tls=client, is_server=False, server_hostname="localhost")
+    driver.secure()
+    monkeypatch.setattr(drivers, "monotonic", clock)
+    late = threading.Timer(SECONDS, lambda: layers[0].close())
+    late.start()
+    with pytest.raises(TimeoutError):
+        driver.run(exchange(b"", 3600.0))
+    late.cancel()
+    thread.join()
+    layers[0].close()
+    driver.close()
 
 
 def test_a_socket_that_was_readable_and_is_not() -> None:

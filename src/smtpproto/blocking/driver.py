@@ -41,6 +41,8 @@ _LINGER = 2.0
 """Seconds for which input is dropped after our last reply, so that no reset destroys it."""
 _HELD = 32768
 """Octets up to which output waits for the next step, where that comes at once."""
+_LATE = 1.0
+"""Seconds that a read may take longer than it should: to set a time costs a call of the system."""
 _IDLE = Read(b"", 0.0)
 """In place of a `Read` where there is another reason to wait for the peer."""
 
@@ -182,6 +184,9 @@ class Driver(Opened):
             socket.socket.recv(layer, 1, socket.MSG_PEEK)
             if self._stopping and (self._cut or not step.may_finish):
                 raise Cancelled
+            left = self._deadline - monotonic()
+            if left < timeout - _LATE:  # what came late may be no whole record
+                self._allow(max(left, 0.01))
         return layer.recv(step.limit or _READ)
 
     def _look(self) -> bytes | None:
