@@ -194,6 +194,29 @@ def test_a_peer_is_known_by_its_address_and_its_tls(world: World) -> None:
     assert (address, version, hello.domain) == ("127.0.0.1", "TLSv1.3", "me.example")
 
 
+@pytest.mark.parametrize(("mode", "made"), [("plain", 0), ("starttls", 1), ("implicit", 1)])
+def test_what_the_system_trusts_is_read_for_a_handshake(
+    world: World, mode: str, made: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once, and never for a server without TLS: it takes longer than to send a message."""
+    contexts: list[ssl.SSLContext] = []
+
+    def context() -> ssl.SSLContext:
+        contexts.append(CLIENT)
+        return CLIENT
+
+    monkeypatch.setattr(ssl, "create_default_context", context)
+    serving, _ = TLS_MODES[mode]
+    security = "implicit" if mode == "implicit" else "auto"
+    with (
+        world.serve(Collect(), **serving) as server,
+        world.client("localhost", server.port, security=security) as client,
+    ):
+        client.close()
+        client.connect()
+    assert len(contexts) == made
+
+
 @pytest.mark.parametrize("mode", TLS_MODES)
 def test_a_client_knows_where_it_was_connected(world: World, mode: str) -> None:
     """It still does after the session, as for a log of what went wrong."""

@@ -111,7 +111,6 @@ def test_security(security: Any, port: int, implicit: bool, starttls: str) -> No
     settings = ClientSettings("mx.example.org", port, security)
     assert (settings.is_implicit, settings.starttls(None)) == (implicit, starttls)
     assert settings.verifies == (security != "opportunistic")
-    assert settings.needs_context == (security != "none")
     assert settings.connection(TLSInfo()).tls == TLSInfo()
 
 

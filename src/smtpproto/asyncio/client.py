@@ -239,8 +239,6 @@ class Client(Opened):
         settings = self._settings
         timeout = _TIMEOUT if settings.timeout is None else settings.timeout
         where = settings.endpoint
-        if settings.needs_context and self._context is None:
-            self._context = client_context(settings.verifies)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="smtpproto")
         try:
             async with asyncio.timeout(timeout):
@@ -268,20 +266,26 @@ class Client(Opened):
         settings = self._settings
         means = Means(
             Clock(asyncio.get_running_loop(), settings.timeout),
-            tls=self._context,
+            tls=self._tls,
             is_server=False,
             server_hostname=settings.server_name,
             executor=self._executor,
         )
         driver = Runner(means)
         # Our timeout ends first, as it does elsewhere.
-        await connect(driver, settings, self._context, 2 * timeout)
+        await connect(driver, settings, self._tls, 2 * timeout)
         layer = driver.transport.get_extra_info("ssl_object")
         try:
             return driver, tls_info(layer) if layer is not None else None
         except OSError:
             driver.abort()
             raise
+
+    def _tls(self) -> ssl.SSLContext:
+        """Return the context; it is made for a handshake only, since that takes long."""
+        if self._context is None:
+            self._context = client_context(self._settings.verifies)
+        return self._context
 
     async def _leave(self, abort: bool) -> None:
         """Close the connection, with QUIT if it is in order."""

@@ -11,6 +11,7 @@ import asyncio
 import inspect
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -21,14 +22,14 @@ from .transport import SocketTransport
 
 
 async def connect(
-    driver: Driver, settings: ClientSettings, context: ssl.SSLContext | None, timeout: float
+    driver: Driver, settings: ClientSettings, tls: Callable[[], ssl.SSLContext], timeout: float
 ) -> None:
     """Give a driver its transport.
 
     Args:
         driver: a new one.
         settings: where the server is.
-        context: for a session that begins with TLS.
+        tls: returns the context for a session that begins with TLS.
         timeout: seconds for a handshake; the rest is watched over by the caller.
 
     Raises:
@@ -42,7 +43,7 @@ async def connect(
     secured: dict[str, Any] = {}
     if settings.is_implicit:
         name = settings.server_name
-        secured = {"ssl": context, "server_hostname": name, "ssl_handshake_timeout": timeout}
+        secured = {"ssl": tls(), "server_hostname": name, "ssl_handshake_timeout": timeout}
     if settings.dial is not None:
         sock = await _given(settings.dial)
         await loop.create_connection(lambda: driver, sock=sock, **secured)

@@ -229,8 +229,6 @@ class Client(Opened):
         settings = self._settings
         timeout = _TIMEOUT if settings.timeout is None else settings.timeout
         where = settings.endpoint
-        if settings.needs_context and self._context is None:
-            self._context = client_context(settings.verifies)
         try:
             driver, tls = self._connect(timeout)
             self._driver = driver  # which `_leave` closes
@@ -255,7 +253,7 @@ class Client(Opened):
         settings = self._settings
         sock = _dialled(settings, timeout)
         name = settings.server_name
-        driver = Driver(sock, tls=self._context, is_server=False, server_hostname=name)
+        driver = Driver(sock, tls=self._tls, is_server=False, server_hostname=name)
         try:
             sock.settimeout(timeout)
             if settings.path is not None:
@@ -267,6 +265,12 @@ class Client(Opened):
             driver.close()
             raise
         return driver, tls
+
+    def _tls(self) -> ssl.SSLContext:
+        """Return the context; it is made for a handshake only, since that takes long."""
+        if self._context is None:
+            self._context = client_context(self._settings.verifies)
+        return self._context
 
     def _leave(self, abort: bool) -> None:
         """Close the connection, with QUIT if it is in order."""

@@ -229,11 +229,6 @@ class ClientSettings:
         """Where the server is, for an error: host and port, or the path of a socket."""
         return f"{self.host} port {self.port}" if self.path is None else self.path
 
-    @property
-    def needs_context(self) -> bool:
-        """True when TLS may come into it."""
-        return self.security != "none"
-
     def connection(self, tls: TLSInfo | None) -> ClientConnection:
         """Return a new connection."""
         return ClientConnection(
