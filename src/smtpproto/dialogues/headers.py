@@ -68,13 +68,23 @@ def recipients_of(message: Message[Any, Any]) -> tuple[str, ...] | None:
 
 def has_utf8_address(message: Message[Any, Any]) -> bool:
     """Tell whether the header names an address that no encoded word can hold (RFC 2047 5)."""
-    for name, value in message.raw_items():
-        if name.lower() in _NAMING and not str(value).isascii():
-            header: Any = value if _is_read(value) else _HEADER(name, _text(value))
-            for one in header.addresses:
-                if not (one.addr_spec.isascii() or SURROGATES.search(one.addr_spec)):
-                    return True
-    return False
+    return any(
+        not (address.isascii() or SURROGATES.search(address))
+        for name, value in message.raw_items()
+        if name.lower() in _NAMING and not str(value).isascii()
+        for address in _named(name, value)
+    )
+
+
+def _named(name: str, value: Any) -> list[str]:
+    """Return the addresses of a field, as far as they can be read."""
+    header: Any = value
+    if not is_read(value):
+        text = _text(value)
+        if (found := _simple(text)) is not None:
+            return found
+        header = _HEADER(name, text)
+    return [one.addr_spec for one in header.addresses]
 
 
 def _prefix(message: Message[Any, Any]) -> str:
@@ -92,7 +102,7 @@ def _addresses(message: Message[Any, Any], name: str) -> list[str]:
     found: list[str] = []
     for field in _fields(message, name):
         with unfit_is_told():
-            text = None if _is_read(field) else _text(field)
+            text = None if is_read(field) else _text(field)
             found += (text and _simple(text)) or _parsed(name, field, text)
     return found
 
@@ -102,7 +112,7 @@ def _fields(message: Message[Any, Any], name: str) -> list[Any]:
     return [value for key, value in message.raw_items() if key.lower() == name.lower()]
 
 
-def _is_read(field: Any) -> bool:
+def is_read(field: Any) -> bool:
     """Tell whether a field has its addresses: one that was made of texts has those."""
     return all(hasattr(one, "addr_spec") for one in getattr(field, "addresses", (None,)))
 
@@ -136,7 +146,7 @@ def _parsed(name: str, field: Any, text: str | None) -> list[str]:
         InvalidValueError: it is not of that grammar, and somebody in it was left out.
     """
     header: Any = field if text is None else _HEADER(name, text.replace("=?", _NO_WORD))
-    if any(isinstance(defect, InvalidHeaderDefect) for defect in header.defects):
+    if is_misread(header):
         written = text or header.fold(policy=SMTPUTF8)[len(name) + 1 :].strip()
         told = "".join(written.split())
         domains = [f"@{one.domain}" for one in header.addresses if one.domain]
@@ -147,6 +157,11 @@ def _parsed(name: str, field: Any, text: str | None) -> list[str]:
             )
     found = [one.addr_spec for one in header.addresses if one.username or one.domain]
     return [address.replace(_NO_WORD, "=?") for address in found]
+
+
+def is_misread(header: Any) -> bool:
+    """Tell whether a field is not of its grammar, so that what was read may not be all of it."""
+    return any(isinstance(defect, InvalidHeaderDefect) for defect in header.defects)
 
 
 @contextmanager

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The octets of an ``email`` message: as they are, or all below 128.
 
-Decides that Bcc does not go out (RFC 5322 3.6.3, 3.6.6), that a field stays one field, and that
-what the ``email`` package would change on its way is encoded before, or refused. Changes nothing in
-the message it is given. Who sends and receives is not read here.
+Decides that Bcc does not go out (RFC 5322 3.6.3, 3.6.6), and that what the ``email`` package would
+change on its way is encoded before, or refused. Changes nothing in the message it is given. Who
+sends and receives is not read here.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from email.errors import MissingHeaderBodySeparatorDefect
 from email.generator import BytesGenerator
 from email.message import Message
 from email.policy import EmailPolicy
-from functools import lru_cache
 from io import BytesIO
 from typing import Any
 
 from ..exceptions import InvalidValueError, shown
 from ..framing.writer import is_clean
+from .folding import one_field
 from .headers import has_utf8_address, unfit_is_told
 
 # What signs the mail data as it is, without a part of its own (RFC 6376 3.7).
@@ -31,8 +31,6 @@ _SIGNATURES = ("DKIM-Signature", "ARC-Message-Signature")
 _UNTOUCHED = ("multipart/signed", "message/partial")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _LONG_LINE = re.compile(rb"[^\r\n]{999}")  # RFC 2045 2.7
-# A field, folded or not (RFC 5322 2.2); each line end is one that is made CRLF.
-_FIELD = re.compile(rb"[!-9;-~]++:[^\r\n]*+(?:(?:\r\n?+|\n)[ \t][^\r\n]*+)*(?:\r\n?+|\n)")
 _HEADER_END = re.compile(rb"(?:\A|\r\n)\r\n")
 _OBSOLETE_FIELD = re.compile(rb"[!-9;-~]++[ \t]++:")  # RFC 5322 4.5
 
@@ -40,7 +38,8 @@ _OBSOLETE_FIELD = re.compile(rb"[!-9;-~]++[ \t]++:")  # RFC 5322 4.5
 def serialise(message: Message[Any, Any], utf8: bool = False) -> bytes:
     """Return the octets of a message with CRLF line endings and without Bcc.
 
-    A part that says it is binary has an encoding where its octets would not stay as they are.
+    A part that says it is binary has an encoding where its octets would not stay as they are. With
+    a policy for 7-bit all has, where that can be.
 
     Args:
         message: it stays as it is.
@@ -50,6 +49,8 @@ def serialise(message: Message[Any, Any], utf8: bool = False) -> bytes:
     Raises:
         InvalidValueError: the ``email`` package cannot write it, or a field would become several.
     """
+    if message.policy.cte_type == "7bit" and (octets := serialise_7bit(message)) is not None:
+        return octets
     with unfit_is_told():
         plain = _copied(message)
         binary = [part for part in _mime_parts(plain) if _is_spoiled(part)]
@@ -161,10 +162,11 @@ def _written(plain: Message[Any, Any], utf8: bool = False) -> bytes:
     """
     del plain["Bcc"]
     del plain["Resent-Bcc"]
-    policy = plain.policy.clone(linesep="\r\n")
+    # By its policy for 7-bit the package would lose what is of no charset.
+    policy = plain.policy.clone(linesep="\r\n", cte_type="8bit")
     if isinstance(policy, EmailPolicy):
         policy = policy.clone(utf8=utf8 or has_utf8_address(plain))
-    object.__setattr__(policy, "__class__", _one_field(type(policy)))
+    object.__setattr__(policy, "__class__", one_field(type(policy)))
     written = BytesIO()
     # By its older policy it would write ">From", as in a file with several messages.
     BytesGenerator(written, mangle_from_=False, policy=policy).flatten(plain)
@@ -177,30 +179,3 @@ def _written(plain: Message[Any, Any], utf8: bool = False) -> bytes:
                 "email package has it: write it without the space (RFC 5322 4.5)"
             )
     return octets
-
-
-@lru_cache(8)
-def _one_field(kind: type) -> type:
-    """Return a kind of policy that writes what is one field as one."""
-    return type(kind.__name__, (_OneField, kind), {})
-
-
-class _OneField:
-    """Mixed into a policy. A line break in a name or text would begin a field, or the body.
-
-    Encoded words may have one in them, too.
-    """
-
-    def fold_binary(self, name: str, value: Any) -> bytes:
-        """Return a field, folded.
-
-        Raises:
-            InvalidValueError: it would be several.
-        """
-        inherited: Any = super()
-        folded: bytes = inherited.fold_binary(name, value)
-        if not _FIELD.fullmatch(folded):
-            raise InvalidValueError(
-                f"message: a field without line breaks expected, not {shown(folded)}"
-            )
-        return folded
