@@ -157,9 +157,10 @@ class Driver(Channel):
         self.deadline = NEVER
         if self._wait is Wait.CALL:
             assert isinstance(self._step, Handle)
-            logger.error("the hook %s took too long", name_of(self._step.call))
+            what = name_of(self._step.call)
+            logger.error("%s took too long", what)
             self._give_up()
-            self._fail(call_failure(TimeoutError("the hook took too long")))
+            self._fail(call_failure(TimeoutError(f"{what} took too long")))
         elif self._wait in NEED_PEER:
             self._fail(TimeoutError("the peer took too long"))
         else:
