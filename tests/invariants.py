@@ -670,6 +670,7 @@ def check_grammar(octets: bytes, kind: int = 0) -> None:
             allow_trailing_dot=bool(kind & 8),
             strict_helo=bool(kind & 16),
             allow_extra_dots=bool(kind & 32),
+            missing_domain="d.example" if kind & 64 else None,
             unknown_parameters=("pass", "ignore", "reject")[kind % 3],
         ),
     )

@@ -188,6 +188,26 @@ def test_extra_dots_let_nothing_else_through(local: str) -> None:
     assert refusal(f"RCPT TO:<{local}@b.example>", allow_extra_dots=True) == (501, "5.1.3")
 
 
+def test_a_missing_domain() -> None:
+    """It is that of who takes the mail, as RFC 5321 2.3.5 would have had the client write it."""
+    for line in ("MAIL FROM:<root>", "MAIL FROM:<postmaster>", "RCPT TO:<@r.example:root>"):
+        assert refusal(line)[0] == 501
+    assert parse("RCPT TO:<Postmaster>") == Rcpt("Postmaster")
+    here = {"missing_domain": "b.example"}
+    assert parse("MAIL FROM:<root>", **here) == Mail("root@b.example")
+    assert parse("MAIL FROM:<>", **here) == Mail("")
+    assert parse("MAIL FROM:<a@c.example>", **here) == Mail("a@c.example")
+    assert parse("RCPT TO:<Postmaster>", **here) == Rcpt("Postmaster@b.example")
+    assert parse('RCPT TO:<"a b">', **here) == Rcpt('"a b"@b.example')
+    assert parse("RCPT TO:<@r.example:root>", **here) == Rcpt(
+        Path("root@b.example", ("r.example",))
+    )
+    assert parse("RCPT TO:root", allow_missing_brackets=True, **here) == Rcpt("root@b.example")
+    assert parse("RCPT TO:<a..b>", allow_extra_dots=True, **here) == Rcpt('"a..b"@b.example')
+    for wrong in ("<@>", "<a@>", "<@r.example:>", "<a b>", "<a.>", "<a>b>", f"<{'x' * 257}>"):
+        assert refusal(f"RCPT TO:{wrong}", **here)[0] == 501
+
+
 def test_hello_with_garbage() -> None:
     for verb in ("EHLO", "HELO", "LHLO"):
         for name in ("a_b", "[::1]", "not a name", "[1.2.3.4", "-", "\u00e9.example"):
@@ -246,8 +266,8 @@ def test_unknown_parameters() -> None:
     with pytest.raises(InvalidValueError, match="reject or ignore or pass expected, not 'drop'"):
         Leniency(unknown_parameters="drop")  # type: ignore[arg-type]
     for switch in fields(Leniency):
-        with pytest.raises(InvalidValueError, match=f"^{switch.name}: .* expected, not 'no'"):
-            Leniency(**{switch.name: "no"})  # type: ignore[arg-type]
+        with pytest.raises(InvalidValueError, match=f"^{switch.name}: .* expected, not 'n o'"):
+            Leniency(**{switch.name: "n o"})  # type: ignore[arg-type]
 
 
 def test_defaults() -> None:

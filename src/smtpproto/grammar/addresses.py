@@ -233,7 +233,10 @@ def _parse_address(text: str, leniency: Leniency, limits: Limits) -> tuple[str, 
             if fault:
                 raise _bad(fault, hop, Violation.DOMAIN_SYNTAX)
     local, at, domain = _split(address)
-    if not at:
+    if not at and leniency.missing_domain is not None:
+        domain = leniency.missing_domain
+        address = f"{local}@{domain}"
+    elif not at:
         if local.lower() == "postmaster" and not route:
             return address, ()
         raise _bad("a mailbox such as name@domain.example", address)

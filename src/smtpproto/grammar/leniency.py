@@ -7,11 +7,13 @@ leniency (`smtpproto.framing`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Literal
 
-from ..kinds import FLAG, Kind, check_fields, one_of
+from ..kinds import FLAG, Kind, check_fields, one_of, or_none
 from ..values import value
+from . import abnf
 
 UnknownParameters = Literal["reject", "ignore", "pass"]
 """What to do with a MAIL or RCPT parameter that was not offered: answer 555, drop it, or hand it
@@ -24,7 +26,7 @@ class Leniency:
 
     Raises:
         InvalidValueError: a switch that is neither True nor False, or not one of the words for
-            `unknown_parameters`.
+            `unknown_parameters`, or no domain for `missing_domain`.
     """
 
     allow_space_after_colon: bool = True
@@ -36,6 +38,9 @@ class Leniency:
     allow_extra_dots: bool = False
     """``<a..b@c.example>``, ``<.a@c.example>``, ``<a.@c.example>``, as carriers gave them out for
     mobile phones; the local-part is put in quotes, with which it is one."""
+    missing_domain: str | None = None
+    """The domain that ``<root>`` is of, as devices and local programs write; None: it is refused.
+    ``<Postmaster>`` is of this domain, too, then."""
     allow_trailing_dot: bool = False
     """``<a@b.example.>``; the dot is taken off."""
     strict_helo: bool = False
@@ -48,10 +53,14 @@ class Leniency:
         check_fields(_KINDS, self)
 
 
+_DOMAIN = re.compile(abnf.DOMAIN)
 _KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("allow_space_after_colon", "allow_missing_brackets"), FLAG),
     **dict.fromkeys(("allow_underscore_domain", "allow_extra_dots"), FLAG),
     **dict.fromkeys(("allow_trailing_dot", "strict_helo"), FLAG),
+    "missing_domain": or_none(
+        ("a domain", lambda got: isinstance(got, str) and bool(_DOMAIN.fullmatch(got)))
+    ),
     "unknown_parameters": one_of(UnknownParameters),
 }
 DEFAULT_LENIENCY = Leniency()
