@@ -539,10 +539,11 @@ def test_an_asynchronous_file_can_be_read_again() -> None:
         file = AsyncFile(b"--abc")
         await file.seek(2)
         outgoing = prepare(file, "a@x.org", "b@x.org")
-        for again in (outgoing.rewind, outgoing.put_back):
+        assert outgoing.is_file
+        for _ in range(2):
             assert await outgoing.read() == b"abc"
             assert await outgoing.read() == b""
-            await again()
+            await outgoing.rewind()
 
     asyncio.run(read())
 

@@ -71,8 +71,8 @@ class Outgoing:
     """Makes `read` begin again; None when the source can be read once only, or is in memory."""
     serialise_7bit: Callable[[], bytes | None] | None = None
     """Returns the octets once more, all below 128, or None; None when there is no such way."""
-    put_back: Callable[[], Any] | None = None
-    """Leaves a file where it was found; None for all that is no file, or has one way only."""
+    is_file: bool = False
+    """True for a file that `rewind` leaves where it was found."""
 
     @property
     def is_plain(self) -> bool:
@@ -146,9 +146,9 @@ def prepare(
             seven_bit = partial(serialise_7bit, source)
             source = serialise(source, utf8=needs_utf8)
         if not isinstance(source, (bytes, bytearray, memoryview)):
-            read, rewind, put_back = _source(source)
+            read, rewind, is_file = _source(source)
             return Outgoing(
-                path, rcpts, more, needs_utf8, read=read, rewind=rewind, put_back=put_back
+                path, rcpts, more, needs_utf8, read=read, rewind=rewind, is_file=is_file
             )
         source = bytes(source)
     if 0 in source and more.get("BODY") != "BINARYMIME":
@@ -271,20 +271,18 @@ class Octets:
         return self._content[start:end]
 
 
-def _source(
-    message: Any,
-) -> tuple[Callable[[], Any], Callable[[], Any] | None, Callable[[], Any] | None]:
-    """Return what reads the next piece, and what begins again and puts back, if that can be."""
+def _source(message: Any) -> tuple[Callable[[], Any], Callable[[], Any] | None, bool]:
+    """Return what reads the next piece, what begins again, if that can be, and if it is a file."""
     if hasattr(message, "read"):
         is_async = isinstance(message, AsyncIterable)  # of aiofiles, of anyio, or a StreamReader
         file: _File | _AsyncFile = _AsyncFile(message) if is_async else _File(message)
         rewind = None if file.start is None else file.rewind
-        return file.read, rewind, rewind
+        return file.read, rewind, rewind is not None
     if isinstance(message, Iterable):
         pieces = _Pieces(message)
-        return pieces, None if isinstance(message, Iterator) else pieces.rewind, None
+        return pieces, None if isinstance(message, Iterator) else pieces.rewind, False
     if isinstance(message, AsyncIterable):
-        return _AsyncPieces(message).read, None, None
+        return _AsyncPieces(message).read, None, False
     raise TypeError(f"a message, octets, a file or an iterable expected, not {type(message)!r}")
 
 

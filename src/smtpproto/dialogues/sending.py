@@ -129,7 +129,7 @@ class _Sending(Exchange):
             if type(error) is not TimeoutError:  # the source's own: it is still being read
                 yield from self._put_back(message)
             raise
-        if message.put_back is not None:
+        if message.is_file:
             yield from self._put_back(message)
         return SendResult(addresses, tuple(each), last, self.recording)
 
@@ -385,10 +385,10 @@ class _Sending(Exchange):
 
         Nothing that happens here changes what became of the message.
         """
-        if message.put_back is not None and self._read is not None:
+        if message.is_file and message.rewind is not None and self._read is not None:
             timeout = self.timeout or recommended_timeout("client", State.DATA)
             with suppress(Exception):
-                yield Handle(b"", message.put_back, (), timeout)
+                yield Handle(b"", message.rewind, (), timeout)
 
     def _ask(self, message: Outgoing, call: Any) -> Generator[Step, Any, Any]:
         timeout = self.timeout or recommended_timeout("client", State.DATA)
