@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -130,6 +131,16 @@ def test_codes_that_differ() -> None:
     with pytest.raises(RemoteProtocolError, match="not 250 and 251") as caught:
         parser.feed(b"251 b")
     assert caught.value.violation is Violation.REPLY_SYNTAX
+
+
+@pytest.mark.parametrize(("octets", "reply"), BOTH_WAYS)
+def test_another_reply_is_made_of_one(octets: bytes, reply: Reply) -> None:
+    """As of any value."""
+    [received] = read_replies(octets.split(b"\r\n")[:-1])
+    assert replace(received) == eval(repr(received)) == reply
+    assert replace(received, code=550, enhanced=None) == Reply(550, reply.lines)
+    with pytest.raises(InvalidValueError):
+        replace(received, lines="a\nb")
 
 
 def test_within_a_reply() -> None:

@@ -74,7 +74,7 @@ class Reply:
 
     Args:
         code: 200 to 599.
-        text: one line, or a sequence of lines; no CR, LF or NUL in any.
+        lines: the text, one line or a sequence of lines; no CR, LF or NUL in any.
         enhanced: an enhanced status code such as "2.1.5"; its class equals the code's first digit.
         checked: True only when all three are known to match the grammar.
 
@@ -88,7 +88,7 @@ class Reply:
     """The text, at least one line; octets that are not UTF-8 are surrogate escapes."""
     enhanced: Final[str | None]
     """The enhanced status code that stands on every line, and is not part of `lines`."""
-    plain: bytes | None = field(compare=False)
+    plain: bytes | None = field(init=False, compare=False)
     """The octets of the reply where any server may send them as they are: printable ASCII, with an
     enhanced status code unless it is 3yz. None otherwise, and in a reply that was received. Not to
     be set."""
@@ -96,24 +96,24 @@ class Reply:
     def __init__(
         self,
         code: int,
-        text: str | Sequence[str] = "",
+        lines: str | Sequence[str] = "",
         enhanced: str | None = None,
         checked: bool = False,
     ) -> None:
         try:
-            lines = (text,) if isinstance(text, str) else tuple(text) or ("",)
+            text = (lines,) if isinstance(lines, str) else tuple(lines) or ("",)
             self.code = code
-            self.lines = lines
+            self.lines = text
             self.enhanced = enhanced
             if checked:
                 self.plain = None
                 return
             # Checks, once for equal short replies: long ones may be a peer's, to fill the memory.
-            is_short = len(text) <= _LINE and isinstance(text, str)
+            is_short = len(lines) <= _LINE and isinstance(lines, str)
             check = _plain_octets if is_short else _plain_octets.__wrapped__
-            self.plain = check(code, lines, enhanced)
+            self.plain = check(code, text, enhanced)
         except TypeError:
-            raise _not_a_reply(code, text, enhanced) from None
+            raise _not_a_reply(code, lines, enhanced) from None
 
     def __repr__(self) -> str:
         return f"Reply(code={self.code}, lines={self.lines!r}, enhanced={self.enhanced!r})"
