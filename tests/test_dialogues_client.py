@@ -1556,6 +1556,20 @@ def test_a_refusal_tells_more_than_what_is_wrong_with_the_rest() -> None:
     assert run.lines == ["MAIL FROM:<a@example.com> SIZE=20", "RCPT TO:<b@example.org>"]
 
 
+@pytest.mark.parametrize("end", [*ENDS, NONSENSE, GONE])
+@pytest.mark.parametrize("last", [OK, NO])
+def test_an_end_in_lmtp_where_others_are_still_to_be_tried(end: Input, last: bytes) -> None:
+    """Nobody has refused them."""
+    code = 421 if end == GONE else 451
+    inputs = [OK * 3 + GO_ON, last + OK, OK * 3 + GO_ON, OK, end]
+    run = sending(opened(TWO, lmtp=True), inputs, recipients=FIVE)
+    first = int(last[:3])
+    assert [reply.code for reply in run.result.replies] == [first, 250, 250, code, code]
+    assert run.result.transient[-2:] == ("e@x.org", "f@x.org")
+    run = sending(opened(TWO, lmtp=True), [OK * 3 + GO_ON, OK, end], recipients=FIVE)
+    assert [reply.code for reply in run.result.replies] == [250, code, code, code, code]
+
+
 def sending_prdr(inputs: list[Input], **settings: Any) -> Run:
     return sending(opened(PRDR), inputs, recipients=THREE, parameters={"PRDR": None}, **settings)
 

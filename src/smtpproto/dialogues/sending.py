@@ -408,5 +408,6 @@ class _Sending(Exchange):
                 raise
             if isinstance(failure, ProtocolError):
                 self.note(f"({failure})")
+            self._end = failure
             rest = reply_for(failure)
             final += [ReplyReceived(EndOfMailData(r), rest) for r in recipients[len(final) :]]
