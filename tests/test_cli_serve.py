@@ -68,6 +68,30 @@ def test_json_lines(capsys: Capture) -> None:
     assert [record["content"].encode() for record in records] == [TEXT, TEXT]
 
 
+@pytest.mark.parametrize(
+    ("hostname", "here"),
+    [(None, "localhost"), ("mx.example.org", "mx.example.org"), ("[192.0.2.1]", "localhost")],
+)
+def test_what_old_devices_write(hostname: str | None, here: str, capsys: Capture) -> None:
+    def client(port: int) -> None:
+        with Telnet(port) as telnet:
+            telnet.reply()
+            telnet.say(b"EHLO x")
+            telnet.say(b"MAIL FROM:root XDEVICE=1")
+            for recipient in (b"a..b@my_host.example.", b"<postmaster>"):
+                telnet.say(b"RCPT TO:" + recipient)
+            telnet.say(b"DATA")
+            telnet.say(b".")
+
+    naming = () if hostname is None else ("--hostname", hostname)
+    serve_for(client, "--json", "--lenient", *naming)
+    record = json.loads(capsys.readouterr().out)
+    assert record["sender"] == f"root@{here}"
+    assert record["recipients"] == ['"a..b"@my_host.example', f"postmaster@{here}"]
+    serve_for(client, "--json", *naming)
+    assert capsys.readouterr().out == ""
+
+
 def test_a_maildir_and_nothing_else(tmp_path: Path, capsys: Capture) -> None:
     serve_for(deliver, "--maildir", str(tmp_path / "m"), "--quiet")
     assert messages(tmp_path / "m") == [TEXT]

@@ -21,8 +21,9 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-from .. import InvalidValueError, Limits, LocalProtocolError
+from .. import InvalidValueError, Leniency, Limits, LocalProtocolError
 from ..asyncio import Server, serve
+from ..grammar.addresses import is_domain
 from ..handlers import JsonLines, Maildir, Print, Users
 from ..limits import DEFAULT_LIMITS
 from ..listening import listen
@@ -95,6 +96,11 @@ def _add_speech(speech: Any) -> None:
     )
     speech.add_argument(
         "--size", type=options.size, metavar="N", help="longest message, as 500K or 50M"
+    )
+    speech.add_argument(
+        "--lenient",
+        action="store_true",
+        help="take what old devices and scripts write, as MAIL FROM:root",
     )
     speech.add_argument("--tls-cert", metavar="FILE", help="certificate chain in PEM: STARTTLS")
     speech.add_argument("--tls-key", metavar="FILE", help="its key, if not in the same file")
@@ -272,9 +278,24 @@ def _server(
             lmtp=args.lmtp,
             transcript=transcript(sys.stderr) if args.transcript else None,
             proxy=args.proxy,
+            leniency=_leniency(args),
         )
     except LocalProtocolError as error:  # as for users who would have to show their passwords
         raise status.CommandError(str(error)) from None
+
+
+def _leniency(args: argparse.Namespace) -> Leniency:
+    if not args.lenient:
+        return Leniency()
+    name = args.hostname or ""
+    return Leniency(
+        allow_missing_brackets=True,
+        allow_underscore_domain=True,
+        allow_extra_dots=True,
+        allow_trailing_dot=True,
+        missing_domain=name if is_domain(name) else "localhost",
+        unknown_parameters="ignore",
+    )
 
 
 def _is_local(args: argparse.Namespace) -> bool:
