@@ -29,6 +29,7 @@ from smtpproto.grammar.trace import (
     parse_date,
     parse_received,
     parse_return_path,
+    put_before,
     with_protocol,
 )
 
@@ -461,6 +462,14 @@ def test_count_received(header: bytes, number: int) -> None:
 def test_count_takes_linear_time() -> None:
     for piece in (b"\r\nreceived", b"\r\n", b"received ", b"\r\nreceived" + b" " * 999):
         count_received(b"x" + piece * ((1 << 20) // len(piece)))
+
+
+def test_what_stands_before_a_message_is_not_continued_by_it() -> None:
+    """RFC 5322 2.2.3."""
+    assert put_before(b"A: b\r\n", b"C: d\r\n") == b"A: b\r\nC: d\r\n"
+    assert put_before(b"A: b\r\n", b"") == b"A: b\r\n"
+    for content in (b" c\r\n", b"\tc\r\n"):
+        assert put_before(b"A: b\r\n", content) == b"A: b\r\n\r\n" + content
 
 
 # --------------------------------------------------------------------------- Return-Path

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import base64
+import email
 import io
 import json
 import os
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -298,6 +299,29 @@ def test_the_trace_of_final_delivery(tmp_path: Path) -> None:
     assert lines[2].startswith(b"\tby mx.example.org with ESMTP")
     assert parse_received(b"\r\n".join(lines[1:5])).date is not None
     assert file.read_bytes().endswith(b"\r\nSubject: x\r\n\r\ntext\r\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "behind"),
+    [
+        (b" ; Thu, 1 Jan 1970 00:00:00 +0000\r\n\r\ntext\r\n", b"\r\n"),
+        (b"\tfor <joe@x.org>\r\n", b"\r\n"),
+        (b"\r\n", b""),
+        (b"", b""),
+    ],
+)
+def test_a_message_adds_nothing_to_the_trace(tmp_path: Path, content: bytes, behind: bytes) -> None:
+    """RFC 5322 2.2.3: what begins with white space would be a part of the last field."""
+    serve(Maildir(tmp_path, hostname="mx.example.org"), START, content + b".\r\nQUIT\r\n")
+    [file] = (tmp_path / "new").iterdir()
+    octets = file.read_bytes()
+    lines = octets.partition(b"\r\n")[2].removesuffix(behind + content).splitlines(keepends=True)
+    assert [line[:1] for line in lines] == [b"R"] + [b"\t"] * (len(lines) - 1)
+    assert octets == b"Return-Path: <a@example.com>\r\n" + b"".join(lines) + behind + content
+    field = email.message_from_bytes(octets)["Received"]
+    date = parse_received(field.encode()).date
+    assert date is not None
+    assert abs(date - datetime.now(UTC)) < timedelta(hours=1)
 
 
 @pytest.mark.parametrize(("text", "clause"), [("3", b"\tpriority 3;"), ("-9", b"\tpriority -9;")])

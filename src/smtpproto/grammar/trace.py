@@ -344,6 +344,19 @@ def encode_return_path(reverse_path: Path) -> bytes:
     return f"Return-Path: <{reverse_path.address}>\r\n".encode()
 
 
+def put_before(fields: bytes, content: bytes) -> bytes:
+    """Return a message with trace fields before it (RFC 5321 4.4).
+
+    Where its first line begins with white space, an empty line goes between: it would be a part of
+    the last field, and could say there what it likes (RFC 5322 2.2.3).
+
+    Args:
+        fields: whole ones, each with its CRLF.
+        content: the message, or its first piece, which is not empty then.
+    """
+    return fields + (b"\r\n" if content.startswith((b" ", b"\t")) else b"") + content
+
+
 _RETURN_PATH_NAME = re.compile(r"\Areturn-path[ \t]*+:", re.IGNORECASE | re.ASCII)
 _UNCAPPED = Limits(local_part=None, domain=None, path=None)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ..dialogues import Peer, received
 from ..grammar.addresses import is_address_literal, is_domain
-from ..grammar.trace import encode_return_path
+from ..grammar.trace import encode_return_path, put_before
 from ..kinds import PATH, Kind, check_kinds
 
 
@@ -60,22 +60,23 @@ class Maildir:
             OSError: it cannot be written.
         """
         name = f"{time.time():.6f}.P{os.getpid()}Q{next(self._count)}.{self._host}"
-        sink = MaildirSink(self._folder, name)
+        trace = b""
         if self._hostname is not None:
             now = datetime.now().astimezone()
             transaction = peer.transaction
             assert transaction is not None
-            sink.write(
+            trace = (
                 encode_return_path(transaction.mail.reverse_path)
                 + received(peer, self._hostname, now).encode()
             )
-        return sink
+        return MaildirSink(self._folder, name, trace)
 
 
 class MaildirSink:
     """One message on its way into a Maildir."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, trace: bytes = b"") -> None:
+        self._trace = trace  # until the message begins
         self._written = folder / "tmp" / name
         self._target = folder / "new" / name
         self._file = open(  # noqa: SIM115  (closed by commit or abort)
@@ -88,6 +89,8 @@ class MaildirSink:
         Raises:
             OSError: it could not be written, as on a full disk.
         """
+        if self._trace and data:
+            data, self._trace = put_before(self._trace, data), b""
         self._file.write(data)
 
     def commit(self) -> None:
@@ -98,6 +101,7 @@ class MaildirSink:
         """
         try:
             with self._file as file:
+                file.write(self._trace)
                 file.flush()
                 os.fsync(file.fileno())
             self._written.rename(self._target)
