@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -548,36 +549,62 @@ def test_a_signal_disturbs_neither_side(has_tls: bool) -> None:
     assert signals
 
 
-def interrupt_at(call: int) -> Callable[[FrameType, str, Any], None]:
-    """Return what raises KeyboardInterrupt in the so manieth call of a function of ours."""
+class Alarm(Exception):
+    """What the handler of a signal raises."""
+
+
+def interrupt_at(
+    call: int, kind: type[BaseException], raised: list[int]
+) -> Callable[[FrameType, str, Any], None]:
+    """Return what raises an exception in the so manieth call of ours, and notes it."""
     calls = itertools.count(1)
 
     def look(frame: FrameType, event: str, _: Any) -> None:
         ours = event == "call" and "smtpproto" in Path(frame.f_code.co_filename).parts
         if ours and next(calls) == call:
-            raise KeyboardInterrupt
+            raised.append(call)
+            raise kind
 
     return look
 
 
-def test_an_interrupt_leaves_a_session_that_is_in_order_or_none() -> None:
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, Alarm, OSError, TimeoutError])
+def test_an_interrupt_leaves_a_session_that_is_in_order_or_none(kind: type[BaseException]) -> None:
     """It may come between any two steps, as after a reply was read and before it was followed."""
     with serve(Collect()) as server, Client("127.0.0.1", server.port, timeout=SOON) as client:
         client.send(TEXT, "a@x.org", "b@x.org")
         for call in itertools.count(1):
-            sys.setprofile(interrupt_at(call))
-            try:
-                client.send(TEXT, "a@x.org", "b@x.org")
+            raised: list[int] = []
+            sys.setprofile(interrupt_at(call, kind, raised))
+            with suppress(kind, ConnectionLost):
+                try:
+                    client.send(TEXT, "a@x.org", "b@x.org")
+                finally:
+                    sys.setprofile(None)
+            if not raised:
                 break
-            except KeyboardInterrupt:
-                pass
-            finally:
-                sys.setprofile(None)
             if not client.is_connected:
                 client.connect()
             assert client.send(TEXT, "a@x.org", "b@x.org").is_complete
     assert call > 20
     assert {message.content for message in server.handler.messages} == {TEXT}
+
+
+def test_an_interrupt_in_a_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not taken for a handshake that fails."""
+
+    def interrupt(_: object) -> None:
+        raise Alarm
+
+    tls, trusting = contexts()
+    with serve(Collect(), tls=tls) as server:
+        client = Client("127.0.0.1", server.port, tls=trusting, security="starttls")
+        monkeypatch.setattr(ssl.SSLSocket, "do_handshake", interrupt)
+        with pytest.raises(Alarm):
+            client.connect()
+        monkeypatch.undo()
+        with client:
+            assert client.noop().is_positive
 
 
 def test_an_interrupt_before_the_session_begins(monkeypatch: pytest.MonkeyPatch) -> None:

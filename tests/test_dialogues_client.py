@@ -40,6 +40,8 @@ from smtpproto.dialogues import (
     SendResult,
     SMTPError,
     TimedOut,
+    call_failure,
+    ends_session,
     execute,
     is_reusable,
     may_quit,
@@ -89,6 +91,28 @@ def sending(
 
 
 # --- opening -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "thrown", "ends"),
+    [
+        (ReplyError(Reply(550, "no"), "MAIL"), None, False),
+        (ConnectionLost(), None, True),
+        (RemoteProtocolError("what", Violation.REPLY_SYNTAX), None, False),
+        (ValueError(), None, True),
+        (ValueError(), ValueError(), True),
+        (KeyboardInterrupt(), None, True),
+    ],
+)
+def test_what_comes_from_elsewhere_ends_a_session(
+    error: BaseException, thrown: BaseException | None, ends: bool
+) -> None:
+    assert ends_session(error, thrown) is ends
+
+
+def test_what_a_source_raises_does_not_end_it() -> None:
+    for error in ValueError(), TimeoutError():
+        assert not ends_session(error, call_failure(error))
 
 
 def test_greeting_and_ehlo() -> None:

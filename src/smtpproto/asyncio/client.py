@@ -24,6 +24,7 @@ from ..dialogues import (
     SendResult,
     TimedOut,
     Transfer,
+    ends_session,
     is_reusable,
     may_quit,
     prepare,
@@ -214,6 +215,10 @@ class Client(Opened):
                 raise ConnectionLost("no session is open: enter the client by `with`, or connect()")
             try:
                 return await driver.run(make(connection, *args))
+            except Exception as error:
+                if ends_session(error, driver.thrown):
+                    await self._leave(abort=True)
+                raise
             finally:
                 if not is_reusable(connection):
                     await self._leave(abort=not may_quit(connection))
@@ -259,7 +264,7 @@ class Client(Opened):
             await driver.run(opening)
         except BaseException as error:
             # Where the server listens still, it hears QUIT (RFC 5321 4.1.1.10).
-            await self._leave(abort=not isinstance(error, Exception))
+            await self._leave(abort=ends_session(error, driver.thrown))
             raise
 
     async def _connect(self, timeout: float) -> tuple[Runner, TLSInfo | None]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import Any
 
-from ..dialogues import Dialogue
+from ..dialogues import Dialogue, Step
 from .channel import Means
 from .driver import Driver
 
@@ -54,9 +54,11 @@ class Runner(Driver):
         means: what it works with.
     """
 
-    __slots__ = ("_awaited", "_gone")
+    __slots__ = ("_awaited", "_gone", "thrown")
 
     _awaited: Outcome
+    thrown: BaseException | None
+    """What was thrown into the dialogue last."""
 
     def __init__(self, means: Means) -> None:
         super().__init__(means)
@@ -65,12 +67,17 @@ class Runner(Driver):
     async def run(self, dialogue: Dialogue) -> Any:
         """Run a dialogue and return its result; a cancelled one leaves the connection as it is."""
         outcome = self._awaited = Outcome(loop=self._means.loop)
+        self.thrown = None
         self.start(dialogue)
         try:
             return await outcome
         except BaseException:
             self._abandon()
             raise
+
+    def _thrown(self, error: BaseException) -> Step | None:
+        self.thrown = error
+        return super()._thrown(error)
 
     def ended(self, result: Any, error: BaseException | None) -> None:
         """Tell the task that waits, if it still does."""

@@ -24,6 +24,7 @@ from ..dialogues import (
     SendResult,
     TimedOut,
     Transfer,
+    ends_session,
     is_reusable,
     may_quit,
     prepare,
@@ -209,7 +210,7 @@ class Client(Opened):
             try:
                 return driver.run(make(connection, one, other))
             except BaseException as error:
-                if not isinstance(error, Exception):  # it may come between any two steps of ours
+                if ends_session(error, driver.thrown):
                     self._leave(abort=True)
                 raise
             finally:
@@ -246,7 +247,7 @@ class Client(Opened):
             driver.run(opening)
         except BaseException as error:
             # Where the server listens still, it hears QUIT (RFC 5321 4.1.1.10).
-            self._leave(abort=not isinstance(error, Exception))
+            self._leave(abort=ends_session(error, driver.thrown))
             raise
 
     def _connect(self, timeout: float) -> tuple[Driver, TLSInfo | None]:

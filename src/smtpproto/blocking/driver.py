@@ -89,6 +89,8 @@ class Driver(Opened):
         self._stopping = False
         self._cut = False
         self._opener = os.getpid()
+        self.thrown: BaseException | None = None
+        """What was thrown into the dialogue last."""
         # What waits for the peer, and may be broken off by `stop` unless it may finish.
         self._reading: Read | None = None
 
@@ -96,6 +98,7 @@ class Driver(Opened):
         """Run a dialogue and return its result."""
         if self._timeout < 0:
             self._allow(0.0)
+        self.thrown = None
         result: Any = None
         failure: BaseException | None = None
         try:
@@ -117,6 +120,7 @@ class Driver(Opened):
                 if failure is None:
                     step = dialogue.send(result)
                 else:
+                    self.thrown = failure
                     step, failure = dialogue.throw(failure), None
         except StopIteration as end:
             return end.value
@@ -231,7 +235,10 @@ class Driver(Opened):
             raise
         except OSError as error:
             raise handshake_failure(error) from error
-        except Exception as error:  # of what should have returned a context
+        except Exception as error:
+            if self._layer is not None:  # of the handler of a signal
+                raise
+            # Of what should have returned a context.
             logger.exception("no handshake")
             raise handshake_failure(error) from error
 

@@ -7,6 +7,7 @@ A driver of one's own needs `steps`, and `serve_session` or the three dialogues 
 from .application import Collect, Handler, Message, Peer, Reject, Sink
 from .client import (
     StartTLSPolicy,
+    ends_session,
     execute,
     is_reusable,
     may_quit,
@@ -96,6 +97,7 @@ __all__ = [
     "authenticate",
     "call_failure",
     "execute",
+    "ends_session",
     "is_reusable",
     "may_quit",
     "name_of",

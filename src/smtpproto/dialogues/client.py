@@ -19,7 +19,7 @@ from ..session.client import ClientConnection
 from ..session.timeouts import recommended_timeout
 from ..states import State
 from .client_auth import Login, authenticate
-from .errors import ConnectionLost, ReplyError, SecurityError
+from .errors import ConnectionLost, ReplyError, SecurityError, SMTPError
 from .exchange import Exchange
 from .steps import Close, Dialogue, Handshake, Step
 from .transcript import Transcript
@@ -135,6 +135,21 @@ def is_reusable(connection: ClientConnection) -> bool:
     if connection.state not in _BETWEEN or connection.oldest is not None:
         return False
     return "LIMITS" not in connection.announced or limits_left(connection).mail_max != 0
+
+
+def ends_session(error: BaseException, thrown: BaseException | None) -> bool:
+    """Tell whether there is nothing more to say, whatever state the session seems to be in.
+
+    What neither a dialogue nor a source raised, as what the handler of a signal did, may have come
+    between any two steps: a reply may have been read and not be known of.
+
+    Args:
+        error: what a dialogue ended in.
+        thrown: what its driver has thrown into it last; None for nothing.
+    """
+    if isinstance(error, SMTPError | ProtocolError):
+        return isinstance(error, ConnectionLost)
+    return thrown is None or not (error is thrown or error is thrown.__cause__)
 
 
 class _Client(Exchange):
