@@ -158,7 +158,7 @@ class Driver(Channel):
         if self._wait is Wait.CALL:
             assert isinstance(self._step, Handle)
             what = name_of(self._step.call)
-            logger.error("%s took too long", what)
+            logger.error("the hook %s took too long", what)
             self._give_up()
             self._fail(call_failure(TimeoutError(f"{what} took too long")))
         elif self._wait in NEED_PEER:
