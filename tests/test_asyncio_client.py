@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import io
+import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import pytest
-from adapter_drive import SECONDS, SOON, Scripted
+from adapter_drive import SECONDS, SOON, Scripted, contexts
 
 from smtpproto import Reply, blocking
 from smtpproto.asyncio import Client, Collect, ConnectionLost, TimedOut, send_mail, serve
@@ -21,6 +22,30 @@ HELLO = b"250-mx.example.org\r\n250 PIPELINING\r\n"
 
 def run(test: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     return asyncio.run(asyncio.wait_for(test(), SECONDS))
+
+
+@pytest.mark.parametrize("mode", ["starttls", "implicit"])
+def test_what_the_system_trusts_is_not_read_in_the_loop(
+    mode: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server_side, client_side = contexts()
+    readers: list[threading.Thread] = []
+
+    def context() -> ssl.SSLContext:
+        readers.append(threading.current_thread())
+        return client_side
+
+    monkeypatch.setattr(ssl, "create_default_context", context)
+
+    async def test() -> None:
+        async with serve(Collect(), tls=server_side, tls_mode=mode) as server:
+            for _ in range(2):
+                async with Client("localhost", server.port, security=mode):
+                    pass
+
+    run(test)
+    assert len(readers) == 2
+    assert threading.current_thread() not in readers
 
 
 def test_a_cancelled_send_closes_the_connection() -> None:

@@ -271,12 +271,14 @@ class Client(Opened):
         settings = self._settings
         means = Means(
             Clock(asyncio.get_running_loop(), settings.timeout),
-            tls=self._tls,
+            tls=self._context or self._tls,
             is_server=False,
             server_hostname=settings.server_name,
             executor=self._executor,
         )
         driver = Runner(means)
+        if settings.is_implicit and self._context is None:
+            await asyncio.to_thread(self._tls)
         # Our timeout ends first, as it does elsewhere.
         await connect(driver, settings, self._tls, 2 * timeout)
         layer = driver.transport.get_extra_info("ssl_object")

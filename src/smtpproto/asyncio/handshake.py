@@ -47,7 +47,10 @@ async def start_tls(
     if early:
         loop.call_soon(feed, transport, early)
     async with asyncio.timeout(timeout):
-        context = tls if isinstance(tls, ssl.SSLContext) else tls()
+        if isinstance(tls, ssl.SSLContext):
+            context = tls
+        else:  # a client's takes longer than a loop may stand still
+            context = tls() if means.is_server else await asyncio.to_thread(tls)
         if is_ours:
             hostname = None if means.is_server else means.server_hostname
             return await transport.start_tls(context, 2 * timeout, hostname)  # ours ends first
