@@ -74,6 +74,36 @@ def test_a_field_that_came_goes_as_it_came(field: bytes, by: Any) -> None:
     assert passed_on(field, by) == field
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        b"DKIM-Signature: v=1; b=" + b"b" * 300 + b" \r\n\t; d=x.org\r\n",
+        b"Subject: two  spaces \r\n \tfolded  \r\n",
+        b"Subject: short   \r\n",
+        b"Subject: \xfc  \r\n \xfc \r\n",
+    ],
+)
+def test_a_field_that_came_by_the_older_policy_stays_where_it_is_folded(field: bytes) -> None:
+    assert passed_on(field, policy.compat32) == field
+
+
+def test_a_field_of_the_older_policy_is_folded_where_it_is_long() -> None:
+    made = passed_on(b"Subject:" + b" long" * 30 + b"\r\n", policy.compat32)
+    assert made.split() == b"Subject:".split() + [b"long"] * 30
+    assert all(len(line) <= 78 for line in made.split(b"\r\n"))
+
+
+def test_a_signed_part_stays_as_it_came() -> None:
+    """RFC 1847 2.1."""
+    part = b"X-Long: " + b"w " * 60 + b"\r\n\tfolded \r\nX-U: \xfc\r\n\r\ntext  \r\n"
+    octets = (
+        b"Content-Type: multipart/signed; boundary=b\r\n\r\n"
+        b"--b\r\n" + part + b"\r\n--b\r\nContent-Type: x/y\r\n\r\nsignature\r\n--b--\r\n"
+    )
+    for by in (policy.compat32, policy.default, policy.SMTP):
+        assert serialise(email_package.message_from_bytes(octets, policy=by)) == octets
+
+
 def test_a_line_of_a_field_that_came_is_broken_where_it_has_too_many_octets() -> None:
     """RFC 5322 2.1.1."""
     longest = b"Subject: " + b"a" * 989

@@ -84,8 +84,12 @@ def test_a_line_break_in_a_field_that_was_made_begins_nothing(
 ) -> None:
     one = MIMEText("text\n")
     one["Subject"] = make(f"hello{line_break}{text}")
-    with pytest.raises(InvalidValueError, match="message: "):
-        serialise(one)
+    try:
+        octets = serialise(one)
+    except InvalidValueError:
+        return
+    assert not {"\r", "\n"} & set(line_break)  # the others break lines for Python only
+    assert fields(octets) == [name.encode() for name in one]
 
 
 @pytest.mark.parametrize("one", [Message(), EmailMessage()], ids=["compat32", "default"])

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from email.header import Header
-from email.policy import EmailPolicy
+from email.policy import EmailPolicy, Policy
 from functools import lru_cache
 from typing import Any
 
@@ -52,9 +52,12 @@ class _OneField:
             InvalidValueError: it would be several.
         """
         folded = None
-        if isinstance(self, EmailPolicy):
+        policy: Any = self
+        if isinstance(policy, EmailPolicy):
             way = _made if hasattr(value, "fold") else _as_it_came
-            folded = way(self, name, value)
+            folded = way(policy, name, value)
+        elif _is_folded(policy, name, value):
+            folded = _as_it_came(policy, name, value)
         if folded is None:
             inherited: Any = super()
             folded = _EMPTY_LINE.sub(b"", inherited.fold_binary(name, value))
@@ -65,7 +68,15 @@ class _OneField:
         return folded
 
 
-def _as_it_came(policy: EmailPolicy, name: str, value: str) -> bytes | None:
+def _is_folded(policy: Policy[Any], name: str, value: Any) -> bool:
+    """Tell whether a field for the older policy may stay, which does not tell if it came."""
+    if not (isinstance(value, str) and value.isascii()):
+        return False
+    long = policy.max_line_length or _LONGEST_LINE
+    return "\n" in value or len(name) + len(value) + 2 <= long
+
+
+def _as_it_came(policy: Policy[Any], name: str, value: str) -> bytes | None:
     """Return a field that was not made but came, or None where that cannot be."""
     octets = f"{name}: {value}".encode("utf-8", "surrogateescape")
     lines = _LINE_END.split(octets)
@@ -111,7 +122,7 @@ def _phrase(text: str, utf8: bool) -> str:
     return text if _PHRASE.fullmatch(text) else f'"{_SPECIAL.sub(_ESCAPED, text)}"'
 
 
-def _wrapped(policy: EmailPolicy, name: str, words: Iterable[str]) -> bytes | None:
+def _wrapped(policy: Policy[Any], name: str, words: Iterable[str]) -> bytes | None:
     """Return a field, a line broken before a word where it would be long; None if it still is.
 
     Args:
