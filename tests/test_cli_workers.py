@@ -19,7 +19,7 @@ from tempfile import TemporaryFile
 from typing import Any
 
 import pytest
-from cli_drive import environment, messages, read_port, serve_for, wait_for
+from cli_drive import PATIENCE, SRC, environment, messages, read_port, serve_for, wait_for
 
 from smtpproto.__main__ import main
 from smtpproto.cli import workers
@@ -86,6 +86,34 @@ def test_a_worker_that_dies_is_succeeded_and_loses_no_connection(
     serve_for(client, "--workers", "2", "--maildir", str(tmp_path), "--quiet")
     assert messages(tmp_path) == [TEXT]
     assert capfd.readouterr().err.count("died (status -9): another one begins") == 2
+
+
+@pytest.mark.parametrize("flags", [[], ["-I", "-OO"]])
+def test_workers_are_of_the_package_of_their_parent(tmp_path: Path, flags: list[str]) -> None:
+    """Not of one in the working directory, and wherever it was found, as in an archive."""
+    begin = "import sys; sys.path[:] = [entry for entry in sys.path if entry]; "
+    begin += f"sys.path.insert(0, {str(SRC)!r}); "
+    begin += "from smtpproto.__main__ import main; sys.exit(main())"
+    for name in ("smtpproto", "queue"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('not this one')")
+    file = tmp_path / "port"
+    argv = ["serve", "--port=0", f"--port-file={file}", "--workers=2", "--json"]
+    process = subprocess.Popen(
+        [sys.executable, *flags, "-c", begin, *argv],
+        env={name: given for name, given in os.environ.items() if name != "PYTHONPATH"},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    port = wait_for(lambda: read_port(file))
+    with socket.create_connection(("127.0.0.1", port), 20) as sock, suppress(TimeoutError):
+        assert sock.recv(100)[:3] == b"220"
+        deliver(port)
+    process.terminate()
+    shown, notes = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    assert len(shown.splitlines()) == 1
+    assert len(notes.splitlines()) == 2
 
 
 def test_workers_end_with_their_parent(tmp_path: Path) -> None:

@@ -71,13 +71,7 @@ class Workers:
         """Begin a worker; it inherits the end of a pipe that this process holds open."""
         inherited = (self._listeners[number].fileno(), self._lock, self._pipe[0])
         process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "smtpproto",
-                *self._argv,
-                f"--inherited={','.join(map(str, inherited))}",
-            ],
+            [*_python(), *self._argv, f"--inherited={','.join(map(str, inherited))}"],
             pass_fds=inherited,
         )
         self._processes[number] = process
@@ -126,6 +120,21 @@ class Workers:
                 process.wait()
         for end in self._pipe:
             os.close(end)
+
+
+def _python() -> list[str]:
+    """Return the beginning of a command that runs this very package, wherever it was found.
+
+    ``-m`` would look for it in the working directory first, and not in an archive that is run.
+    """
+    flags = ["-I"] if sys.flags.isolated else []
+    if sys.flags.optimize:
+        flags.append("-" + "O" * sys.flags.optimize)
+    program = (
+        f"import sys; sys.path[:] = {sys.path!a}; "
+        "from smtpproto.__main__ import main; sys.exit(main())"
+    )
+    return [sys.executable, *flags, "-c", program]
 
 
 class FileLock:
