@@ -12,6 +12,7 @@ import selectors
 import signal
 import socket
 import ssl
+import struct
 import sys
 import threading
 import time
@@ -418,6 +419,22 @@ def test_time_is_over(pair: Any, octets: bytes) -> None:
     if octets == OCTETS:  # the next one does not wait for this one's time
         with pytest.raises(TimeoutError):
             driver.run(exchange(octets, 0.05))
+
+
+def test_a_connection_that_was_reset_before_the_handshake_can_be_closed() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        theirs = listener.accept()[0]
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    theirs.close()
+    ours.settimeout(SECONDS)
+    select.select([ours], [], [], SECONDS)
+    driver = drivers.Driver(ours, tls=contexts()[1], is_server=False, server_hostname="localhost")
+    with pytest.raises(ConnectionResetError):
+        driver.secure()
+    assert ours.fileno() >= 0
+    driver.close()
+    assert ours.fileno() < 0
 
 
 def test_half_a_record_does_not_begin_the_time_anew(

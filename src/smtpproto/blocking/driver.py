@@ -250,6 +250,10 @@ class Driver(Opened):
         """
         assert self._tls is not None
         context = self._tls if isinstance(self._tls, ssl.SSLContext) else self._tls()
+        try:
+            self.sock.getpeername()  # of Python before 3.13, wrap_socket() would lose the socket
+        except OSError as error:
+            raise ConnectionResetError("reset before it") from error
         layer = context.wrap_socket(
             self.sock,
             server_side=self._is_server,
