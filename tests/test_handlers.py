@@ -103,6 +103,17 @@ def test_a_peer_without_a_name() -> None:
 
 
 @pytest.mark.parametrize(
+    ("encoding", "expected"), [("ascii", "\\xfc \\u20ac"), ("latin-1", "ü \\u20ac")]
+)
+def test_what_a_stream_has_no_octets_for_is_escaped(encoding: str, expected: str) -> None:
+    """The message would be refused otherwise."""
+    octets = io.BytesIO()
+    stream = io.TextIOWrapper(octets, encoding=encoding)
+    Print(stream).on_message(PEER, message("\r\nü €\r\n".encode()))
+    assert expected in octets.getvalue().decode(encoding)
+
+
+@pytest.mark.parametrize(
     ("content", "lines"),
     [
         (b"", ["", ""]),

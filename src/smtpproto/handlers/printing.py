@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 from ..dialogues import Message, Peer
 from ..grammar.parameters import Parameters
-from .terminal import painter, safe, safe_lines
+from .terminal import encodable, painter, safe, safe_lines
 from .writing import Writing
 
 _SHOWN = 64 * 1024
@@ -63,7 +63,7 @@ class Print(Writing):
             *_shown(message.content),
             self._paint("bold", f"--- end of message {number}, {len(message.content)} octets ---"),
         ]
-        return "\n".join(lines) + "\n"
+        return encodable("\n".join(lines) + "\n", self._stream)
 
 
 def _wire(parameters: Parameters) -> str:

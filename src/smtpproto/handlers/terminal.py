@@ -42,6 +42,12 @@ def safe_lines(text: str) -> list[str]:
     ]
 
 
+def encodable(text: str, stream: TextIO) -> str:
+    """Return a text with what `stream` has no octets for escaped."""
+    encoding = getattr(stream, "encoding", None)
+    return text.encode(encoding, "backslashreplace").decode(encoding) if encoding else text
+
+
 def painter(stream: TextIO) -> Paint:
     """Return what colours text for `stream`: nothing unless it is a terminal that wants colours.
 
