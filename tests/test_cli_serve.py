@@ -462,6 +462,9 @@ def test_a_port_in_use(capsys: Capture) -> None:
         (["--require-tls"], 2, "--require-tls: --tls-cert expected too"),
         (["--quiet"], 2, "--quiet: --maildir expected too"),
         (["--unix", "s", "--port-file", "p"], 2, "--port-file: a TCP port expected"),
+        (["--maildir", ""], 2, "--maildir: the name of a folder expected"),
+        (["--port-file", ""], 2, "--port-file: the name of a file expected"),
+        (["--host", "\udcff"], 2, "host: a name or an address without a port"),
         (["--maildir", __file__], 2, "--maildir: a folder that can be written expected"),
         (["--port-file", "/no/such/folder/p"], 2, "--port-file: "),
     ],
@@ -493,6 +496,13 @@ def test_the_address_is_named_once(
     status, sentence = told(capsys, "--port", "25")
     assert status == 69
     assert sentence == f"cannot listen on 127.0.0.1 port 25: {expected}"
+
+
+def test_a_port_file_that_cannot_be_leaves_nothing_behind(capsys: Capture, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    assert told(capsys, "--port-file", str(folder))[0] == 2
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_a_server_for_everybody_warns(capsys: Capture) -> None:

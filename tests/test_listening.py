@@ -175,7 +175,10 @@ def test_many_may_wait(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         *(("port", got, "a number from 0 to 65535") for got in ("25", 70000, -1, None, True, 2.5)),
         *(
             ("host", got, "a name or an address")
-            for got in (b"127.0.0.1", 5, [], [5], [None], "", [""], ["::1", ""], "localhost:25")
+            for got in (
+                *(b"127.0.0.1", 5, [], [5], [None], "", [""], ["::1", ""], "localhost:25"),
+                *("\udcff", "hä" * 70, "x" * 64, "a..b", "[::1]"),
+            )
         ),
         ("path", 5, "text of a path expected, not 5"),
         ("sockets", [], "at least one stream socket expected"),

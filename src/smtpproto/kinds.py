@@ -151,6 +151,17 @@ WAIT: Kind = or_none(
 )
 """What may be waited for at once: poll(2) takes 2**31 milliseconds at most."""
 SPAN: Kind = ("0 seconds or more", lambda got: _is_number(got) and got >= 0)
+
+
+def is_host(host: str) -> bool:
+    """Tell whether a resolver can be asked for `host`; an empty one would be this machine."""
+    try:
+        is_bare = host.count(":") != 1 and "[" not in host
+        return bool(host.encode("idna")) and host.isprintable() and is_bare
+    except UnicodeError:
+        return False
+
+
 # Empty, as from a variable that is not set, it would be a socket that nobody finds.
 SOCKET_PATH: Kind = (
     "the text of a path",

@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 from .exceptions import LocalProtocolError, Violation
-from .kinds import FLAG, PORT, SOCKET_PATH, Kind, check_fields, or_none
+from .kinds import FLAG, PORT, SOCKET_PATH, Kind, check_fields, is_host, or_none
 from .values import value
 
 BACKLOG = 4096
@@ -41,7 +41,7 @@ def _are_some(got: object, kind: type) -> bool:
 
 def _are_names(got: Any) -> bool:
     # An empty one, perhaps a variable that is not set, would be all interfaces.
-    return _are_some(got, str) and all(one and one.count(":") != 1 for one in got)
+    return _are_some(got, str) and all(map(is_host, got))
 
 
 def _are_streams(got: Any) -> bool:

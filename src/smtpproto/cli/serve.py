@@ -205,6 +205,9 @@ def _check(args: argparse.Namespace) -> None:
         (sys.__stdout__ is None, args.quiet, "standard output is closed: --quiet expected"),
         (args.port_file, args.unix is None, "--port-file: a TCP port expected, not --unix"),
         (args.workers > 1, args.unix is None, "--workers: a TCP port expected, not --unix"),
+        # Perhaps a variable that is not set.
+        (args.maildir == "", False, "--maildir: the name of a folder expected"),
+        (args.port_file == "", False, "--port-file: the name of a file expected"),
     ):
         if given and not wanted:
             raise status.CommandError(message)
@@ -330,11 +333,13 @@ def _cannot_listen(args: argparse.Namespace, error: OSError) -> status.CommandEr
 
 def _write_port(file: str, port: int) -> None:
     """Write the port for a script that waits for the file: it is whole as soon as it is there."""
+    written = Path(f"{file}.{os.getpid()}")
     try:
-        written = Path(f"{file}.{os.getpid()}")
         written.write_text(f"{port}\n", "ascii")
         written.replace(file)
     except OSError as error:
+        with suppress(OSError):
+            written.unlink()
         raise status.CommandError(f"--port-file: {error}") from None
 
 

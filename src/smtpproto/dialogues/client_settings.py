@@ -17,7 +17,7 @@ from ..extensions import KNOWN, Extension
 from ..framing import LineEndings
 from ..grammar.addresses import is_address_literal, is_domain
 from ..grammar.commands import Command, Ehlo
-from ..kinds import Kind, check_fields, check_kinds, each, one_of, type_of, wrong
+from ..kinds import Kind, check_fields, check_kinds, each, is_host, one_of, type_of, wrong
 from ..limits import DEFAULT_LIMITS, Limits
 from ..sasl import DEFAULT_ORDER, Credentials
 from ..session.client import ClientConnection
@@ -148,7 +148,7 @@ class ClientSettings:
         check_kinds({"auth": _MECHANISMS}, {"auth": self.mechanisms})
         if self.extensions is not None:
             self.connection(None)  # which says what is wrong with them
-        if self.path is None and not _is_host(self.host):
+        if self.path is None and not is_host(self.host):
             raise wrong("host", "a name or an address without a port", self.host)
         if sum(one is not None for one in (self.path, self.source_address, self.dial)) > 1:
             raise expected("path, source_address, dial: one of them expected")
@@ -343,15 +343,6 @@ def check_send_mail(options: Mapping[str, object]) -> None:
         TypeError: there is one.
     """
     check_names("send_mail()", _OF_SEND_MAIL, options)
-
-
-def _is_host(host: str) -> bool:
-    """Tell whether a resolver can be asked for `host`; an empty one would be this machine."""
-    try:
-        is_bare = host.count(":") != 1 and "[" not in host
-        return bool(host.encode("idna")) and host.isprintable() and is_bare
-    except UnicodeError:
-        return False
 
 
 def is_loopback(address: Any) -> bool:
