@@ -528,6 +528,13 @@ def test_the_connection_ends_in_the_exchange(end: Input, kind: type[Exception]) 
     assert isinstance(run(opened("LOGIN", TLS), login(), *inputs).error, kind)
 
 
+def test_a_server_that_takes_nothing_more() -> None:
+    dialogue = authenticate(opened("X-OWN"), login(Own()))
+    assert isinstance(dialogue.send(None), Handle)
+    with pytest.raises(TimedOut, match="takes nothing more"):
+        dialogue.throw(TimeoutError())
+
+
 def test_lmtp() -> None:
     connection = opened("PLAIN", TLS, lmtp=True)
     assert run(connection, login(), IN).error is None
