@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import email as email_package
 from email import policy
-from email.header import decode_header
+from email.header import Header, decode_header
 from email.headerregistry import Address, Group
 from email.message import EmailMessage
+from email.mime.text import MIMEText
 from email.utils import getaddresses
 from typing import Any
 
@@ -157,6 +158,21 @@ def test_addresses_with_names_beyond_ascii_are_each_themselves(name: str, utf8: 
 def test_any_addresses(people: list[Address]) -> None:
     octets = written("To", [*people, Address("ö", "z", "x.org")])
     assert told(octets)[:-1] == [(one.display_name, one.addr_spec) for one in people]
+
+
+@pytest.mark.parametrize("kind", [str, Header])
+def test_addresses_of_the_older_policy_stay_out_of_encoded_words(kind: Any) -> None:
+    """RFC 2047 5: the package makes one of the whole field."""
+    message = MIMEText("text\n")
+    message["Subject"] = kind("Größe <a@x.org>")
+    message["To"] = kind('Jörg <j@x.org>, "Doe, Jané" <d@x.org>')
+    message["Cc"] = kind("jörg@x.org; b@x.org")
+    message["Reply-To"] = kind("jörg@x.org")
+    header = serialise(message).split(b"\r\n")
+    assert header[3].startswith(b"Subject: =?utf-8?")
+    assert told(header[4] + b"\r\n") == [("Jörg", "j@x.org"), ("Doe,Jané", "d@x.org")]
+    assert header[5].startswith(b"Cc: =?utf-8?")  # what is not read rightly
+    assert header[6] == "Reply-To: jörg@x.org".encode()
 
 
 def test_groups_of_addresses() -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from ..exceptions import InvalidValueError, shown
 from ..grammar.abnf import ATEXT_UTF8
-from .headers import is_misread, is_read
+from .headers import is_misread, is_read, read_text
 
 _LONGEST_LINE = 998  # RFC 5322 2.1.1
 _LINE_END = re.compile(rb"\r\n|\r|\n")
@@ -58,6 +58,8 @@ class _OneField:
             folded = way(policy, name, value)
         elif _is_folded(policy, name, value):
             folded = _as_it_came(policy, name, value)
+        elif header := read_text(name, value):
+            folded = _addresses(policy, name, header)
         if folded is None:
             inherited: Any = super()
             folded = _EMPTY_LINE.sub(b"", inherited.fold_binary(name, value))
@@ -95,13 +97,19 @@ def _made(policy: EmailPolicy, name: str, value: Any) -> bytes | None:
     whole = value.fold(policy=policy.clone(utf8=True, max_line_length=0)).rstrip("\r\n")
     if whole.isascii():
         return _wrapped(policy, name, _WORD.findall(whole.partition(":")[2]))
-    if not is_read(value) or is_misread(value):
+    return _addresses(policy, name, value) if is_read(value) else None
+
+
+def _addresses(policy: Policy[Any], name: str, header: Any) -> bytes | None:
+    """Return a field of addresses, None where not all of it was read."""
+    if is_misread(header):
         return None
+    utf8 = getattr(policy, "utf8", False)
     found = []
-    for group in value.groups:
-        mailboxes = [_mailbox(one, policy.utf8) for one in group.addresses]
+    for group in header.groups:
+        mailboxes = [_mailbox(one, utf8) for one in group.addresses]
         if group.display_name is not None:
-            start = f"{_phrase(group.display_name, policy.utf8)}:"
+            start = f"{_phrase(group.display_name, utf8)}:"
             mailboxes = [f"{start} {mailboxes[0]}", *mailboxes[1:]] if mailboxes else [start]
             mailboxes[-1] += ";"
         found += mailboxes

@@ -159,6 +159,14 @@ def _parsed(name: str, field: Any, text: str | None) -> list[str]:
     return [address.replace(_NO_WORD, "=?") for address in found]
 
 
+def read_text(name: str, value: Any) -> Any:
+    """Return a field of addresses that was made of text with more than ASCII, read; or None."""
+    text = str(value)
+    if name.lower() not in _NAMING or text.isascii() or SURROGATES.search(text):
+        return None
+    return _HEADER(name, _text(text))
+
+
 def is_misread(header: Any) -> bool:
     """Tell whether a field is not of its grammar, so that what was read may not be all of it."""
     return any(isinstance(defect, InvalidHeaderDefect) for defect in header.defects)
