@@ -53,7 +53,9 @@ def serialise(message: Message[Any, Any], utf8: bool = False) -> bytes:
         return octets
     with unfit_is_told():
         plain = _copied(message)
-        binary = [part for part in _mime_parts(plain) if _is_spoiled(part)]
+        binary = []
+        if any(_encoding(part) == "binary" for part in plain.walk()):
+            binary = [part for part in _mime_parts(plain) if _is_spoiled(part)]
         if binary and _is_signed(plain):
             raise InvalidValueError(
                 "message: binary parts whose lines end with CRLF expected, or base64, where it is "
@@ -119,7 +121,9 @@ def _mime_parts(entity: Message[Any, Any], is_mime: bool = False) -> Iterator[Me
 
 
 def _encoding(part: Message[Any, Any]) -> str:
-    return str(part.get("Content-Transfer-Encoding", "8bit")).strip().lower()
+    """Return how a part says that it is encoded; to have it parsed takes long."""
+    found = (text for name, text in part.raw_items() if name.lower() == "content-transfer-encoding")
+    return str(next(found, "8bit")).strip().lower()
 
 
 def _is_spoiled(part: Message[Any, Any]) -> bool:
