@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from adapter_drive import SECONDS, SOON, Scripted, contexts
 
-from smtpproto import Reply, blocking
+from smtpproto import ClientConnection, Reply, blocking
 from smtpproto.asyncio import Client, Collect, ConnectionLost, TimedOut, send_mail, serve
 
 TEXT = b"Subject: x\r\n\r\ntext\r\n"
@@ -249,6 +249,31 @@ def test_what_is_raised_behind_a_message_has_no_other_cause() -> None:
             assert failed.value.__context__ is None
 
     run(test)
+
+
+def test_what_comes_between_two_steps_closes_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of the handler of a signal: a reply was read that nobody knows of."""
+
+    class Alarm(Exception):
+        pass
+
+    def interrupted(*args: Any) -> None:
+        read(*args)
+        raise Alarm
+
+    read = ClientConnection.next_replies
+
+    async def main() -> None:
+        async with serve(Collect()) as server, Client("127.0.0.1", server.port) as client:
+            monkeypatch.setattr(ClientConnection, "next_replies", interrupted)
+            with pytest.raises(Alarm):
+                await client.noop()
+            monkeypatch.undo()
+            assert not client.is_connected
+            await client.connect()
+            assert (await client.noop()).is_positive
+
+    asyncio.run(main())
 
 
 def test_a_send_is_cancelled_at_any_moment() -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -20,6 +21,7 @@ from faults.drive import TEXT, Wire, eventually
 from smtpproto import asyncio as aio
 from smtpproto import blocking
 from smtpproto.dialogues import Collect, ConnectionLost
+from smtpproto.forking import let_go
 
 SERVER, CLIENT = contexts()
 pytestmark = [
@@ -304,3 +306,12 @@ def test_a_blocking_server_in_another_process(
     assert path.exists()
     with socket.socket(socket.AF_UNIX) as sock, pytest.raises(ConnectionRefusedError):
         sock.connect(str(path))
+
+
+def test_what_is_closed_already_is_let_go_of() -> None:
+    let_go(None)
+    with socket.socket() as sock:
+        number = sock.fileno()
+    let_go(sock)
+    with pytest.raises(OSError, match=str(errno.EBADF)):
+        os.fstat(number)
