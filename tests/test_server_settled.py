@@ -8,6 +8,7 @@ by `invariants_server.check_server`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 import server_drive as drive
@@ -160,3 +161,14 @@ def test_what_is_no_reply_is_refused() -> None:
     server, _ = settled()
     with pytest.raises(InvalidValueError, match="Reply expected"):
         server.settle({Mail: "250 ok"}, [])  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("out", [None, bytearray()])
+def test_what_cannot_take_the_octets_in_order_is_refused(out: Any) -> None:
+    server, before = settled()
+    with pytest.raises(InvalidValueError, match="out: list expected"):
+        server.settle({Mail: SENDER_OK}, out)
+    with pytest.raises(InvalidValueError, match="replies: Mapping expected"):
+        server.settle(out, [])
+    server.next_event(drive.MAIL)
+    assert len(before) == 1  # nothing has changed

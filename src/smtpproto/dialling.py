@@ -31,8 +31,9 @@ def given(found: object) -> socket.socket:
             with suppress(OSError):  # gone already; what it said before is still to be read
                 found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return found
+    got = f"{found!r:.80}" if isinstance(found, socket.socket) else described(found)
     raise LocalProtocolError(
-        f"dial: a stream socket that is open, without TLS, expected, not {described(found)}",
+        f"dial: a stream socket that is open, without TLS, expected, not {got}",
         Violation.LOCAL_VALUE,
     )
 

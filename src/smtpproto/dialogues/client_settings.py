@@ -78,7 +78,7 @@ class ClientOptions(TypedDict, total=False):
     dial: Dial | None
     """Returns a connected stream socket in place of one to `host` and `port`, which then say what
     the server is called and whether TLS comes first. The client closes it, and calls again for each
-    session. Under asyncio a coroutine, or a function that does not block."""
+    session. Under asyncio an ``async def``, or a function that does not block."""
     lmtp: bool
     """Speak LMTP (RFC 2033)."""
     timeout: float | None

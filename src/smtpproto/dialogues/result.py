@@ -38,7 +38,8 @@ class SendResult:
     replies: tuple[Reply, ...]
     """For each of them the reply that decided: to RCPT, or for the message."""
     reply: Reply
-    """The last reply for the message: its text may tell a queue identifier."""
+    """The last reply for the message: its text may tell a queue identifier. In LMTP, that for the
+    last recipient, which may be a refusal."""
     recording: Recording = field(default_factory=list, repr=False, compare=False)
     """What was said about the message."""
 

@@ -135,12 +135,15 @@ class ServerConnection(Receiving):
 
         Args:
             replies: for any of Mail and Rcpt a 2yz, for Data a 354.
-            out: gets the octets, behind those of the replies that were sent before.
+            out: gets the octets at its end. To be kept in order with them, what `send` returns
+                belongs there, too.
 
         Raises:
             LocalProtocolError: another command, or another reply.
-            InvalidValueError: what is no `Reply`.
+            InvalidValueError: what is no mapping, `Reply` or list.
         """
+        check_kind("replies", replies, Mapping)
+        check_kind("out", out, list)  # not a bytearray, as a driver may have
         for command, reply in replies.items():
             check_kind("reply", reply, Reply)
             if reply.code not in _SETTLED_BY.get(command, ()):
