@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpproto import InvalidValueError, LocalProtocolError, Path, Rcpt
+from smtpproto import InvalidValueError, LocalProtocolError, Path, Rcpt, Violation
 from smtpproto.dialogues import Outgoing, prepare
 from smtpproto.dialogues.outgoing import Octets, _size, as_7bit, has_header
 
@@ -166,6 +166,16 @@ def test_an_address_that_is_none(address: str) -> None:
         prepare(b"x", address, "b@x.org")
     with pytest.raises(InvalidValueError):
         prepare(b"x", "a@x.org", address)
+
+
+def test_which_address_is_none() -> None:
+    with pytest.raises(InvalidValueError, match=r"^recipients: 'b@x_y': .* not 'x_y'$") as caught:
+        prepare(b"x", "a@x.org", ["a@x.org", "b@x_y"])
+    assert (caught.value.violation, caught.value.code) == (Violation.DOMAIN_SYNTAX, 501)
+    with pytest.raises(InvalidValueError, match=r"^sender: 'a\.\.b@x\.org': a local-part "):
+        prepare(b"x", "a..b@x.org", "b@x.org")
+    with pytest.raises(InvalidValueError, match=r"^recipients: 'bob': a mailbox "):
+        prepare(b"x", "a@x.org", "bob")
 
 
 @pytest.mark.parametrize(

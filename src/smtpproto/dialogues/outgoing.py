@@ -16,7 +16,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from ..exceptions import InvalidValueError, LocalProtocolError, Violation
+from ..exceptions import InvalidValueError, LocalProtocolError, Violation, shown
 from ..framing.buffer import CR, LF
 from ..framing.writer import is_clean, no_nul
 from ..grammar.addresses import Path
@@ -188,7 +188,7 @@ def _parameters(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _rcpts(recipients: Recipients) -> tuple[Rcpt, ...]:
     if type(recipients) is str:  # as most often
-        return (Rcpt(recipients),)
+        return (Rcpt(_path(recipients, "recipients")),)
     single = isinstance(recipients, (str, bytes, Path, Rcpt))
     many: Any = recipients
     if single or not isinstance(recipients, Iterable):
@@ -210,7 +210,11 @@ def _path(given: Any, name: str) -> Path:
         InvalidValueError: it is neither text nor a path, or no address.
     """
     if isinstance(given, str):
-        return Path(given)
+        try:
+            return Path(given)
+        except InvalidValueError as error:  # which names a part of it, of one among many
+            told = f"{name}: {shown(given)}: {error}"
+            raise InvalidValueError(told, error.violation, error.code, error.enhanced) from None
     if isinstance(given, Path):
         return given
     raise InvalidValueError(f"{name}: text or a Path expected, not {type(given).__name__}")
