@@ -19,7 +19,7 @@ from invariants_server import SERVER_TOKENS
 from strategies import cuts
 
 from smtpproto import Reply, ServerConnection
-from smtpproto.dialogues import Cancelled, ConnectionLost, Peer, serve_session
+from smtpproto.dialogues import Cancelled, ConnectionLost, Peer, Read, serve_session
 from smtpproto.dialogues.conversation import Terms
 from smtpproto.dialogues.records import MessageRecord, Record, SessionRecord
 from smtpproto.dialogues.server_settings import default_extensions
@@ -84,7 +84,8 @@ def outcome(
     )
     run = drive(serve_session(server, handler, Peer(), terms), inputs, to_the_end=False)
     assert bool(lines) == heard
-    return run.writes, handler.calls, records, repr(run.error), server.state
+    reads = [step for step in run.steps if isinstance(step, Read)]
+    return run.writes, reads, handler.calls, records, repr(run.error), server.state
 
 
 @given(
@@ -118,6 +119,13 @@ def test_who_listens_changes_nothing_about_an_end_in_a_transaction(
     inputs: list[Input] = [b"EHLO x\r\n", *pieces, ending]
     quiet = outcome(hooks, frozenset(), inputs, False, heard=False)
     assert quiet == outcome(hooks, frozenset(), inputs, False, heard=True)
-    names = [call[0] for call in quiet[1]]
+    names = [call[0] for call in quiet[2]]
     assert names.count("on_abort") == 1
     assert "on_message" not in names
+
+
+def test_the_time_for_a_command_begins_when_the_one_before_was_answered() -> None:
+    lines = [b"MAIL FROM:<a@b.example>\r\n", b"RCPT TO:<c@", b"d.example>\r\n", b"DATA\r\n", b"hi"]
+    inputs: list[Input] = [b"EHLO x\r\n", *lines, b"ho", b""]
+    reads = outcome({"on_message"}, frozenset(), inputs, False, heard=False)[1]
+    assert [read.goes_on for read in reads] == [False, False, False, True, *[False] * 4]

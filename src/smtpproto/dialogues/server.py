@@ -183,6 +183,8 @@ class _Server(Claiming):
                     if event is _NEED_DATA:
                         if connection.state is _DATA and not self._is_taking:
                             self._begin_message()
+                        if out:  # a command was answered, perhaps without an event
+                            read.goes_on = False
                         read.out = b"".join(out)
                         out.clear()
                         read.timeout = command if clock.now < deadlines.near else self._time_left()
