@@ -32,6 +32,17 @@ def test_it_shows_session_states_and_message(capsys: pytest.CaptureFixture[str])
     assert message.endswith("The end.\n")
 
 
+def test_who_reads_it_may_go_away() -> None:
+    command = [sys.executable, "-u", "-m", "smtpproto", "demo"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment(), stdout=pipe, stderr=pipe, bufsize=0) as shown:
+        assert shown.stdout is not None
+        assert shown.stderr is not None
+        shown.stdout.read(10)
+        shown.stdout.close()
+        assert shown.stderr.read() == b""
+
+
 def test_it_needs_nothing_but_python() -> None:
     """No site packages, no home, no colours in a pipe, and only ASCII for any locale."""
     done = subprocess.run(

@@ -132,7 +132,7 @@ class Client(Opened):
             The client itself.
 
         Raises:
-            LocalProtocolError: it is connected.
+            LocalProtocolError: it is connected, or `dial` returned no connection.
             ConnectionLost: there is no such server, or it went away.
             ReplyError: the server refuses us; `AuthenticationError`: it refuses the credentials.
             SecurityError: TLS, or a safe way to authenticate, could not be had.

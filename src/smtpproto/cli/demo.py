@@ -52,22 +52,25 @@ def run(args: argparse.Namespace) -> int:
     """Hold the session and print it."""
     paint = painter(sys.stdout)
     inbox = Inbox()
+    lines: list[str] = []
 
-    def show(line: str) -> None:
-        note = _note(line, client.connection)
-        print(f"{paint_line(paint, line)}{' ' * (_WIDTH - len(line))}{paint('dim', note)}".rstrip())
+    def note(line: str) -> None:
+        gap = " " * (_WIDTH - len(line))
+        told = paint("dim", _note(line, client.connection))
+        lines.append(f"{paint_line(paint, line)}{gap}{told}".rstrip())
 
     with serve(inbox, hostname="mx.example.org") as server:
-        print(paint("bold", f"--- a session with 127.0.0.1 port {server.port} ---"))
+        lines.append(paint("bold", f"--- a session with 127.0.0.1 port {server.port} ---"))
         client = Client(
             "127.0.0.1",
             server.port,
             security="none",
             local_name="client.example.org",
-            transcript=show,
+            transcript=note,
         )
         with client:
             client.send(_message(), recipients=["bob@example.org", "nobody@example.org"])
+    print(*lines, sep="\n")  # now: that who reads it has gone would be a transcript's failure
     for message in inbox.messages:
         print(paint("bold", f"\n--- the message for {', '.join(message.recipients)} ---"))
         for line in safe_lines(message.content.decode("ascii", "backslashreplace")):
