@@ -134,14 +134,17 @@ PEOPLE = [
 
 
 @pytest.mark.parametrize("utf8", [False, True])
-@pytest.mark.parametrize("name", ["From", "To", "Cc", "Reply-To"])
+@pytest.mark.parametrize("name", ["From", "To", "Cc", "Reply-To", "Resent-From"])
 def test_addresses_with_names_beyond_ascii_are_each_themselves(name: str, utf8: bool) -> None:
     """RFC 2047 5: the package may have the comma between two in an encoded word."""
     octets = written(name, PEOPLE * 2, utf8)
     assert octets.isascii() != utf8
     expected = [("".join(one.display_name.split()), one.addr_spec) for one in PEOPLE * 2]
     assert told(octets) == expected
-    assert max(map(len, octets.split(b"\r\n"))) <= 998
+    lines = octets.split(b"\r\n")
+    assert max(map(len, lines)) <= 998
+    assert all(len(line) <= 76 for line in lines if b"=?" in line)  # RFC 2047 2
+    assert all(len(word) <= 75 for word in octets.split() if word.startswith(b"=?"))
 
 
 @given(

@@ -20,6 +20,8 @@ from ..grammar.abnf import ATEXT_UTF8
 from .headers import is_misread, is_read, read_text
 
 _LONGEST_LINE = 998  # RFC 5322 2.1.1
+_LONGEST_ENCODED_LINE = 76  # RFC 2047 2
+_LONGEST_ENCODED = 60  # so that one fits behind any name of a field, and is no longer than 75
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _LINE_ENDS = re.compile(r"[\r\n]+")
 # A field, folded or not (RFC 5322 2.2); each line end is one that is made CRLF.
@@ -105,40 +107,45 @@ def _addresses(policy: Policy[Any], name: str, header: Any) -> bytes | None:
     if is_misread(header):
         return None
     utf8 = getattr(policy, "utf8", False)
-    found = []
+    words: list[str] = []
     for group in header.groups:
-        mailboxes = [_mailbox(one, utf8) for one in group.addresses]
         if group.display_name is not None:
-            start = f"{_phrase(group.display_name, utf8)}:"
-            mailboxes = [f"{start} {mailboxes[0]}", *mailboxes[1:]] if mailboxes else [start]
-            mailboxes[-1] += ";"
-        found += mailboxes
-    words = [f" {one}," for one in found[:-1]] + [f" {one}" for one in found[-1:]]
-    return _wrapped(policy, name, words)
+            words.append(f" {_phrase(group.display_name, utf8)}:")
+        for one in group.addresses:
+            words += [f" {word}" for word in _mailbox(one, utf8)]
+            words[-1] += ","
+        if group.display_name is not None:
+            words[-1] = words[-1].removesuffix(",") + ";,"
+    words[-1:] = [word.removesuffix(",") for word in words[-1:]]
+    return _wrapped(policy, name, words, _LONGEST_ENCODED_LINE)
 
 
-def _mailbox(address: Any, utf8: bool) -> str:
-    name = address.display_name
-    return f"{_phrase(name, utf8)} <{address.addr_spec}>" if name else str(address.addr_spec)
+def _mailbox(address: Any, utf8: bool) -> list[str]:
+    name, addr_spec = address.display_name, str(address.addr_spec)
+    return [_phrase(name, utf8), f"<{addr_spec}>"] if name else [addr_spec]
 
 
 def _phrase(text: str, utf8: bool) -> str:
     """Return a name as it stands before an address (RFC 5322 3.2.5, RFC 2047 5)."""
     if not (utf8 or text.isascii()) or len(text) > _LONGEST_NAME or "=?" in text:
         octets = text.encode("utf-8", "surrogateescape")
-        return Header(octets.decode("utf-8", "replace"), "utf-8").encode(linesep="\r\n")
+        header = Header(octets.decode("utf-8", "replace"), "utf-8", _LONGEST_ENCODED)
+        return header.encode(linesep="\r\n")
     return text if _PHRASE.fullmatch(text) else f'"{_SPECIAL.sub(_ESCAPED, text)}"'
 
 
-def _wrapped(policy: Policy[Any], name: str, words: Iterable[str]) -> bytes | None:
+def _wrapped(
+    policy: Policy[Any], name: str, words: Iterable[str], longest: int = _LONGEST_LINE
+) -> bytes | None:
     """Return a field, a line broken before a word where it would be long; None if it still is.
 
     Args:
         policy: says what is long.
         name: of the field.
         words: each with the space before it, which is where a line may be broken.
+        longest: what is long by any policy.
     """
-    long = min(policy.max_line_length or _LONGEST_LINE, _LONGEST_LINE)
+    long = min(policy.max_line_length or longest, longest)
     lines = [f"{name}:"]
     for word in words:
         start, *more = word.split("\r\n")
