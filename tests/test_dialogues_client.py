@@ -1580,6 +1580,13 @@ def test_a_refusal_tells_more_than_what_is_wrong_with_the_rest() -> None:
     assert run.lines == ["MAIL FROM:<a@example.com> SIZE=20", "RCPT TO:<b@example.org>"]
 
 
+def test_an_end_is_told_once_where_others_are_still_to_be_tried() -> None:
+    run = sending(opened(TWO), [OK + NO + OK + GONE], recipients=FIVE)
+    assert isinstance(run.error, AllRefused)
+    assert [reply.code for reply in run.error.replies] == [550, 421, 421, 421, 421]
+    assert sum(line.startswith("(") for line in run.error.transcript) == 1
+
+
 @pytest.mark.parametrize("end", [*ENDS, NONSENSE, GONE])
 @pytest.mark.parametrize("last", [OK, NO])
 def test_an_end_in_lmtp_where_others_are_still_to_be_tried(end: Input, last: bytes) -> None:

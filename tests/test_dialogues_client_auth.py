@@ -531,7 +531,7 @@ def test_the_connection_ends_in_the_exchange(end: Input, kind: type[Exception]) 
 def test_a_server_that_takes_nothing_more() -> None:
     dialogue = authenticate(opened("X-OWN"), login(Own()))
     assert isinstance(dialogue.send(None), Handle)
-    with pytest.raises(TimedOut, match="takes nothing more"):
+    with pytest.raises(TimedOut, match=r"\Athe server takes nothing more"):
         dialogue.throw(TimeoutError())
 
 

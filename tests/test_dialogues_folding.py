@@ -82,15 +82,18 @@ def test_a_field_that_came_goes_as_it_came(field: bytes, by: Any) -> None:
         b"Subject: two  spaces \r\n \tfolded  \r\n",
         b"Subject: short   \r\n",
         b"Subject: \xfc  \r\n \xfc \r\n",
+        "To: Jörg <a@x.org>\r\n".encode(),
     ],
 )
 def test_a_field_that_came_by_the_older_policy_stays_where_it_is_folded(field: bytes) -> None:
     assert passed_on(field, policy.compat32) == field
 
 
-def test_a_field_of_the_older_policy_is_folded_where_it_is_long() -> None:
-    made = passed_on(b"Subject:" + b" long" * 30 + b"\r\n", policy.compat32)
-    assert made.split() == b"Subject:".split() + [b"long"] * 30
+@pytest.mark.parametrize("start", [b"Subject: long", b"To: a@x.org (Joe)"])
+def test_a_field_of_the_older_policy_is_folded_where_it_is_long(start: bytes) -> None:
+    field = start + b", b@x.org" * 30 + b"\r\n"
+    made = passed_on(field, policy.compat32)
+    assert made.split() == field.split()
     assert all(len(line) <= 78 for line in made.split(b"\r\n"))
 
 
@@ -205,6 +208,10 @@ def test_no_encoded_word_stands_where_there_is_no_text(name: str) -> None:
     """RFC 2047 5: the package makes some of long words."""
     value = f"long <{'a' * 60}@{'b' * 60}.org>" if name == "To" else LONG
     assert written(name, value).replace(b"\r\n ", b" ") == f"{name}: {value}\r\n".encode()
+
+
+def test_white_space_stays() -> None:
+    assert written("Subject", "a  b  ") == b"Subject: a  b  \r\n"
 
 
 def test_no_line_of_a_field_is_empty() -> None:

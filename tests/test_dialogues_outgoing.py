@@ -358,8 +358,10 @@ def test_names_in_utf8_and_those_who_are_not_told_need_no_smtputf8() -> None:
         assert b"?= <b@x.org>\r\n" in content
         assert parsed(content)["To"] == "Jörg <b@x.org>"
     strange = email_package.message_from_bytes(b"To: \xfc@x.org\r\n\r\n", policy=policy.default)
+    strange["Subject"] = "Jörg"
     outgoing = prepare(strange, "a@x.org", "b@x.org")  # it may be written as it came
     assert outgoing.needs_utf8 == (not octets(outgoing).isascii())
+    assert b"Subject: =?utf-8?q?J=C3=B6rg?=\r\n" in octets(outgoing)
 
 
 def test_octets_of_no_charset_are_no_address() -> None:

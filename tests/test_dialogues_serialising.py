@@ -192,6 +192,12 @@ def test_binary_parts_of_clean_lines_stay_as_they_are() -> None:
     assert serialise(one).endswith(b"binary\r\nMIME-Version: 1.0\r\n\r\n\x89\r\n\x00")
 
 
+def test_lines_of_a_text_that_is_binary_end_with_crlf() -> None:
+    """RFC 2046 4.1.1."""
+    octets = b"MIME-Version: 1.0\r\nContent-Transfer-Encoding: binary\r\n\r\na\r\n\xe9\n"
+    assert serialise(parsed(octets)) == octets.replace(b"\xe9\n", b"\xe9\r\n")
+
+
 def test_what_is_signed_is_not_encoded_but_refused() -> None:
     one = EmailMessage()
     one.set_content(PNG, maintype="image", subtype="png", cte="binary")

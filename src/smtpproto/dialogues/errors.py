@@ -95,7 +95,7 @@ class ConnectionLost(SMTPError):
 
 
 class TimedOut(ConnectionLost, TimeoutError):
-    """The server did not answer in time (RFC 5321 4.5.3.2)."""
+    """The server, or what we need for a login, took too long (RFC 5321 4.5.3.2)."""
 
 
 class SecurityError(SMTPError):
