@@ -114,6 +114,7 @@ def test_a_dial_that_fails(world: World, secured: bool) -> None:
     for error, told in [
         (ConnectionRefusedError("by the proxy"), "localhost port 25: by the proxy"),
         (TimeoutError(), "no connection to localhost port 25 within"),
+        (ssl.SSLError("of the proxy"), "localhost port 25: .*of the proxy"),
     ]:
         with pytest.raises(ConnectionLost, match=told) as caught:
             world.client("localhost", dial=lambda error=error: dial(error), **options).__enter__()

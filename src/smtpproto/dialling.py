@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import socket
 import ssl
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from .exceptions import LocalProtocolError, Violation
@@ -36,6 +37,15 @@ def given(found: object) -> socket.socket:
         f"dial: a stream socket that is open, without TLS, expected, not {got}",
         Violation.LOCAL_VALUE,
     )
+
+
+@contextmanager
+def of_a_dial() -> Iterator[None]:
+    """Make of a TLS failure on the way, as to a proxy, one of the connection: it is no server's."""
+    try:
+        yield
+    except ssl.SSLError as error:
+        raise ConnectionError(str(error)) from error
 
 
 def far_end(sock: socket.socket) -> Any:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from ..dialling import far_end, given
+from ..dialling import far_end, given, of_a_dial
 from ..dialogues.client_settings import ClientSettings, Dial
 from .driver import Driver
 from .transport import SocketTransport
@@ -79,8 +79,9 @@ async def _dialled(
 
 async def _given(dial: Dial) -> socket.socket:
     """Return the connection that was made for us, and have it not block."""
-    found = dial()
-    sock = given(await found if inspect.isawaitable(found) else found)
+    with of_a_dial():
+        found = dial()
+        sock = given(await found if inspect.isawaitable(found) else found)
     sock.setblocking(False)
     return sock
 

@@ -15,7 +15,7 @@ from secrets import token_bytes
 from types import TracebackType
 from typing import Any, TypeVar, Unpack
 
-from ..dialling import given
+from ..dialling import given, of_a_dial
 from ..dialogues import (
     ConnectionLost,
     Content,
@@ -289,7 +289,8 @@ class Client(Opened):
 def _dialled(settings: ClientSettings, timeout: float) -> socket.socket:
     """Return a connection; a Unix socket is yet to be connected."""
     if settings.dial is not None:
-        return given(settings.dial())
+        with of_a_dial():
+            return given(settings.dial())
     if settings.path is not None:
         return socket.socket(socket.AF_UNIX)
     there = settings.host, settings.port

@@ -356,7 +356,7 @@ def is_loopback(address: Any) -> bool:
 
 def address_literal(address: Any) -> str:
     """Return the address literal for what a socket says of its end; that of loopback without IP."""
-    host = address[0] if isinstance(address, tuple) and address else ""
+    host = str(address[0]) if isinstance(address, tuple) and address else ""
     if ":" in host:
         literal = f"[IPv6:{host.partition('%')[0]}]"
     else:
