@@ -138,7 +138,12 @@ def test_default_contexts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "kind", "text"),
     [
-        (OSError("no"), SecurityError, "TLS handshake failed: no"),
+        (
+            OSError(113, "no route"),
+            ConnectionLost,
+            "lost in the TLS handshake: [Errno 113] no route",
+        ),
+        (ValueError("no"), SecurityError, "TLS handshake failed: no"),
         (ssl.SSLCertVerificationError("who?"), SecurityError, "who?"),
         (ConnectionResetError("reset"), ConnectionLost, "lost in the TLS handshake: reset"),
         (ssl.SSLEOFError("ended"), ConnectionLost, "lost in the TLS handshake: "),

@@ -205,10 +205,11 @@ def tls_info(layer: ssl.SSLObject | ssl.SSLSocket) -> TLSInfo:
 def handshake_failure(error: Exception, advice: str = "") -> SecurityError | ConnectionLost:
     """Return the error of a dialogue for what a handshake raised.
 
-    A connection that breaks, as when a server restarts, says nothing of TLS: mail is not to be
-    given up for it (RFC 5321 4.5.4.1).
+    A connection that breaks, as when a server restarts, says nothing of TLS, nor does a system that
+    has no more descriptors: mail is not to be given up for it (RFC 5321 4.5.4.1).
     """
-    if isinstance(error, ConnectionError | ssl.SSLEOFError):
+    is_of_tls = isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError)
+    if isinstance(error, OSError) and not is_of_tls:
         return ConnectionLost(f"connection lost in the TLS handshake: {error}")
     return SecurityError(f"TLS handshake failed: {error}{advice}")
 

@@ -43,7 +43,7 @@ async def start_tls(
     loop = means.loop
     is_ours = isinstance(transport, SocketTransport)
     if early and is_ours:  # which reads on when it is told to: this came before our 220
-        raise OSError("octets in the clear before it")
+        raise ssl.SSLError(ssl.SSL_ERROR_SSL, "octets in the clear before it")
     if early:
         loop.call_soon(feed, transport, early)
     async with asyncio.timeout(timeout):
