@@ -182,9 +182,10 @@ def test_addresses_of_the_older_policy_stay_out_of_encoded_words(kind: Any) -> N
 
 
 def test_groups_of_addresses() -> None:
+    """RFC 2047 5: white space stands between an encoded word and the colon."""
     groups = [Group("Größe", PEOPLE[:2]), PEOPLE[3], Group("nobody")]
     assert written("To", groups) == (
-        b"To: =?utf-8?b?R3LDtsOfZQ==?=: =?utf-8?b?SsO2cmc=?= <j@x.org>,\r\n"
+        b"To: =?utf-8?b?R3LDtsOfZQ==?= : =?utf-8?b?SsO2cmc=?= <j@x.org>,\r\n"
         b' =?utf-8?b?w5xuw68sICh4KQ==?= <"first last"@sub.example.org>;, nobody@x.org,\r\n'
         b" nobody:;\r\n"
     )

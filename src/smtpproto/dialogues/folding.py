@@ -110,7 +110,8 @@ def _addresses(policy: Policy[Any], name: str, header: Any) -> bytes | None:
     words: list[str] = []
     for group in header.groups:
         if group.display_name is not None:
-            words.append(f" {_phrase(group.display_name, utf8)}:")
+            start = _phrase(group.display_name, utf8)
+            words.append(f" {start} :" if start.endswith("?=") else f" {start}:")  # RFC 2047 5
         for one in group.addresses:
             words += [f" {word}" for word in _mailbox(one, utf8)]
             words[-1] += ","
