@@ -1063,6 +1063,26 @@ def test_a_source_that_fails_closes_without_the_dot(world: World) -> None:
     assert handler.messages == []
 
 
+def test_a_source_that_fails_before_mail_leaves_the_session(world: World) -> None:
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise OSError("the disk")
+
+        def seek(self, position: int, whence: int = 0, /) -> int:
+            raise OSError("as broken")
+
+    sources: list[tuple[Any, type[Exception], str]] = [
+        (iter(["text"]), TypeError, "not of str"),
+        (io.StringIO("text"), TypeError, "not of str"),
+        (Broken(), OSError, "the disk"),
+    ]
+    with world.serve(Noting()) as server, world.client("localhost", server.port) as client:
+        for source, error, told in sources:
+            with pytest.raises(error, match=told):
+                client.send(source, "a@x.org", "b@x.org")
+            assert client.send(TEXT, "a@x.org", "b@x.org").is_complete
+
+
 def test_a_server_that_went_away_between_two_messages(world: World) -> None:
     script = [
         *TALK,

@@ -96,23 +96,23 @@ def sending(
 @pytest.mark.parametrize(
     ("error", "thrown", "ends"),
     [
-        (ReplyError(Reply(550, "no"), "MAIL"), None, False),
-        (ConnectionLost(), None, True),
-        (RemoteProtocolError("what", Violation.REPLY_SYNTAX), None, False),
-        (ValueError(), None, True),
-        (ValueError(), ValueError(), True),
-        (KeyboardInterrupt(), None, True),
+        (ReplyError(Reply(550, "no"), "MAIL"), [], False),
+        (ConnectionLost(), [], True),
+        (RemoteProtocolError("what", Violation.REPLY_SYNTAX), [], False),
+        (ValueError(), [], True),
+        (ValueError(), [ValueError()], True),
+        (KeyboardInterrupt(), [], True),
     ],
 )
 def test_what_comes_from_elsewhere_ends_a_session(
-    error: BaseException, thrown: BaseException | None, ends: bool
+    error: BaseException, thrown: list[BaseException], ends: bool
 ) -> None:
     assert ends_session(error, thrown) is ends
 
 
 def test_what_a_source_raises_does_not_end_it() -> None:
     for error in ValueError(), TimeoutError():
-        assert not ends_session(error, call_failure(error))
+        assert not ends_session(error, [call_failure(error), OSError()])
 
 
 def test_greeting_and_ehlo() -> None:

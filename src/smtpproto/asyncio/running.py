@@ -57,8 +57,8 @@ class Runner(Driver):
     __slots__ = ("_awaited", "_gone", "thrown")
 
     _awaited: Outcome
-    thrown: BaseException | None
-    """What was thrown into the dialogue last."""
+    thrown: list[BaseException]
+    """What was thrown into the dialogue that ran last."""
 
     def __init__(self, means: Means) -> None:
         super().__init__(means)
@@ -67,7 +67,7 @@ class Runner(Driver):
     async def run(self, dialogue: Dialogue) -> Any:
         """Run a dialogue and return its result; a cancelled one leaves the connection as it is."""
         outcome = self._awaited = Outcome(loop=self._means.loop)
-        self.thrown = None
+        self.thrown = []
         self.start(dialogue)
         try:
             return await outcome
@@ -76,7 +76,7 @@ class Runner(Driver):
             raise
 
     def _thrown(self, error: BaseException) -> Step | None:
-        self.thrown = error
+        self.thrown.append(error)
         return super()._thrown(error)
 
     def ended(self, result: Any, error: BaseException | None) -> None:

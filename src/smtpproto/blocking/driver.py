@@ -89,8 +89,8 @@ class Driver(Opened):
         self._stopping = False
         self._cut = False
         self._opener = os.getpid()
-        self.thrown: BaseException | None = None
-        """What was thrown into the dialogue last."""
+        self.thrown: list[BaseException] = []
+        """What was thrown into the dialogue that ran last."""
         # What waits for the peer, and may be broken off by `stop` unless it may finish.
         self._reading: Read | None = None
 
@@ -98,7 +98,7 @@ class Driver(Opened):
         """Run a dialogue and return its result."""
         if self._timeout < 0:
             self._allow(0.0)
-        self.thrown = None
+        self.thrown = []
         result: Any = None
         failure: BaseException | None = None
         try:
@@ -120,7 +120,7 @@ class Driver(Opened):
                 if failure is None:
                     step = dialogue.send(result)
                 else:
-                    self.thrown = failure
+                    self.thrown.append(failure)
                     step, failure = dialogue.throw(failure), None
         except StopIteration as end:
             return end.value

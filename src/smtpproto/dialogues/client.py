@@ -7,7 +7,7 @@ another one. What is said about a message is not decided here.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from typing import Any, Literal
 
@@ -137,7 +137,7 @@ def is_reusable(connection: ClientConnection) -> bool:
     return "LIMITS" not in connection.announced or limits_left(connection).mail_max != 0
 
 
-def ends_session(error: BaseException, thrown: BaseException | None) -> bool:
+def ends_session(error: BaseException, thrown: Sequence[BaseException]) -> bool:
     """Tell whether there is nothing more to say, whatever state the session seems to be in.
 
     What neither a dialogue nor a source raised, as what the handler of a signal did, may have come
@@ -145,11 +145,11 @@ def ends_session(error: BaseException, thrown: BaseException | None) -> bool:
 
     Args:
         error: what a dialogue ended in.
-        thrown: what its driver has thrown into it last; None for nothing.
+        thrown: what its driver has thrown into it.
     """
     if isinstance(error, SMTPError | ProtocolError):
         return isinstance(error, ConnectionLost)
-    return thrown is None or not (error is thrown or error is thrown.__cause__)
+    return not any(error is one or error is one.__cause__ for one in thrown)
 
 
 class _Client(Exchange):

@@ -291,7 +291,7 @@ def _source(message: Any) -> tuple[Callable[[], Any], Callable[[], Any] | None, 
 
 
 class _Given:
-    """Knows whether a source has given anything yet.
+    """Looks at what a source gives, and knows whether it has given anything yet.
 
     One that stands at its end before it is sent was read by somebody else: an empty message would
     go out in place of what is lost.
@@ -303,8 +303,11 @@ class _Given:
         """Return `piece`.
 
         Raises:
+            TypeError: it is no octets.
             InvalidValueError: it is the first, and there is none where there was something.
         """
+        if not isinstance(piece, (bytes, bytearray, memoryview)):
+            raise TypeError(f"a source of octets expected, not of {type(piece).__name__}")
         if not (piece or self._has_given) and was_used:
             raise InvalidValueError(
                 "message: octets expected, not an iterator or a file that is at its end already "

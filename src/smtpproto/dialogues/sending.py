@@ -355,7 +355,6 @@ class _Sending(Exchange):
 
         Raises:
             InvalidValueError: octets above 127 that the server does not take.
-            TypeError: the source gave no octets.
         """
         piece = self._ahead
         if piece:
@@ -365,8 +364,6 @@ class _Sending(Exchange):
             self._read = message.read or Octets(message.content or b"")
         piece = yield from self._ask(message, self._read)
         trim(self.recording)
-        if not isinstance(piece, (bytes, bytearray, memoryview)):
-            raise TypeError(f"a source of octets expected, not of {type(piece).__name__}")
         octets = bytes(piece)
         if message.is_8bit is None and not (
             octets.isascii() or takes_8bit(self.connection, message)
