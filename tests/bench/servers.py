@@ -51,6 +51,13 @@ class Whole:
         pass
 
 
+class Plain:
+    """The same by a plain function, which is known not to block: no task is made for it."""
+
+    def on_message(self, peer: Any, message: Any) -> None:
+        pass
+
+
 class Sink:
     """Takes a message piece by piece and drops it."""
 
@@ -87,13 +94,14 @@ class PlainStreaming:
         return PlainSink()
 
 
-def ours(handler: Any, uvloop: bool = False) -> None:
+def ours(handler: Any, uvloop: bool = False, **settings: Any) -> None:
     from smtpproto.asyncio import serve
     from smtpproto.limits import Limits
 
     async def main() -> None:
         limits = Limits(mail_data=None)
-        async with serve(handler, LOOPBACK, 0, limits=limits, connections=None) as server:
+        settings.update(limits=limits, connections=None)
+        async with serve(handler, LOOPBACK, 0, **settings) as server:
             announce(server.port)
             await server.serve_forever()
 
@@ -222,6 +230,7 @@ def twisted() -> None:
 
 SERVERS: dict[str, Callable[[], None]] = {
     "ours": lambda: ours(Whole()),
+    "ours, plain": lambda: ours(Plain(), threads=False),
     "ours, streamed": lambda: ours(Streaming()),
     "ours, uvloop": lambda: ours(Whole(), uvloop=True),
     "ours, blocking": ours_blocking,
