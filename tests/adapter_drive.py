@@ -70,6 +70,7 @@ class AsyncioWorld:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._stop = asyncio.Event()
         self._thread.start()
+        self.call(asyncio.sleep(0))  # by then its own task is there, too
 
     def _run(self) -> None:
         with self._runner:
