@@ -146,6 +146,8 @@ def test_what_is_no_connection(world: World, secured: bool) -> None:
 
 def test_a_server_that_has_gone(world: World, dialled: list[socket.socket]) -> None:
     """Its address is not known any longer."""
+    with socket.socket() as sock:  # as there, of what is not connected
+        assert far_end(sock) is None
     with Scripted((b"", b"421 too busy\r\n"), reset=True) as server:
         dial = to(server.port, dialled)
 

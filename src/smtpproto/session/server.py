@@ -266,8 +266,8 @@ class ServerConnection(Receiving):
                     if state is not self.state:
                         self.state = state
                         self._row = self._table[state]
-                    if step.note is not None:
-                        step.note(self, command, reply)
+                    assert step.note is not None  # of MAIL and RCPT
+                    step.note(self, command, reply)
                     self._answers.append(octets)
                     line = None
                     continue
