@@ -90,13 +90,8 @@ class Answering(Admission):
             raise forbidden("4yz or 5yz to what was refused", reply)
         state = step.plainly
         if state is not None and code < 300 and octets is not None:
-            # As below, which is most of what a session costs.
             self._due = None
-            if state is not self.state:
-                self.state = state
-                self._row = self._table[state]
-            if step.note is not None:
-                step.note(self, due, reply)
+            self._go_plainly(due, step, state, reply)
             return octets
         if code < 300:
             target = step.success
@@ -119,6 +114,14 @@ class Answering(Admission):
         if step.note is not None:
             step.note(self, due, reply)
         return octets
+
+    def _go_plainly(self, command: Command, step: Step, state: State, reply: Reply) -> None:
+        """Go where a 2yz leads that changes no more, as most do: in fewer steps than `_enter`."""
+        if state is not self.state:
+            self.state = state
+            self._row = self._table[state]
+        if step.note is not None:
+            step.note(self, command, reply)
 
     def _expect_ends(self, announced: bool = False) -> None:
         """Let replies be due to the end of mail data, now that it is known how many."""

@@ -261,13 +261,8 @@ class ServerConnection(Receiving):
             if reply is not None:
                 state, octets = step.plainly, reply.plain
                 if state is not None and octets is not None:
-                    # As send() does, which costs more than to read the command.
                     self.commands += 1
-                    if state is not self.state:
-                        self.state = state
-                        self._row = self._table[state]
-                    assert step.note is not None  # of MAIL and RCPT
-                    step.note(self, command, reply)
+                    self._go_plainly(command, step, state, reply)
                     self._answers.append(octets)
                     line = None
                     continue
