@@ -18,6 +18,7 @@ ABOVE_THE_CORE = {
     "__main__",
     "asyncio",
     "blocking",
+    "calling",
     "cli",
     "dialling",
     "forking",

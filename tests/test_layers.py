@@ -27,7 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("__init__",),
     ("dialogues",),
     ("tlstools", "dialling", "forking", "listening", "gate", "observing", "transcribing"),
-    ("serving",),
+    ("serving", "calling"),
     ("asyncio", "blocking", "handlers"),
     ("testing",),
     ("cli",),

@@ -16,6 +16,7 @@ from secrets import token_bytes
 from types import TracebackType
 from typing import Any, TypeVarTuple, Unpack
 
+from ..calling import Calling
 from ..dialogues import (
     ConnectionLost,
     Content,
@@ -31,14 +32,12 @@ from ..dialogues import (
 )
 from ..dialogues.client_settings import ClientOptions, check_send_mail, client_settings
 from ..exceptions import LocalProtocolError, Violation
-from ..forking import Opened
 from ..grammar.addresses import Path
 from ..grammar.commands import Command, Noop
 from ..grammar.replies import Reply
 from ..session.client import ClientConnection
 from ..tlsinfo import TLSInfo
-from ..tlstools import checked_context, client_context, opening_failure, tls_info
-from ..transcribing import guarded_client
+from ..tlstools import opening_failure, tls_info
 from .channel import Means
 from .clock import Clock
 from .connecting import connect
@@ -49,7 +48,7 @@ _TIMEOUT = 300.0
 _Args = TypeVarTuple("_Args")
 
 
-class Client(Opened):
+class Client(Calling):
     """A session with a server: ``async with Client("mail.example.org") as client``.
 
     Several tasks may use it: their messages are sent one after the other. In a forked child it is
@@ -76,33 +75,10 @@ class Client(Opened):
         tls: ssl.SSLContext | None = None,
         **options: Unpack[ClientOptions],
     ) -> None:
-        self._settings = guarded_client(client_settings(host, port, path, options))
-        self._context = checked_context(tls)
+        super().__init__(client_settings(host, port, path, options), tls)
         self._driver: Runner | None = None
         self._executor: ThreadPoolExecutor | None = None
-        self._connection: ClientConnection | None = None
-        self._address: Any = None
         self._lock = asyncio.Lock()
-
-    @property
-    def is_connected(self) -> bool:
-        """True when another message may be sent, as far as is known: the server may have gone."""
-        connection = None if self._is_copied else self._connection
-        return connection is not None and is_reusable(connection)
-
-    @property
-    def connection(self) -> ClientConnection | None:
-        """The protocol's side of the session: what the server announced, and where we are."""
-        return self._connection
-
-    @property
-    def address(self) -> Any:
-        """What the socket said of the server's end when the last session began, as host and port.
-
-        More than those for IPv6, a path for a Unix socket; None before a first session, and where
-        the server had gone at once.
-        """
-        return self._address
 
     async def __aenter__(self) -> Client:
         """Connect, as `connect` does."""
@@ -287,12 +263,6 @@ class Client(Opened):
         except OSError:
             driver.abort()
             raise
-
-    def _tls(self) -> ssl.SSLContext:
-        """Return the context; it is made for a handshake only, since that takes long."""
-        if self._context is None:
-            self._context = client_context(self._settings.verifies)
-        return self._context
 
     async def _leave(self, abort: bool) -> None:
         """Close the connection, with QUIT if it is in order."""

@@ -15,6 +15,7 @@ from secrets import token_bytes
 from types import TracebackType
 from typing import Any, TypeVar, Unpack
 
+from ..calling import Calling
 from ..dialling import given, of_a_dial
 from ..dialogues import (
     ConnectionLost,
@@ -36,14 +37,12 @@ from ..dialogues.client_settings import (
     client_settings,
 )
 from ..exceptions import LocalProtocolError, Violation
-from ..forking import Opened
 from ..grammar.addresses import Path
 from ..grammar.commands import Command, Noop
 from ..grammar.replies import Reply
 from ..session.client import ClientConnection
 from ..tlsinfo import TLSInfo
-from ..tlstools import checked_context, client_context, opening_failure
-from ..transcribing import guarded_client
+from ..tlstools import opening_failure
 from .driver import Driver
 
 _TIMEOUT = 300.0
@@ -51,7 +50,7 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 
-class Client(Opened):
+class Client(Calling):
     """A session with a server: ``with Client("mail.example.org") as client``.
 
     Several threads may use it: their messages are sent one after the other. In a forked child it
@@ -78,32 +77,9 @@ class Client(Opened):
         tls: ssl.SSLContext | None = None,
         **options: Unpack[ClientOptions],
     ) -> None:
-        self._settings = guarded_client(client_settings(host, port, path, options))
-        self._context = checked_context(tls)
+        super().__init__(client_settings(host, port, path, options), tls)
         self._driver: Driver | None = None
-        self._connection: ClientConnection | None = None
-        self._address: Any = None
         self._lock = threading.Lock()
-
-    @property
-    def is_connected(self) -> bool:
-        """True when another message may be sent, as far as is known: the server may have gone."""
-        connection = None if self._is_copied else self._connection
-        return connection is not None and is_reusable(connection)
-
-    @property
-    def connection(self) -> ClientConnection | None:
-        """The protocol's side of the session: what the server announced, and where we are."""
-        return self._connection
-
-    @property
-    def address(self) -> Any:
-        """What the socket said of the server's end when the last session began, as host and port.
-
-        More than those for IPv6, a path for a Unix socket; None before a first session, and where
-        the server had gone at once.
-        """
-        return self._address
 
     def __enter__(self) -> Client:
         """Connect, as `connect` does."""
@@ -266,12 +242,6 @@ class Client(Opened):
             driver.close()
             raise
         return driver, tls
-
-    def _tls(self) -> ssl.SSLContext:
-        """Return the context; it is made for a handshake only, since that takes long."""
-        if self._context is None:
-            self._context = client_context(self._settings.verifies)
-        return self._context
 
     def _leave(self, abort: bool) -> None:
         """Close the connection, with QUIT if it is in order."""
