@@ -17,13 +17,12 @@ from typing import Any
 
 from ..exceptions import InvalidValueError, shown
 from ..grammar.abnf import ATEXT_UTF8
-from .headers import is_misread, is_read, read_text
+from .headers import FOLDS, is_misread, is_read, read_text
 
 _LONGEST_LINE = 998  # RFC 5322 2.1.1
 _LONGEST_ENCODED_LINE = 76  # RFC 2047 2
 _LONGEST_ENCODED = 60  # so that one fits behind any name of a field, and is no longer than 75
-_LINE_END = re.compile(rb"\r\n|\r|\n")
-_LINE_ENDS = re.compile(r"[\r\n]+")
+LINE_END = re.compile(rb"\r\n|\r|\n")
 # A field, folded or not (RFC 5322 2.2); each line end is one that is made CRLF.
 _FIELD = re.compile(rb"[!-9;-~]++:[^\r\n]*+(?:(?:\r\n?+|\n)[ \t][^\r\n]*+)*(?:\r\n?+|\n)")
 # What the email package may put between two long words (RFC 5322 3.2.2).
@@ -83,10 +82,10 @@ def _is_folded(policy: Policy[Any], name: str, value: Any) -> bool:
 def _as_it_came(policy: Policy[Any], name: str, value: str) -> bytes | None:
     """Return a field that was not made but came, or None where that cannot be."""
     octets = f"{name}: {value}".encode("utf-8", "surrogateescape")
-    lines = _LINE_END.split(octets)
+    lines = LINE_END.split(octets)
     if max(map(len, lines)) <= _LONGEST_LINE:
         return b"\r\n".join([*lines, b""])
-    return _wrapped(policy, name, _WORD.findall(" " + _LINE_ENDS.sub("", value)))
+    return _wrapped(policy, name, _WORD.findall(" " + FOLDS.sub("", value)))
 
 
 def _made(policy: EmailPolicy, name: str, value: Any) -> bytes | None:

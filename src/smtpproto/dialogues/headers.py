@@ -29,7 +29,7 @@ _RESENT = frozenset(f"resent-{name}" for name in ("date", "from", "sender", "to"
 # In place of what begins an encoded word: in an address it is none, but the parser would decode it
 # there (RFC 2047 5). U+FFFF is no character.
 _NO_WORD = "=\uffff"
-_FOLDS = re.compile(r"[\r\n]+")
+FOLDS = re.compile(r"[\r\n]+")
 _HEADER = HeaderRegistry()
 # An address as mostly written, with or without a name, and the comma behind it (RFC 5322 3.4).
 _CONTROLS = r"\x00-\x08\x0a-\x1f\x7f"
@@ -120,7 +120,7 @@ def is_read(field: Any) -> bool:
 def _text(field: Any) -> str:
     """Return a field in one line, UTF-8 where it came as such (RFC 6532 3.2)."""
     octets = str(field).encode("utf-8", "surrogateescape")
-    return _FOLDS.sub("", octets.decode("utf-8", "surrogateescape")).strip()
+    return FOLDS.sub("", octets.decode("utf-8", "surrogateescape")).strip()
 
 
 def _simple(text: str) -> list[str] | None:

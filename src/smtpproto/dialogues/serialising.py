@@ -22,14 +22,13 @@ from typing import Any
 
 from ..exceptions import InvalidValueError, shown
 from ..framing.writer import is_clean
-from .folding import one_field
+from .folding import LINE_END, one_field
 from .headers import has_utf8_address, unfit_is_told
 
 # What signs the mail data as it is, without a part of its own (RFC 6376 3.7).
 _SIGNATURES = ("DKIM-Signature", "ARC-Message-Signature")
 # What is signed, or is put together again elsewhere (RFC 2046 5.2.2), must stay as it is, too.
 _UNTOUCHED = ("multipart/signed", "message/partial")
-_LINE_END = re.compile(rb"\r\n|\r|\n")
 _LONG_LINE = re.compile(rb"[^\r\n]{999}")  # RFC 2045 2.7
 _HEADER_END = re.compile(rb"(?:\A|\r\n)\r\n")
 _OBSOLETE_FIELD = re.compile(rb"[!-9;-~]++[ \t]++:")  # RFC 5322 4.5
@@ -151,7 +150,7 @@ def _encode(part: Message[Any, Any]) -> None:
     if content.isascii() and not (is_binary or _LONG_LINE.search(content)):
         return
     if kind == "text" and not is_binary:  # it has lines of octets
-        part.set_payload(b2a_qp(_LINE_END.sub(b"\n", content)).decode("ascii"))
+        part.set_payload(b2a_qp(LINE_END.sub(b"\n", content)).decode("ascii"))
         part["Content-Transfer-Encoding"] = "quoted-printable"
     else:
         part.set_payload(encodebytes(content).decode("ascii"))

@@ -127,7 +127,7 @@ def _settled(streams: bool, *has: bool) -> frozenset[type[Command]]:
 
 
 @lru_cache(maxsize=256)
-def _unasked(settled: frozenset[type[Command]]) -> Mapping[type[Command], Reply]:
+def _in_advance(settled: frozenset[type[Command]]) -> Mapping[type[Command], Reply]:
     """Return the replies that the connection can give by itself: one mapping for all sessions."""
     replies = {**_ACCEPTED, Data: Data.default_reply}
     return {kind: reply for kind, reply in replies.items() if kind in settled}
@@ -157,7 +157,7 @@ class _Server(Claiming):
             *[getattr(handler, name, None) is not None for name in _USUAL],
         )
         if self._transcript is None:  # which hears of each command
-            connection.settle(_unasked(self._settled), self._out)
+            connection.settle(_in_advance(self._settled), self._out)
         self._errors = 0
         self._refused_senders = self._refused_recipients = 0
         self._last_refusal: Reply | None = None
