@@ -108,8 +108,10 @@ class Picky(Extension):
     checks = (Mail, Rcpt)
 
     def check(self, command: Command, facts: SessionFacts) -> None:
-        if isinstance(command, Mail) and command.reverse_path.address == "no@example.com":
-            raise ValueError("not this one")
+        if isinstance(command, Mail):
+            assert facts.transaction is None
+            if command.reverse_path.address == "no@example.com":
+                raise ValueError("not this one")
         if isinstance(command, Rcpt):
             assert facts.transaction is not None
             if facts.transaction.mail.reverse_path.is_null:
@@ -189,25 +191,26 @@ usual = st.builds(
 )
 
 
-@given(st.sets(st.sampled_from(KEYWORDS)), st.booleans(), st.lists(groups | usual, max_size=3))
+@given(st.sets(st.sampled_from(KEYWORDS)), st.booleans(), st.lists(groups | usual, max_size=4))
 def test_a_group_is_what_its_commands_are(
     keywords: set[str], lmtp: bool, rounds: list[list[Command]]
 ) -> None:
+    """What leads to mail data has the next group behind its end (RFC 2920 3.1)."""
     clients = [
         ready("PIPELINING", *sorted(keywords), extensions=EXTENSIONS, lmtp=lmtp) for _ in range(2)
     ]
     for commands in rounds:
         assert together(clients[0], commands) == one_by_one(clients[1], commands)
         assert clients[0].outstanding == clients[1].outstanding
-        for client in clients:
-            codes = {Data: b"354 go on\r\n", Auth: b"235 ok\r\n"}
-            answers = [codes.get(type(sent), b"250 ok\r\n") for sent in client.outstanding]
-            assert len(client.next_replies(b"".join(answers))) == len(answers)
-            if client.state is State.DATA:
-                client.end_mail_data()
-                client.next_replies(b"250 ok\r\n" * len(client.outstanding))
+        usual = {Data: b"354 go on\r\n", Auth: b"235 ok\r\n"}
+        answers = [usual.get(type(sent), b"250 ok\r\n") for sent in clients[1].outstanding]
+        assert len(codes(clients[0], b"".join(answers))) == len(answers)
+        assert len(clients[1].next_replies(b"".join(answers))) == len(answers)
         assert clients[0].state is clients[1].state
         assert repr(clients[0].transaction) == repr(clients[1].transaction)
+        for client in clients:
+            if client.state is State.DATA:
+                client.end_mail_data()
 
 
 def test_the_envelope_goes_in_one() -> None:
@@ -294,6 +297,67 @@ def test_a_group_behind_the_mail_data() -> None:
     assert client.send_group(group) == (b"".join(command.encode() for command in group), 3)
     feed(client, b"250 queued\r\n250 ok\r\n250 ok\r\n354 go on\r\n")
     assert client.state is State.DATA
+
+
+def test_what_was_hoped_for_behind_the_mail_data_comes_at_once() -> None:
+    client = in_data("PIPELINING", "SIZE 1000")
+    client.end_mail_data()
+    client.send_group([Mail("other@example.com", {"SIZE": 9}), LONG, Data()])
+    found = client.hoped_replies(b"250 queued\r\n" + OK * 2 + GO_ON)
+    assert [reply.code for reply in found] == [250, 250, 250, 354]
+    assert client.state is State.DATA
+    assert client.transaction is not None
+    assert client.transaction.mail == Mail("other@example.com", {"SIZE": 9})
+    assert client.transaction.recipients == [LONG]
+    assert client.send_mail_data(b"x", last=True) == b"x\r\n.\r\n"
+
+
+@pytest.mark.parametrize("end", [b"550 no\r\n", b"452 later\r\n", b"251 what\r\n"])
+def test_mail_data_is_refused_with_a_group_behind_it(end: bytes) -> None:
+    client = in_data("PIPELINING")
+    client.end_mail_data()
+    client.send_group([MAIL, RCPT, Data()])
+    assert client.hoped_replies(end + OK * 2 + GO_ON) == []
+    assert codes(client, end + OK * 2 + GO_ON) == [int(end[:3]), 250, 250, 354]
+    assert client.state is State.DATA
+    assert client.transaction is not None
+    assert client.transaction.recipients == [RCPT]
+
+
+@value
+class Fetch(Command):
+    """One that brings the whole message from elsewhere."""
+
+    verb = "XFETCH"
+    ends_group = False
+    carries_mail_data = True
+
+    def ends_mail_data(self) -> bool:
+        return True
+
+
+class Fetching(Extension):
+    keyword = "FETCHING"
+    verbs = (Fetch,)
+    rows = (Row((State.RCPT,), Fetch, State.READY, failure=State.READY),)
+
+
+def test_no_group_joins_mail_data_whose_recipients_are_not_known() -> None:
+    client = ready("PIPELINING", "FETCHING", extensions=[Pipelining(), Fetching()])
+    together(client, [MAIL, RCPT, Fetch()])
+    with pytest.raises(LocalProtocolError, match="the replies to RCPT are awaited before MAIL"):
+        client.send_group([MAIL, RCPT])
+    assert codes(client, OK) == [250]
+    assert codes(client, OK) == [250]
+    assert client.send_group([MAIL, RCPT]) == (MAIL.encode(), 1)
+
+
+def test_mail_behind_mail_data_is_looked_at_without_the_old_transaction() -> None:
+    client = ready("PIPELINING", "PICKY", extensions=EXTENSIONS)
+    client.send_group([MAIL, RCPT, Data()])
+    codes(client, OK * 2 + GO_ON)
+    client.end_mail_data()
+    assert client.send_group([MAIL, RCPT, Data()])[1] == 3
 
 
 def test_a_transaction_that_begins_behind_a_verb_of_ones_own() -> None:

@@ -140,7 +140,8 @@ class ClientConnection(Matching):
             group is None
             or self._chunks is not None
             # In the transaction to come, which may not even be the next.
-            or (outstanding and (group.checks or outstanding[-1].carries_mail_data))
+            or (outstanding and group.checks and not group.begins)
+            or (outstanding and outstanding[-1].carries_mail_data)
         ):
             return self._send_first(commands)
         first: Any = commands[0]
@@ -148,7 +149,8 @@ class ClientConnection(Matching):
         try:
             arguments = [command.argument(vocabulary) for command in commands]
             for at, check in group.checks:
-                check(commands[at], self._facts_behind(first) if at else self)
+                facts = self._facts_behind(first) if at else self
+                check(commands[at], self._facts(None) if outstanding and not at else facts)
         except (ValueError, LocalProtocolError):
             return self._send_first(commands)
         # The last look before the octets leave, as in `Command.encode`: there is no injection.
@@ -157,7 +159,11 @@ class ClientConnection(Matching):
             len(text) > SHORT_ARGUMENT and max(map(len, arguments)) > SHORT_ARGUMENT
         ):
             return self._send_first(commands)
-        self._hoped = None if outstanding else group.hoped
+        hoped = group.hoped
+        if outstanding:
+            before = self._hoped
+            hoped = before.then(hoped) if before is not None and hoped is not None else None
+        self._hoped = hoped
         if group.begins:
             self._then = first
         outstanding.extend(commands)

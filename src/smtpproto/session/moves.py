@@ -75,6 +75,12 @@ class Hoped:
     """What is to be remembered of them, by index."""
     there: Admitted = field(repr=False, compare=False)
 
+    def then(self, other: Hoped) -> Hoped:
+        """Return what both lead to, where `other` begins where this one leads."""
+        count = len(self.codes)
+        behind = [(count + at, note) for at, note in other.notes]
+        return Hoped(self.codes + other.codes, (*self.notes, *behind), other.there)
+
 
 @value
 class Group:
