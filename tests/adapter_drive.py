@@ -131,6 +131,9 @@ class _Plain:
     def send(self, *args: Any, **options: Any) -> Any:
         return self._world.call(self._client.send(*args, **options))
 
+    def send_many(self, *args: Any, **options: Any) -> Any:
+        return self._world.call(self._client.send_many(*args, **options))
+
     def execute(self, *args: Any) -> Any:
         return self._world.call(self._client.execute(*args))
 

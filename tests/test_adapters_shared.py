@@ -113,6 +113,53 @@ def test_messages_arrive_as_they_were_sent(
     assert received == expected
 
 
+def test_several_messages_arrive_as_they_were_sent(
+    world: World, mode: tuple[dict[str, Any], dict[str, Any]]
+) -> None:
+    """The last envelope is refused, and the session can be used still."""
+    server_options, client_options = mode
+    handler = Collect()
+    handler.on_rcpt = (  # type: ignore[attr-defined]
+        lambda _peer, rcpt: Reply(550, "no") if rcpt.forward_path.address == "no@x.org" else None
+    )
+    contents = [b"", TEXT, b".\r\n..\r\n" * 30000, io.BytesIO(TEXT), big(300_000), TEXT, b".\r\n"]
+    told: list[int] = []
+    with (
+        world.serve(handler, **server_options) as server,
+        world.client("localhost", server.port, **client_options) as client,
+    ):
+        several = [
+            (content, f"{n}@x.org", ["b@x.org", "c@x.org"]) for n, content in enumerate(contents)
+        ]
+        outcomes = client.send_many(
+            [*several, (TEXT, "a@x.org", "no@x.org")],
+            on_outcome=lambda number, _outcome: told.append(number),
+        )
+        client.send(TEXT, "last@x.org", "b@x.org")
+    assert isinstance(outcomes.pop(), AllRefused)
+    assert [outcome.accepted for outcome in outcomes] == [("b@x.org", "c@x.org")] * 7
+    assert told == [*range(8)]
+    expected = [each.getvalue() if isinstance(each, io.BytesIO) else each for each in contents]
+    received = [(each.mail.reverse_path.address, each.content) for each in handler.messages]
+    senders = [f"{n}@x.org" for n in range(7)]
+    assert received == [*zip(senders, expected, strict=True), ("last@x.org", TEXT)]
+
+
+def test_a_server_that_leaves_between_several_messages(world: World) -> None:
+    script = Scripted(
+        *TALK,
+        (b"DATA\r\n", OK * 2 + b"354 go on\r\n"),
+        (b".\r\nMAIL FROM:<a@x.org>\r\nRCPT TO:<b@x.org>\r\nDATA\r\n", OK + OK),
+    )
+    with script as server, world.client("127.0.0.1", server.port, security="none") as client:
+        outcomes = client.send_many([(TEXT, "a@x.org", "b@x.org")] * 3)
+        assert not client.is_connected
+        with pytest.raises(ConnectionLost, match="no session is open"):
+            client.send_many([])
+    assert outcomes[0].is_complete
+    assert [type(outcome) for outcome in outcomes[1:]] == [ConnectionLost] * 2
+
+
 def test_twenty_megabytes(world: World) -> None:
     handler = Collect()
     content = big(20_000_000)

@@ -29,6 +29,8 @@ LINE = b"x" * 70 + b"\r\n"
 PIECE = LINE * 900
 SENDER, RECIPIENT = "alice@example.org", "bob@example.net"
 LOOPBACK = "127.0.0.1"
+TOGETHER = 100
+"""Messages that are given to `send_many`."""
 
 
 def body(size: int) -> bytes:
@@ -47,6 +49,13 @@ def peak() -> int:
 
 def report(result: float) -> None:
     print(result, flush=True)
+
+
+def times(count: int) -> Iterator[int]:
+    """Give `count` in parts that one call takes."""
+    while count > 0:
+        yield min(count, TOGETHER)
+        count -= TOGETHER
 
 
 def hold(send: Callable[[Any], Any], content: bytes) -> None:
@@ -91,6 +100,28 @@ def ours_blocking(port: int, content: bytes) -> None:
         hold(lambda message: client.send(message, SENDER, RECIPIENT), content)
 
 
+def ours_many(port: int, content: bytes) -> None:
+    from smtpproto.blocking import Client
+
+    with Client(LOOPBACK, port, security="none") as client:
+        for line in sys.stdin:
+            started = time.process_time()
+            for count in times(int(line)):
+                client.send_many([(content, SENDER, RECIPIENT)] * count)
+            report(time.process_time() - started)
+
+
+async def ours_asyncio_many(port: int, content: bytes) -> None:
+    from smtpproto.asyncio import Client
+
+    async with Client(LOOPBACK, port, security="none") as client:
+        while line := sys.stdin.readline():
+            started = time.process_time()
+            for count in times(int(line)):
+                await client.send_many([(content, SENDER, RECIPIENT)] * count)
+            report(time.process_time() - started)
+
+
 async def ours_asyncio(port: int, content: bytes) -> None:
     from smtpproto.asyncio import Client
 
@@ -129,13 +160,23 @@ def main() -> None:
 
 BLOCKING: dict[str, Callable[[int, bytes], None]] = {
     "ours": ours_blocking,
+    "ours many": ours_many,
     "smtplib": with_smtplib,
 }
 ASYNCIO: dict[str, Callable[[int, bytes], Any]] = {
     "ours asyncio": ours_asyncio,
+    "ours asyncio many": ours_asyncio_many,
     "aiosmtplib": with_aiosmtplib,
 }
-CLIENTS = ("ours", "smtplib", "ours asyncio", "ours asyncio, uvloop", "aiosmtplib")
+CLIENTS = (
+    "ours",
+    "ours many",
+    "smtplib",
+    "ours asyncio",
+    "ours asyncio many",
+    "ours asyncio, uvloop",
+    "aiosmtplib",
+)
 """smtp-source, a program of its own, is the table's business."""
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from secrets import token_bytes
 from types import TracebackType
 from typing import Any, TypeVar, Unpack
@@ -18,9 +19,11 @@ from typing import Any, TypeVar, Unpack
 from ..calling import Calling
 from ..dialling import given, of_a_dial
 from ..dialogues import (
+    Addressed,
     ConnectionLost,
     Content,
     Dialogue,
+    Outcome,
     Recipients,
     SendResult,
     TimedOut,
@@ -29,6 +32,7 @@ from ..dialogues import (
     is_reusable,
     may_quit,
     prepare,
+    prepare_all,
 )
 from ..dialogues.client_settings import (
     ClientOptions,
@@ -153,6 +157,44 @@ class Client(Calling):
         outgoing = prepare(message, sender, recipients, parameters)
         result: SendResult = self._hold(self._settings.sending, outgoing, transfer)
         return result
+
+    def send_many(
+        self,
+        messages: Iterable[Addressed],
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        transfer: Transfer = "auto",
+        on_outcome: Callable[[int, Outcome], Any] | None = None,
+    ) -> list[Outcome]:
+        """Send messages in one session, as `send` would one after the other, in fewer round trips.
+
+        Where the server offers PIPELINING, the envelope of the next message goes behind the mail
+        data of the one before (RFC 2920 3.1). All are drawn and made ready before the first is
+        sent: give some hundreds at a time.
+
+        Args:
+            messages: a tuple for each: message, sender and recipients, as for `send`, None for what
+                the header tells.
+            parameters: as for `send`, for each of them.
+            transfer: as for `send`.
+            on_outcome: a plain function that is told of each outcome at once, with the index of the
+                message: so that it is known also when what comes later is broken off.
+
+        Returns:
+            What became of each, in their order: the result, or the error that `send` would have
+            raised. Those that the session ended before are `ConnectionLost`.
+
+        Raises:
+            TypeError: one is no such tuple; nothing was sent.
+            LocalProtocolError: one has no sender or no recipients; nothing was sent.
+            ConnectionLost: no session is open.
+            Exception: what the source of a message, or `on_outcome`, raised: nothing behind it was
+                sent.
+        """
+        prepared = prepare_all(messages, parameters)
+        sending = partial(self._settings.sending_many, on_outcome=on_outcome)
+        outcomes: list[Outcome] = self._hold(sending, prepared, transfer)
+        return outcomes
 
     def execute(self, command: Command, octets: bytes = b"") -> Reply:
         """Send one command between two messages, as ``Vrfy("bob")``, and return the reply.

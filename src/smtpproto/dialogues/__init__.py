@@ -39,6 +39,7 @@ from .records import (
 from .result import SendResult
 from .sending import send_message
 from .server import refuse_session, serve_session
+from .several import Addressed, Outcome, prepare_all, send_messages
 from .steps import (
     CallFailed,
     Cancelled,
@@ -55,6 +56,7 @@ from .trace import received
 from .transcript import Transcript
 
 __all__ = [
+    "Addressed",
     "AllRefused",
     "AuthenticationError",
     "AuthenticationRecord",
@@ -74,6 +76,7 @@ __all__ = [
     "Message",
     "MessageRecord",
     "Observe",
+    "Outcome",
     "Outgoing",
     "Peer",
     "Read",
@@ -103,9 +106,11 @@ __all__ = [
     "name_of",
     "open_session",
     "prepare",
+    "prepare_all",
     "quit_session",
     "received",
     "refuse_session",
     "send_message",
+    "send_messages",
     "serve_session",
 ]

@@ -29,6 +29,7 @@ from .needs import Transfer
 from .outgoing import Outgoing
 from .sending import send_message
 from .setting_kinds import CLIENT, CLIENT_SECRETS, check_names, expected
+from .several import Outcome, send_messages
 from .steps import Dialogue
 from .transcript import Transcript
 
@@ -276,6 +277,23 @@ class ClientSettings:
             transfer=transfer,
             timeout=self.timeout,
             transcript=self.transcript,
+        )
+
+    def sending_many(
+        self,
+        connection: ClientConnection,
+        messages: list[Outgoing],
+        transfer: Transfer,
+        on_outcome: Callable[[int, Outcome], Any] | None = None,
+    ) -> Dialogue:
+        """Return the dialogue that sends messages, one behind the other."""
+        return send_messages(
+            connection,
+            messages,
+            transfer=transfer,
+            timeout=self.timeout,
+            transcript=self.transcript,
+            on_outcome=on_outcome,
         )
 
     def executing(self, connection: ClientConnection, command: Command, octets: bytes) -> Dialogue:

@@ -139,16 +139,19 @@ class Exchange:
                 return at
             most = 1 + (room - 1) // _LINE
 
-    def converse(self, first: Command, answers: Answers) -> Generator[Step, Any, list[Reply]]:
+    def converse(
+        self, first: Command, answers: Answers, most: int | None = None
+    ) -> Generator[Step, Any, list[Reply]]:
         """Write, and read the replies to all that is outstanding: none can have come yet.
 
         Args:
             first: what the first of them answers; not a chunk.
             answers: as for `collect`.
+            most: as for `collect`: how many of them are ours.
 
         Returns:
-            The replies where they came together, and are what was hoped for, as mostly; or else
-            none, and they stand in `answers`.
+            The replies where they came together, and are what was hoped for, as mostly: those that
+            are not ours, too. Or else none, and ours stand in `answers`.
 
         Raises:
             ReplyError: as for `collect`.
@@ -165,10 +168,10 @@ class Exchange:
             if self._pace is None:
                 replies = self.connection.hoped_replies(data)
                 if replies:
-                    self.note(replies)
+                    self.note(replies if most is None else replies[:most])
                     return replies
             self._feed(data)
-        yield from self.collect(answers, goes_on=True)
+        yield from self.collect(answers, most, goes_on=True)
         return []
 
     def collect(

@@ -87,7 +87,27 @@ def takes_8bit(connection: ClientConnection, message: Outgoing) -> bool:
     return body == "BINARYMIME" or (body != "7BIT" and "8BITMIME" in connection.announced)
 
 
-def size_alone(connection: ClientConnection, message: Outgoing) -> Mapping[str, Any]:
+def way_of(
+    connection: ClientConnection, message: Outgoing, transfer: Transfer
+) -> tuple[Mapping[str, Any], bool]:
+    """Return how a message goes: the parameters of MAIL, and whether its mail data goes by BDAT.
+
+    Raises:
+        LocalProtocolError: it cannot, as `mail_parameters` and `uses_chunks` tell; or it has a bare
+            CR or LF, and "strict" refuses them.
+        SecurityError: as for `mail_parameters`.
+    """
+    if message.is_plain and transfer == "auto":
+        parameters, chunks = _size_alone(connection, message), False
+    else:
+        parameters = mail_parameters(connection, message)
+        chunks = uses_chunks(connection, message, transfer)
+    if connection.line_endings == "strict":
+        check_lines(message)
+    return parameters, chunks
+
+
+def _size_alone(connection: ClientConnection, message: Outgoing) -> Mapping[str, Any]:
     """Return the parameters of MAIL for a message that needs nothing of the server."""
     if "SIZE" in connection.announced:
         return Parameters({"SIZE": message.size}, None, True)

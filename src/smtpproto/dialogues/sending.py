@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from ..exceptions import LocalProtocolError, ProtocolError
+from ..grammar.addresses import Path
 from ..grammar.auth import EndOfMailData
 from ..grammar.commands import Command, Data, Mail, Rcpt, Rset
 from ..grammar.replies import Reply
@@ -24,16 +25,7 @@ from ..session.timeouts import recommended_timeout
 from ..states import State
 from .errors import AllRefused, ConnectionLost, ReplyError
 from .exchange import TELLING, Answers, Exchange
-from .needs import (
-    Transfer,
-    check_lines,
-    mail_parameters,
-    no_8bit,
-    planned,
-    size_alone,
-    takes_8bit,
-    uses_chunks,
-)
+from .needs import Transfer, no_8bit, planned, takes_8bit, way_of
 from .outcomes import any_for_good, is_for_now, joined, refused_before, reply_for
 from .outgoing import PIECE, Octets, Outgoing, as_7bit, has_header, header_of
 from .result import SendResult
@@ -78,30 +70,49 @@ def send_message(
         ConnectionLost: the connection ended, or timed out.
         RemoteProtocolError: the server broke the protocol.
     """
-    return _Sending(connection, timeout, transcript, None).send(message, transfer)
+    return Sending(connection, timeout, transcript, message, transfer).send()
 
 
-class _Sending(Exchange):
+class Sending(Exchange):
     """The dialogue of `send_message`."""
 
+    following: Sending | None = None
+    """The message that goes next, whose envelope may go behind this one's mail data."""
     _ahead = b""
     _read: Callable[[], Any] | None = None
     _end: Exception | None = None
     """Why there cannot be another transaction."""
+    _said: list[Command] | None = None
+    """The commands of the envelope that went so."""
+    _count = 0
+    """How many of them."""
+    _heard: Sequence[Reply] = ()
+    """The replies to them, where they came together with the one before."""
 
-    def send(self, message: Outgoing, transfer: Transfer) -> Generator[Step, Any, SendResult]:
+    def __init__(
+        self,
+        connection: ClientConnection,
+        timeout: float | None,
+        transcript: Transcript | None,
+        message: Outgoing,
+        transfer: Transfer,
+    ) -> None:
+        super().__init__(connection, timeout, transcript)
+        self._message = message
+        self._transfer = transfer
+
+    def send(self) -> Generator[Step, Any, SendResult]:
+        """Send the message; as `send_message`."""
         connection = self.connection
+        message, transfer = self._message, self._transfer
         parts = None
-        chunks = False
         try:
             if transfer != "auto":
                 check_word("transfer", transfer, Transfer)
-            yield from self.hear()
-            if "LIMITS" in connection.announced:
-                parts, refused = planned(connection, message)
-            if message.is_plain and transfer == "auto":
-                parameters = size_alone(connection, message)
-            else:
+            if not self._said:
+                yield from self.hear()
+                if "LIMITS" in connection.announced:
+                    parts, refused = planned(connection, message)
                 if message.is_8bit is None:
                     message = yield from self._looked_into(message)
                 elif message.is_8bit and not (
@@ -109,10 +120,7 @@ class _Sending(Exchange):
                 ):
                     # RFC 6152 3: it may be converted; what needs SMTPUTF8 cannot be.
                     message = as_7bit(message)
-                parameters = mail_parameters(connection, message)
-                chunks = uses_chunks(connection, message, transfer)
-            if connection.line_endings == "strict":
-                check_lines(message)
+            parameters, chunks = way_of(connection, message, transfer)
             if parts is None:
                 recipients = message.recipients
                 each, last = yield from self._transact(message, recipients, parameters, chunks)
@@ -192,6 +200,40 @@ class _Sending(Exchange):
             trim(self.recording)
         return [found[index] for index in range(len(found))], last
 
+    # --- behind another message ------------------------------------------------------------------
+
+    def say_behind(self) -> bytes:
+        """Say the envelope behind the mail data of the message before (RFC 2920 3.1).
+
+        Returns:
+            The octets to write; none where there is more to look at when it is this one's turn.
+        """
+        connection = self.connection
+        message = self._message
+        if message.content is None or not connection.may_group or "LIMITS" in connection.announced:
+            return b""
+        try:
+            parameters, chunks = way_of(connection, message, self._transfer)
+            if not chunks:
+                commands = _envelope(message.sender, parameters, message.recipients)
+                self._count = self.say(commands)
+                self._said = commands
+        except TELLING:
+            return b""  # it is raised when it is this one's turn
+        return self.flush()
+
+    def take(self, replies: list[Reply]) -> None:
+        """Take the replies to the envelope that came together with the one before them."""
+        self._heard = replies
+        self.note(replies)
+
+    @property
+    def is_under_way(self) -> bool:
+        """True when the envelope was said, and the next reply, if there is none yet, is to it."""
+        if self._said is None:
+            return False
+        return bool(self._heard) or self.connection.oldest is self._said[0]
+
     # --- one transaction -------------------------------------------------------------------------
 
     def _transact(
@@ -209,19 +251,18 @@ class _Sending(Exchange):
         """
         connection = self.connection
         count = len(recipients)
-        commands: list[Command] = [Mail(message.sender, parameters), *recipients, _DATA_COMMAND]
-        if chunks:
-            del commands[-1]
-        resets = connection.state is not _READY or connection.needs_reset
-        if resets:
-            commands.insert(0, Rset())
+        commands = self._said
+        resets = False
+        if not commands:
+            resets = connection.state is not _READY or connection.needs_reset
+            commands = _envelope(message.sender, parameters, recipients, chunks, resets)
         answers: Answers = []
-        replies: list[Reply] = []
+        replies = list(self._heard)
         try:
-            said = self.say(commands)
-            if said == len(commands):
+            said = self._count or self.say(commands)
+            if said == len(commands) and not self._count:
                 replies = yield from self.converse(commands[0], answers)
-            else:
+            elif not replies:
                 yield from self.collect(answers)
                 yield from self.group(commands, answers, said)
         except LocalProtocolError:
@@ -286,8 +327,15 @@ class _Sending(Exchange):
         if chunks:
             yield from self.collect(final)
         else:
-            replies = yield from self.converse(_END, final)
-        last = replies[-1] if replies else final[-1].reply
+            following = self.following
+            if following is not None and "PRDR" not in message.parameters:
+                self.out += following.say_behind()
+            else:
+                following = None
+            replies = yield from self.converse(_END, final, 1 if following is not None else None)
+            if following is not None and len(replies) > 1:
+                following.take(replies[1:])
+        last = replies[0] if replies else final[-1].reply
         if last.code >= 300:
             raise ReplyError(last, "mail data")
         if len(final) > 1:
@@ -408,3 +456,19 @@ class _Sending(Exchange):
             self._end = failure
             rest = reply_for(failure)
             final += [ReplyReceived(EndOfMailData(r), rest) for r in recipients[len(final) :]]
+
+
+def _envelope(
+    sender: Path,
+    parameters: Mapping[str, Any],
+    recipients: Sequence[Rcpt],
+    chunks: bool = False,
+    resets: bool = False,
+) -> list[Command]:
+    """Return the commands of a transaction up to its mail data."""
+    commands: list[Command] = [Mail(sender, parameters), *recipients]
+    if not chunks:
+        commands.append(_DATA_COMMAND)
+    if resets:
+        commands.insert(0, Rset())
+    return commands
