@@ -20,6 +20,7 @@ from smtpproto import (
     Data,
     Ehlo,
     InvalidValueError,
+    Limits,
     LocalProtocolError,
     Mail,
     MailDataEnded,
@@ -32,6 +33,7 @@ from smtpproto import (
     State,
     Violation,
 )
+from smtpproto.extensions import EnhancedStatusCodes, Extension, Pipelining, Row, ServerLimits
 
 SENDER_OK = Reply(250, "sender ok", "2.1.0")
 RECIPIENT_OK = Reply(251, "user not local", "2.1.5")
@@ -41,10 +43,10 @@ GROUP = drive.MAIL + drive.RCPT + drive.RCPT + drive.DATA
 
 
 def settled(
-    replies: Mapping[type[Command], Reply] = ENVELOPE,
+    replies: Mapping[type[Command], Reply] = ENVELOPE, server: ServerConnection | None = None
 ) -> tuple[ServerConnection, list[bytes]]:
     """Return a server in READY that answers these, and the list that its replies go to."""
-    server = drive.PLACES["READY"]()
+    server = server or drive.PLACES["READY"]()
     out: list[bytes] = []
     server.settle(replies, out)
     return server, out
@@ -172,3 +174,73 @@ def test_what_cannot_take_the_octets_in_order_is_refused(out: Any) -> None:
         server.settle(out, [])
     server.next_event(drive.MAIL)
     assert len(before) == 1  # nothing has changed
+
+
+def test_a_mapping_that_is_changed_later_changes_nothing() -> None:
+    replies = dict(ENVELOPE)
+    server, out = settled(replies)
+    replies.clear()
+    assert server.next_event(drive.MAIL) is Signal.NEED_DATA
+    assert out == [b"250 2.1.0 sender ok\r\n"]
+
+
+def test_a_check_of_an_extension_is_asked() -> None:
+    """RFC 1870 6.1."""
+    server, out = settled()
+    event = server.next_event(b"MAIL FROM:<a@b.example> SIZE=99999999\r\n" + drive.MAIL)
+    assert isinstance(event, CommandRejected)
+    assert event.default_reply.code == 552
+    assert out == []
+    server.send(event.default_reply)
+    assert server.next_event() is Signal.NEED_DATA
+    assert len(out) == 1
+
+
+def test_what_an_extension_counts_is_counted_once() -> None:
+    """RFC 9422 4.2."""
+    extensions = [Pipelining(), ServerLimits(rcpt_max=2)]
+    server, out = settled(server=drive.ready(extensions=extensions))
+    event = server.next_event(drive.MAIL + drive.RCPT * 3)
+    assert isinstance(event, CommandRejected)
+    assert len(out) == 3
+
+
+def test_too_many_commands_are_too_many() -> None:
+    server, out = settled(server=drive.ready(limits=Limits(commands=4)))
+    event = server.next_event(drive.MAIL + drive.RCPT * 3)
+    assert isinstance(event, CommandRejected)
+    assert event.closes
+    assert len(out) == 3
+
+
+def test_servers_of_one_kind_settle_what_they_like() -> None:
+    """More kinds of them than are remembered, and each twice."""
+    for number in [*range(12)] * 2:
+        server, out = settled({Rcpt: Reply(250, f"recipient {number}", "2.1.5")})
+        assert isinstance(server.next_event(drive.MAIL), CommandReceived)
+        server.send(SENDER_OK)
+        assert server.next_event(drive.RCPT) is Signal.NEED_DATA
+        assert out == [b"250 2.1.5 recipient %d\r\n" % number]
+
+
+def test_it_outlives_ehlo() -> None:
+    server, out = settled()
+    event = server.next_event(b"EHLO again.example\r\n")
+    assert isinstance(event, CommandReceived)
+    assert event.default_reply is not None
+    server.send(event.default_reply)
+    assert server.next_event(GROUP) is Signal.NEED_DATA
+    assert len(out) == 4
+
+
+class Bare(Extension):
+    """MAIL whose reply has no enhanced status code."""
+
+    keyword = "BARE"
+    rows = (Row((State.READY,), Mail, State.MAIL, has_status=False),)
+
+
+def test_a_reply_that_may_have_no_status_has_none() -> None:
+    server, out = settled(server=drive.ready(extensions=[Bare(), EnhancedStatusCodes()]))
+    assert server.next_event(drive.MAIL + drive.RCPT) is Signal.NEED_DATA
+    assert out == [b"250 sender ok\r\n", b"251 2.1.5 user not local\r\n"]

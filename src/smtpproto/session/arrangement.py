@@ -59,6 +59,8 @@ class Facilities:
     allows_groups: bool
     moves: list[Any] = field(default_factory=list)
     """What the client's side makes of all this, once it has."""
+    settled: list[tuple[Mapping[type[Command], Reply], Table]] = field(default_factory=list)
+    """The tables of servers that settled something, those of the last kinds."""
 
 
 @value

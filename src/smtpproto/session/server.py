@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Final
 
 from ..exceptions import InvalidValueError, LocalProtocolError, Violation
@@ -18,11 +17,10 @@ from ..extensions import KNOWN
 from ..extensions.declaration import Extension
 from ..framing import BadLine, LineEndings, LineReader, MailDataReader, ReceivedPolicy
 from ..grammar.auth import AuthResponse, EndOfMailData
-from ..grammar.commands import TLS_RECORD, Command, Data, Mail, Rcpt, parse_command
+from ..grammar.commands import TLS_RECORD, Command, parse_command
 from ..grammar.envelope import plain_command
 from ..grammar.leniency import DEFAULT_LENIENCY, Leniency
-from ..grammar.replies import Reply
-from ..kinds import check_kind, wrong
+from ..kinds import wrong
 from ..limits import DEFAULT_LIMITS, Limits
 from ..states import State
 from ..tlsinfo import TLSInfo
@@ -32,8 +30,9 @@ from .client import ClientConnection
 from .defaults import DEFAULTS
 from .events import AuthResponseReceived, CommandReceived, ConnectionClosed, ServerEvent, Signal
 from .receiving import Reader, Receiving
-from .refusals import CANCELLED, WRONG_PROTOCOL, forbidden, refusal_of
+from .refusals import CANCELLED, WRONG_PROTOCOL, refusal_of
 from .session import check_utf8, octets_of
+from .settling import Settling
 from .table import NO_TRANSACTION
 
 _NEED_DATA: Final = Signal.NEED_DATA
@@ -41,16 +40,10 @@ _NEED_REPLY: Final = Signal.NEED_REPLY
 _DATA: Final = State.DATA
 _READY: Final = State.READY
 _READ_MAIL_DATA: Final = Receiving._read_mail_data
-_NONE_SETTLED: Mapping[type[Command], Reply] = MappingProxyType({})
-_SETTLED_BY: Mapping[type[Command], Collection[int]] = {
-    Mail: range(200, 300),
-    Rcpt: range(200, 300),
-    Data: (354,),
-}
 _ENTERED_BY_SESSION = NO_TRANSACTION - {_READY}
 
 
-class ServerConnection(Receiving):
+class ServerConnection(Settling):
     """One session, seen from the server.
 
     Args:
@@ -72,7 +65,7 @@ class ServerConnection(Receiving):
             announcement that is none.
     """
 
-    __slots__ = ("_answers", "_settled", "commands")
+    __slots__ = ()
 
     def __init__(
         self,
@@ -116,40 +109,12 @@ class ServerConnection(Receiving):
         self._lost_at = arrangement.lost_at
         self._lines = LineReader(arrangement.line, arrangement.limits.discarded_line)
         self._errors = 0
-        self.commands = 0
-        """How many were in order, chunks not counted. Not to be set."""
-        self._settled = _NONE_SETTLED
-        self._answers: list[bytes] = []
         self._check = self._mail_data = self._chunk = self._read = None
 
     @property
     def hostname(self) -> str:
         """How the server names itself."""
         return self._arrangement.hostname
-
-    def settle(self, replies: Mapping[type[Command], Reply], out: list[bytes]) -> None:
-        """Answer these commands from now on as soon as they are admitted, without an event.
-
-        For an application that has no opinion on senders, or on recipients: it is asked about the
-        message in any case, and finds both in `transaction`.
-
-        Args:
-            replies: for any of Mail and Rcpt a 2yz, for Data a 354.
-            out: gets the octets at its end. To be kept in order with them, what `send` returns
-                belongs there, too.
-
-        Raises:
-            LocalProtocolError: another command, or another reply.
-            InvalidValueError: what is no mapping, `Reply` or list.
-        """
-        check_kind("replies", replies, Mapping)
-        check_kind("out", out, list)  # not a bytearray, as a driver may have
-        for command, reply in replies.items():
-            check_kind("reply", reply, Reply)
-            if reply.code not in _SETTLED_BY.get(command, ()):
-                raise forbidden("2yz to Mail or Rcpt, or 354 to Data,", reply)
-        self._settled = replies
-        self._answers = out
 
     # --- input -----------------------------------------------------------------------------
 
@@ -227,58 +192,62 @@ class ServerConnection(Receiving):
             command: Command | None = None
             if line is not None and len(line) <= self._longest and not self._lines.passed:
                 command = plain_command(line, self._vocabulary)
-            if line is None or command is None:
-                judged = self._lines.judge(line, buffer)
-                if not isinstance(judged, bytes):
-                    return self._read_no_line(judged)
-                line = judged
-            try:
-                if command is None:
-                    if len(line) > self._longest:
-                        self._admit_long_line(line)
-                    command = parse_command(line, self._vocabulary)
-                kind = type(command)
-                if self._has_policy:
-                    self._apply_policy(kind)
-                step = self._row.get(kind)
-                if step is None:
-                    raise self._inadmissible(kind)
-                if step.checks:
-                    for check in step.checks:
-                        check(command, self)
-                if step.counts:
-                    for count in step.counts:
-                        count(command, self)
-                if not line.isascii():
-                    check_utf8(command, self._vocabulary, self.transaction)
-            except ValueError as error:  # a check of an extension's may raise any
-                if command is None:
-                    return self._reject_unparsed(line, refusal_of(error))
-                if command.announces_octets:
-                    return self._begin_chunk(command, line, refusal_of(error))
-                return self._reject(command, line, refusal_of(error), self._step_back(command))
-            reply = self._settled.get(kind)
-            if reply is not None:
-                state, octets = step.plainly, reply.plain
-                if state is not None and octets is not None:
-                    self.commands += 1
-                    self._go_plainly(command, step, state, reply)
-                    self._answers.append(octets)
+                if command is not None and self._settled and self._answer(command):
                     line = None
                     continue
-            self._due = command
-            self._step = step
-            if step.is_part:
-                if command.announces_octets:
-                    return self._begin_chunk(command, line, None)
-                if command.ends_mail_data():
-                    self._expect_ends()
-                    self._step = self._row[EndOfMailData]
-            self.commands += 1
-            if reply is None:
-                break
-            self._answers.append(self.send(reply))
+            event = self._receive(line, command)
+            if event is not None:
+                return event
             line = None
+
+    def _receive(self, line: bytes | None, command: Command | None) -> ServerEvent | None:
+        """Make the event for a line; None where its command was settled.
+
+        Args:
+            line: None where there is none yet.
+            command: what it is, if that is known.
+        """
+        if line is None or command is None:
+            judged = self._lines.judge(line, self._buffer)
+            if not isinstance(judged, bytes):
+                return self._read_no_line(judged)
+            line = judged
+        try:
+            if command is None:
+                if len(line) > self._longest:
+                    self._admit_long_line(line)
+                command = parse_command(line, self._vocabulary)
+            kind = type(command)
+            if self._has_policy:
+                self._apply_policy(kind)
+            step = self._row.get(kind)
+            if step is None:
+                raise self._inadmissible(kind)
+            for check in step.checks:
+                check(command, self)
+            for count in step.counts:
+                count(command, self)
+            if not line.isascii():
+                check_utf8(command, self._vocabulary, self.transaction)
+        except ValueError as error:  # a check of an extension's may raise any
+            if command is None:
+                return self._reject_unparsed(line, refusal_of(error))
+            if command.announces_octets:
+                return self._begin_chunk(command, line, refusal_of(error))
+            return self._reject(command, line, refusal_of(error), self._step_back(command))
+        self._due = command
+        self._step = step
+        if step.is_part:
+            if command.announces_octets:
+                return self._begin_chunk(command, line, None)
+            if command.ends_mail_data():
+                self._expect_ends()
+                self._step = self._row[EndOfMailData]
+        self.commands += 1
+        reply = self._settled.get(kind)
+        if reply is not None:
+            self._answers.append(self.send(reply))
+            return None
         default = command.default_reply
         if default is None and kind in DEFAULTS:
             default = DEFAULTS[kind](self, self._arrangement)
