@@ -225,12 +225,17 @@ def test_a_source_of_a_message_that_forks(mode: str) -> None:
 
 
 @modes
-def test_a_hook_that_forks(mode: str) -> None:
+@pytest.mark.parametrize("failure", [None, ValueError("wrong"), OSError("gone"), TimeoutError()])
+def test_a_hook_that_forks(mode: str, failure: Exception | None) -> None:
+    """Its child says nothing on the session of its parent, whether it fails or returns."""
+
     class Handler(Collect):
         def on_rcpt(self, peer: Any, rcpt: Any) -> None:
             child = os.fork()
             if child == 0:
-                raise ValueError("whatever goes wrong in a child")
+                if failure is not None:
+                    raise failure
+                return
             # Its status is the interpreter's business: the thread that has forked ends there.
             os.waitpid(child, 0)
 
@@ -238,7 +243,28 @@ def test_a_hook_that_forks(mode: str) -> None:
         options = MODES[mode][1]
         with blocking.Client("127.0.0.1", server.port, **options, timeout=SECONDS) as client:
             assert client.send(TEXT, "a@x.org", "b@x.org").is_complete
+            assert client.noop().is_positive
         assert len(server.handler.messages) == 1
+
+
+@modes
+def test_a_source_of_a_message_that_goes_on_in_a_child(mode: str) -> None:
+    def source() -> Iterator[bytes]:
+        yield TEXT
+        child = os.fork()
+        yield b"from a child\r\n" if child == 0 else b"more\r\n"
+        assert os.waitpid(child, 0)[1] == 0
+
+    with blocking.serve(Collect(), **MODES[mode][0]) as server:
+        options = MODES[mode][1]
+        parent = os.getpid()
+        with blocking.Client("127.0.0.1", server.port, **options, timeout=SECONDS) as client:
+            try:
+                assert client.send(source(), "a@x.org", "b@x.org").is_complete
+            except ConnectionLost:
+                os._exit(os.getpid() == parent)
+            assert client.noop().is_positive
+        assert [one.content for one in server.handler.messages] == [TEXT + b"more\r\n"]
 
 
 @worlds

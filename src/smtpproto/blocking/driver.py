@@ -113,10 +113,8 @@ class Driver(Opened):
                         result = self._shake_hands(step)
                     elif isinstance(step, Close):
                         self._close(step)
-                except (TimeoutError, SecurityError, ConnectionLost, Cancelled) as error:
-                    failure = error
-                except OSError as error:
-                    failure = ConnectionLost(f"connection lost: {error}", self._leftover())
+                except (SecurityError, ConnectionLost, Cancelled, OSError) as error:
+                    failure = self._told(error)
                 if failure is None:
                     step = dialogue.send(result)
                 else:
@@ -217,11 +215,13 @@ class Driver(Opened):
                     result.close()
                 raise TypeError("a plain function expected: nothing is awaited outside of asyncio")
         except Exception as error:
-            if self._is_copied:  # the child of a fork in the hook, which has no session
+            if self._is_copied:
                 raise
             if self._is_server and not isinstance(error, Reject):
                 logger.exception("the hook %s failed", name_of(step.call))
             return None, call_failure(error)
+        if self._is_copied:
+            raise ConnectionLost("a forked child has no session: let it end by os._exit()")
         return result, None
 
     def _shake_hands(self, step: Handshake) -> Any:
@@ -295,6 +295,18 @@ class Driver(Opened):
             with suppress(OSError, ValueError):
                 self._allow(0.0)
                 self._layer.unwrap()
+
+    def _told(self, error: Exception) -> Exception:
+        """Return what the dialogue is told of an error.
+
+        Raises:
+            Exception: this is the child of a fork in a hook, which says nothing to the peer.
+        """
+        if self._is_copied:
+            raise error
+        if isinstance(error, OSError) and not isinstance(error, TimeoutError | ConnectionLost):
+            return ConnectionLost(f"connection lost: {error}", self._leftover())
+        return error
 
     # --- octets ----------------------------------------------------------------------------------
 
