@@ -23,6 +23,7 @@ from cli_drive import PATIENCE, SRC, environment, messages, read_port, serve_for
 
 from smtpproto.__main__ import main
 from smtpproto.cli import workers
+from smtpproto.cli.status import CommandError
 from smtpproto.cli.workers import FileLock, Workers
 from smtpproto.handlers import JsonLines
 from smtpproto.listening import listen
@@ -238,6 +239,33 @@ def test_workers_that_cannot_live_are_not_begun_without_end(
     assert all("died (status 0): another one begins" in text for text in notes[:3])
     assert len(begun) >= 3
     assert all(later - earlier >= 0.5 for earlier, later in pairwise(begun))
+
+
+def test_workers_that_cannot_begin_are_given_up(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As where a file that an option names has gone since their parent looked at it."""
+    monkeypatch.setattr(workers, "_YOUNG", 0.1)
+    before = children()
+    argv = ["serve", "--port=0", "--workers=2", "--quiet", "--maildir=/dev/null/x"]
+    listeners = listen(["127.0.0.1"] * 2, 0, reuse_port=True)
+    with TemporaryFile() as lock, pytest.raises(CommandError, match="failed 5 times") as caught:
+        Workers(argv, listeners, lock.fileno()).run(lambda: None)
+    for listener in listeners:
+        listener.close()
+    assert caught.value.status == 69
+    assert 4 <= capfd.readouterr().err.count("died (status 2): another one begins") <= 8
+    assert children() == before
+
+
+def test_a_worker_that_has_begun_may_die_again_and_again() -> None:
+    one = Workers([], [socket.socket()], 0)
+    for has_failed in [*[True] * 4, False, *[True] * 4]:
+        one._note_failure(0, has_failed)
+    with pytest.raises(CommandError):
+        one._note_failure(0, True)
+    one._listeners[0].close()
+    one._end()
 
 
 def test_a_worker_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:

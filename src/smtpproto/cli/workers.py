@@ -20,10 +20,15 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from types import TracebackType
 
+from . import status
 from .keeping import note
 
 _YOUNG = 1.0
 """Seconds: a worker that dies younger is not begun anew before."""
+_BEGINNING = 10.0
+"""Seconds: a worker that fails younger could not begin, as where an option's file has gone."""
+_FAILURES = 5
+"""Of one worker in a row, before all end. One that a signal ends, as a crash, may have begun."""
 _GRACE = 30.0
 """Seconds for the workers to end, more than their own grace."""
 
@@ -45,12 +50,16 @@ class Workers:
         self._over: SimpleQueue[int | None] = SimpleQueue()
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._begun: dict[int, float] = {}
+        self._failures = [0] * len(listeners)
 
     def run(self, announce: Callable[[], None]) -> None:
         """Begin the workers, and watch over them until SIGINT or SIGTERM.
 
         Args:
             announce: called once all have begun.
+
+        Raises:
+            CommandError: a worker cannot begin.
         """
         before = {
             number: signal.signal(number, lambda *_: self._over.put(None))
@@ -87,11 +96,25 @@ class Workers:
         """Begin a successor for each worker that dies."""
         while (number := self._over.get()) is not None:
             process = self._processes.pop(number)
+            age = time.monotonic() - self._begun[number]
+            self._note_failure(number, process.returncode > 0 and age < _BEGINNING)
             note(f"worker {process.pid} died (status {process.returncode}): another one begins")
-            young = _YOUNG - (time.monotonic() - self._begun[number])
-            if young > 0 and self._is_told_within(young):
+            if age < _YOUNG and self._is_told_within(_YOUNG - age):
                 return
             self._begin(number)
+
+    def _note_failure(self, number: int, has_failed: bool) -> None:
+        """Count how often a worker could not begin.
+
+        Raises:
+            CommandError: too often.
+        """
+        self._failures[number] = self._failures[number] + 1 if has_failed else 0
+        if self._failures[number] >= _FAILURES:
+            raise status.CommandError(
+                f"a worker that can begin expected: one has failed {_FAILURES} times in a row",
+                status.UNAVAILABLE,
+            )
 
     def _is_told_within(self, seconds: float) -> bool:
         """Wait; return True if this process is to end."""
