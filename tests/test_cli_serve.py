@@ -11,9 +11,10 @@ import smtplib
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from cli_drive import PATIENCE, Telnet, certificates, messages, serve_for, wait_for
@@ -474,6 +475,31 @@ def test_a_mistake_is_one_sentence(
 ) -> None:
     found, sentence = told(capsys, *argv)
     assert (found, sentence[: len(expected)]) == (status, expected)
+
+
+@pytest.fixture
+def common_user() -> Iterator[None]:
+    """Be no privileged user, who may write anywhere."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    yield
+    os.seteuid(user)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs permissions")
+@pytest.mark.parametrize("name", ["tmp", "new"])
+@pytest.mark.usefixtures("common_user")
+def test_a_maildir_that_cannot_be_written(capsys: Capture, name: str) -> None:
+    """It is told at once, not at each message."""
+    with TemporaryDirectory() as folder:
+        maildir = Path(folder) / "m"
+        Maildir(maildir)
+        (maildir / name).chmod(0o500)
+        status, sentence = told(capsys, "--maildir", str(maildir))
+    assert status == 2
+    assert sentence.startswith("--maildir: a folder that can be written expected: ")
+    assert str(maildir / name) in sentence
 
 
 @pytest.mark.parametrize(

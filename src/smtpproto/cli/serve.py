@@ -169,6 +169,7 @@ def _taker(args: argparse.Namespace) -> Taker:
     if args.maildir is not None:
         try:
             kept = Maildir(args.maildir, hostname=args.hostname)
+            _check_writable(Path(args.maildir))
         except OSError as error:
             raise status.CommandError(
                 f"--maildir: a folder that can be written expected: {error}"
@@ -180,6 +181,18 @@ def _taker(args: argparse.Namespace) -> Taker:
         writing = FileLock(args.inherited[1])
     shown = None if args.quiet else JsonLines(lock=writing) if args.json else Print(lock=writing)
     return Taker(kept, shown, args.reject, _users(args))
+
+
+def _check_writable(maildir: Path) -> None:
+    """Look now, or each message would be refused.
+
+    Raises:
+        PermissionError: messages cannot be begun there, or not kept.
+    """
+    by_effective = os.access in os.supports_effective_ids  # not on Windows
+    for name in ("tmp", "new"):
+        if not os.access(maildir / name, os.W_OK | os.X_OK, effective_ids=by_effective):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(maildir / name))
 
 
 def _users(args: argparse.Namespace) -> Users | None:
