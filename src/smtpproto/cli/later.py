@@ -17,6 +17,8 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Final, TextIO, cast
 
+from . import status
+
 _GRACE: Final = 5.0
 """Seconds for what is still to be written when the process is told to end."""
 _GRACE_OF_NOTICES: Final = 1.0
@@ -29,6 +31,9 @@ class Later:
 
     Args:
         write: called with each, in the thread.
+
+    Raises:
+        CommandError: there is no thread to be had.
     """
 
     def __init__(self, write: Callable[[str], object]) -> None:
@@ -38,7 +43,11 @@ class Later:
         self._lock = Lock()
         # Not one of a loop's threads: those are waited for at the end.
         self._thread = Thread(target=self._write_all, name="smtpproto write", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:  # as under a limit of memory
+            told = f"a thread that can be begun expected: {error}"
+            raise status.CommandError(told, status.TEMPORARY) from None
 
     def close(self, grace: float | None = None) -> bool:
         """Wait a little for what is still to be written; tell whether all is."""

@@ -12,8 +12,10 @@ import asyncio
 import errno
 import ipaddress
 import os
+import re
 import signal
 import socket
+import stat
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, ExitStack, suppress
@@ -49,6 +51,7 @@ _UNIX_ADVICES: Mapping[int, str] = {
     errno.EADDRINUSE: "another program listens there, or it is a file of another kind; choose "
     "another path",
 }
+_DESCRIPTORS = re.compile("[0-9]{1,9}(?:,[0-9]{1,9}){2}", re.ASCII)
 
 
 def add_command(commands: Any) -> None:
@@ -158,9 +161,20 @@ def _serve_with_workers(args: argparse.Namespace) -> None:
         Workers(args.argv, listeners, lock.fileno()).run(announce)
 
 
-def _descriptors(text: str) -> tuple[int, int, int]:
+def _descriptors(text: str) -> tuple[socket.socket, int, int]:
     """Read what a worker inherits: its listener, the lock for output, and its parent's pipe."""
-    listener, lock, parent = map(int, text.split(","))
+    expected = "a stream socket, a file and a pipe expected"
+    if not _DESCRIPTORS.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{expected}, as 3,4,5, not {text!r}")
+    number, lock, parent = map(int, text.split(","))
+    try:
+        is_right = stat.S_ISREG(os.fstat(lock).st_mode) and stat.S_ISFIFO(os.fstat(parent).st_mode)
+        listener = socket.socket(fileno=number)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{expected}: {error}") from None
+    if not is_right or listener.type != socket.SOCK_STREAM:
+        listener.close()
+        raise argparse.ArgumentTypeError(f"{expected}, not {text!r}")
     return listener, lock, parent
 
 
@@ -231,7 +245,7 @@ async def _serve(args: argparse.Namespace) -> None:
     told = asyncio.Event()
     taker = _taker(args)
     is_worker = args.inherited is not None
-    server = _server(args, taker, [socket.socket(fileno=args.inherited[0])] if is_worker else None)
+    server = _server(args, taker, [args.inherited[0]] if is_worker else None)
     async with AsyncExitStack() as stack:
         for number in (signal.SIGINT, signal.SIGTERM):
             with suppress(NotImplementedError):  # Windows: Ctrl-C raises KeyboardInterrupt
@@ -247,7 +261,7 @@ async def _serve(args: argparse.Namespace) -> None:
         await told.wait()
         if not is_worker:
             note("ending")
-    await asyncio.to_thread(taker.close)
+    taker.close()  # in this thread, whose loop has nothing more to do: there may be no other
 
 
 def _tell_listening(args: argparse.Namespace, server: Server, stack: AsyncExitStack) -> None:

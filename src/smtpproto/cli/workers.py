@@ -77,20 +77,25 @@ class Workers:
                 signal.signal(number, handler)
 
     def _begin(self, number: int) -> None:
-        """Begin a worker; it inherits the end of a pipe that this process holds open."""
+        """Begin a worker; it inherits the end of a pipe that this process holds open.
+
+        Raises:
+            CommandError: there is no process, or no thread to wait for it, to be had.
+        """
         inherited = (self._listeners[number].fileno(), self._lock, self._pipe[0])
-        process = subprocess.Popen(
-            [*_python(), *self._argv, f"--inherited={','.join(map(str, inherited))}"],
-            pass_fds=inherited,
-        )
-        self._processes[number] = process
-        self._begun[number] = time.monotonic()
+        argv = [*_python(), *self._argv, f"--inherited={','.join(map(str, inherited))}"]
+        try:
+            process = self._processes[number] = subprocess.Popen(argv, pass_fds=inherited)
+            self._begun[number] = time.monotonic()
 
-        def wait() -> None:
-            process.wait()
-            self._over.put(number)
+            def wait() -> None:
+                process.wait()
+                self._over.put(number)
 
-        threading.Thread(target=wait, name="smtpproto worker", daemon=True).start()
+            threading.Thread(target=wait, name="smtpproto worker", daemon=True).start()
+        except (OSError, RuntimeError) as error:
+            told = f"a worker that can be begun expected: {error}"
+            raise status.CommandError(told, status.TEMPORARY) from None
 
     def _watch(self) -> None:
         """Begin a successor for each worker that dies."""
