@@ -374,6 +374,24 @@ def test_what_are_no_parameters() -> None:
         prepare(b"x", "a@x.org", "b@x.org", ["RET=HDRS"])  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", [5, None, b"Subject"])
+@pytest.mark.parametrize("envelope", [(None, None), ("a@x.org", "b@x.org")])
+def test_a_field_with_a_name_that_is_no_text(name: Any, envelope: Any) -> None:
+    """The older of the two kinds takes any name, and writes octets as ``b'Subject'``."""
+    part = Message()
+    part.set_payload("text")
+    part[name] = "x"
+    whole = EmailMessage()
+    whole["From"], whole["To"] = "a@x.org", "b@x.org"
+    whole.set_content("text")
+    whole.make_mixed()
+    whole.attach(part)
+    part["From"], part["To"] = "a@x.org", "b@x.org"
+    for message in (part, whole):
+        with pytest.raises(InvalidValueError, match=f"name of text expected, not with {name!r}"):
+            prepare(message, *envelope)
+
+
 def test_what_the_email_package_cannot_write() -> None:
     message: Message[Any, Any] = Message()
     message["From"] = "a@x.org"

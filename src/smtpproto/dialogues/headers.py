@@ -66,6 +66,20 @@ def recipients_of(message: Message[Any, Any]) -> tuple[str, ...] | None:
     return tuple(recipients) or None
 
 
+def check_names(message: Message[Any, Any]) -> None:
+    """Look for fields whose name is no text: the ``email`` package takes any.
+
+    Raises:
+        InvalidValueError: there is one.
+    """
+    names: list[Any] = message.keys()
+    for name in names:
+        if not isinstance(name, str):
+            raise InvalidValueError(
+                f"message: a field with a name of text expected, not with {name!r:.80}"
+            )
+
+
 def has_utf8_address(message: Message[Any, Any]) -> bool:
     """Tell whether the header names an address that no encoded word can hold (RFC 2047 5)."""
     return any(
@@ -89,6 +103,7 @@ def _named(name: str, value: Any) -> list[str]:
 
 def _prefix(message: Message[Any, Any]) -> str:
     """Return what the fields that say who sends and receives begin with."""
+    check_names(message)
     resent = Counter(name for name in map(str.lower, message.keys()) if name in _RESENT)
     if resent and max(resent.values()) > 1:
         raise LocalProtocolError(

@@ -23,7 +23,7 @@ from typing import Any
 from ..exceptions import InvalidValueError, shown
 from ..framing.writer import is_clean
 from .folding import LINE_END, one_field
-from .headers import has_utf8_address, unfit_is_told
+from .headers import check_names, has_utf8_address, unfit_is_told
 
 # What signs the mail data as it is, without a part of its own (RFC 6376 3.7).
 _SIGNATURES = ("DKIM-Signature", "ARC-Message-Signature")
@@ -91,6 +91,7 @@ def serialise_7bit(message: Message[Any, Any]) -> bytes | None:
 
 def _copied(entity: Message[Any, Any]) -> Message[Any, Any]:
     """Return a copy down to the parts: to be written, each multipart is given its boundary."""
+    check_names(entity)
     plain = copy.copy(entity)
     if entity.is_multipart():
         parts: Any = entity.get_payload()
