@@ -140,8 +140,9 @@ def test_what_is_no_connection(world: World, secured: bool) -> None:
     ]:
         with pytest.raises(LocalProtocolError, match=f"dial: .* expected, not {told}"):
             world.client("localhost", dial=lambda found=found: found, **options).__enter__()
-    for sock in (datagrams, wrapped, theirs):
-        sock.close()
+    assert datagrams.fileno() == wrapped.fileno() == -1
+    assert theirs.recv(1) == b""
+    theirs.close()
 
 
 def test_a_server_that_has_gone(world: World, dialled: list[socket.socket]) -> None:

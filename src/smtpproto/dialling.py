@@ -17,10 +17,10 @@ from .kinds import described
 
 
 def given(found: object) -> socket.socket:
-    """Return what a `dial` returned, if a client can use it; it belongs to the client then.
+    """Return what a `dial` returned, if a client can use it: a socket belongs to the client then.
 
     Raises:
-        LocalProtocolError: it is no open stream socket, or TLS is there already.
+        LocalProtocolError: it is no open stream socket, or TLS is there already; it is closed.
     """
     if (
         isinstance(found, socket.socket)
@@ -32,7 +32,10 @@ def given(found: object) -> socket.socket:
             with suppress(OSError):  # gone already; what it said before is still to be read
                 found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return found
-    got = f"{found!r:.80}" if isinstance(found, socket.socket) else described(found)
+    got = described(found)
+    if isinstance(found, socket.socket):
+        got = f"{found!r:.80}"
+        found.close()
     raise LocalProtocolError(
         f"dial: a stream socket that is open, without TLS, expected, not {got}",
         Violation.LOCAL_VALUE,
