@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from types import MappingProxyType
+from typing import TypeVar
 
 from ..grammar.commands import Command, Data, Mail, Rcpt
 from ..grammar.replies import Reply
@@ -20,6 +21,8 @@ from .arrangement import Facilities, InForce
 from .receiving import Receiving
 from .refusals import forbidden
 from .table import Settled, Table
+
+_Kind = TypeVar("_Kind", bound=type[Command])  # of a mapping, whose key is invariant
 
 _KEPT = 8
 """Tables with what was settled: there are but a few kinds of handlers."""
@@ -43,7 +46,7 @@ class Settling(Receiving):
         self.commands = 0
         """How many were in order, chunks not counted. Not to be set."""
 
-    def settle(self, replies: Mapping[type[Command], Reply], out: list[bytes]) -> None:
+    def settle(self, replies: Mapping[_Kind, Reply], out: list[bytes]) -> None:
         """Answer these commands from now on as soon as they are admitted, without an event.
 
         For an application that has no opinion on senders, or on recipients: it is asked about the
@@ -60,11 +63,13 @@ class Settling(Receiving):
         """
         check_kind("replies", replies, Mapping)
         check_kind("out", out, list)  # not a bytearray, as a driver may have
+        settled: dict[type[Command], Reply] = {}
         for command, reply in replies.items():
             check_kind("reply", reply, Reply)
             if reply.code not in _SETTLED_BY.get(command, ()):
                 raise forbidden("2yz to Mail or Rcpt, or 354 to Data,", reply)
-        self._settled = dict(replies)
+            settled[command] = reply
+        self._settled = settled
         self._answers = out
         self._put_settled()
 
