@@ -272,6 +272,31 @@ def test_an_envelope_that_needs_several_groups() -> None:
     assert most < 8192
 
 
+@pytest.mark.parametrize("count", [21, 24, 60, 200])
+def test_replies_to_a_part_of_an_envelope_that_come_with_the_one_before(count: int) -> None:
+    """All of them are what was hoped for, and there is more of the envelope to send."""
+    many = [f"r{number}@{'x' * 50}.{'y' * 50}.{'z' * 50}.example.org" for number in range(count)]
+    connection = opened(PIPELINING)
+    several = [messages(1)[0], (BODY, "many@example.com", many), messages(1)[0]]
+    dialogue = send_messages(connection, prepare_all(several))
+    step = next(dialogue)
+    out = b""
+    try:
+        while True:
+            out += step.out
+            replies = b"".join(
+                b"354 go\r\n" if waiting.verb == "DATA" else b"250 ok\r\n"
+                for waiting in connection.outstanding
+            )
+            step = dialogue.send(replies or None)
+    except StopIteration as end:
+        outcomes = end.value
+    assert [outcome.is_complete for outcome in outcomes] == [True] * 3
+    assert outcomes[1].accepted == tuple(many)
+    assert out.count(b"RCPT TO:") == count + 2
+    assert out.count(BODY + END) == 3
+
+
 def test_sources_that_are_read_take_their_turn() -> None:
     several: list[Any] = [
         (io.BytesIO(BODY), "f@example.com", "r@example.org"),

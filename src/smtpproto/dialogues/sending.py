@@ -238,7 +238,9 @@ class Sending(Carrying):
             said = self._count or self.say(commands)
             if said == len(commands) and not self._count:
                 replies = yield from self.converse(commands[0], answers)
-            elif not replies:
+            elif not replies or said < len(commands):
+                answers += map(ReplyReceived, commands, replies)
+                replies = []
                 yield from self.collect(answers)
                 yield from self.group(commands, answers, said)
         except LocalProtocolError:
