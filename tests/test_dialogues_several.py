@@ -194,6 +194,43 @@ def test_a_server_that_answers_too_much_is_found_out() -> None:
     assert connection.state is State.ERROR
 
 
+TOO_BIG = b"552 5.3.4 too big\r\n"
+
+
+@pytest.mark.parametrize(
+    ("replies", "recipients"),
+    [
+        (TOO_BIG * 2 + ACCEPTED, 1),
+        (TOO_BIG * 2 + OK + NO, 1),
+        (TOO_BIG * 2 + OK + NO + b"503 no\r\n", 1),
+        (TAKEN * 2 + OK + NO + OK + GO_ON, 2),
+        (TAKEN * 2 + OK + OK + NO + GO_ON, 2),
+    ],
+)
+def test_a_second_reply_to_a_message_does_not_refuse_the_next_for_good(
+    replies: bytes, recipients: int
+) -> None:
+    """Nobody looked for it before the envelope went: nothing of what comes is known to be its."""
+    connection = opened(PIPELINING)
+    several: list[Any] = [*messages(3)]
+    several[1] = (BODY, "s1@example.com", ["a@example.org", "b@example.org"][:recipients])
+    run = sending(connection, [ACCEPTED, replies], several)
+    assert (TOO_BIG in replies) is isinstance(run.result[0], ReplyError)
+    assert isinstance(run.result[1], RemoteProtocolError)
+    assert run.result[1].is_transient
+    assert isinstance(run.result[2], ConnectionLost)
+    assert BODY not in run.writes[-1].removeprefix(BODY)
+    assert not is_reusable(connection)
+
+
+@pytest.mark.parametrize("refusals", [NO * 3, OK + NO * 2])
+def test_what_is_refused_for_good_stays_so_where_the_session_ends(refusals: bytes) -> None:
+    run = sending(opened(PIPELINING), [ACCEPTED, TAKEN + refusals + BYE], messages(2))
+    assert run.result[0].is_complete
+    assert isinstance(run.result[1], ReplyError | AllRefused)
+    assert not run.result[1].is_transient
+
+
 EACH = [OK, OK, GO_ON, TAKEN]
 
 

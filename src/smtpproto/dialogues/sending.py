@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any, Final
 
-from ..exceptions import LocalProtocolError, ProtocolError
+from ..exceptions import LocalProtocolError, ProtocolError, RemoteProtocolError, Violation
 from ..grammar.addresses import Path
 from ..grammar.auth import EndOfMailData
 from ..grammar.commands import Command, Data, Mail, Rcpt, Rset
@@ -210,6 +210,27 @@ class Sending(Carrying):
             return False
         return bool(self._heard) or self.connection.oldest is self._said[0]
 
+    def _check_in_step(self, answers: Answers) -> None:
+        """Look whether the replies to the envelope can be its own: nobody looked before it went.
+
+        A server that answered the message before twice makes each the reply to another command.
+
+        Raises:
+            RemoteProtocolError: one is left, or the sender was refused, and a recipient was not.
+        """
+        connection = self.connection
+        if connection.state is _DATA:
+            return
+        sender, *others = [answer.reply for answer in answers]
+        is_too_much = not b"421".startswith(connection.unread[:3])
+        if is_too_much or (sender.code >= 400 and any(reply.code < 400 for reply in others)):
+            connection.receive_eof()
+            connection.next_event()
+            raise RemoteProtocolError(
+                "replies to MAIL and RCPT expected, not another one to the mail data before",
+                Violation.REPLY_UNEXPECTED,
+            )
+
     # --- one transaction -------------------------------------------------------------------------
 
     def _transact(
@@ -243,11 +264,14 @@ class Sending(Carrying):
                 replies = []
                 yield from self.collect(answers)
                 yield from self.group(commands, answers, said)
+                self._check_in_step(answers)
         except LocalProtocolError:
             yield from self.agree(answers)
             raise
         except TELLING as failure:
-            refused = refused_before(answers, count, failure)
+            # One of them may have been a second reply to the message before.
+            is_doubtful = self._said and isinstance(failure, RemoteProtocolError)
+            refused = [] if is_doubtful else refused_before(answers, count, failure)
             if not refused:
                 raise
             self._end_by(failure)
