@@ -215,6 +215,50 @@ def test_connecting_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
 
 
+@pytest.mark.parametrize("where", ["source", "on_outcome", "transcript of close"])
+@pytest.mark.parametrize("what", ["close", "connect", "noop"])
+def test_a_client_that_is_used_out_of_a_call_of_it(where: str, what: str) -> None:
+    """Nobody else would let go of the session: it waited for ever."""
+    errors: list[BaseException] = []
+
+    def use(*_: object) -> None:
+        try:
+            getattr(client, what)()
+        except LocalProtocolError as error:
+            errors.append(error)
+
+    def source() -> Generator[bytes]:
+        yield TEXT
+        use()
+
+    def hold() -> None:
+        with client:
+            if where == "source":
+                assert client.send(source(), "a@x.org", "b@x.org").is_complete
+            elif where == "on_outcome":
+                several = [(TEXT, "a@x.org", "b@x.org")] * 2
+                outcomes = client.send_many(several, on_outcome=use)
+                assert all(outcome.is_complete for outcome in outcomes)  # type: ignore[union-attr]
+            told.append(use)
+
+    told: list[Callable[[], None]] = []
+    with serve(Collect()) as server:
+        client = Client(
+            "127.0.0.1",
+            server.port,
+            security="none",
+            transcript=lambda _line: told.pop()() if told and "transcript" in where else None,
+        )
+        thread = threading.Thread(target=hold, daemon=True)
+        thread.start()
+        thread.join(SECONDS)
+        assert not thread.is_alive()
+        assert errors
+        assert not client.is_connected
+        with client:
+            assert client.noop().is_positive
+
+
 def test_a_client_that_is_gone_before_it_was_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     accept = socket.socket.accept
     failures = iter([ConnectionAbortedError()])

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from secrets import token_bytes
+from threading import get_ident
 from types import TracebackType
 from typing import Any, TypeVar, Unpack
 
@@ -57,8 +58,9 @@ T = TypeVar("T")
 class Client(Calling):
     """A session with a server: ``with Client("mail.example.org") as client``.
 
-    Several threads may use it: their messages are sent one after the other. In a forked child it
-    is closed, whatever it is in the parent.
+    Several threads may use it: their messages are sent one after the other. What is called out of
+    a call of it, as the source of a message, may not. In a forked child it is closed, whatever it
+    is in the parent.
 
     Args:
         host: the server; with `path`, the name that its certificate must have.
@@ -84,6 +86,7 @@ class Client(Calling):
         super().__init__(client_settings(host, port, path, options), tls)
         self._driver: Driver | None = None
         self._lock = threading.Lock()
+        self._holder = 0
 
     def __enter__(self) -> Client:
         """Connect, as `connect` does."""
@@ -101,7 +104,11 @@ class Client(Calling):
     def close(self) -> None:
         """Take leave with QUIT where that is possible, and close. May be called twice."""
         with self._turn():
-            self._leave(abort=False)
+            self._holder = get_ident()
+            try:
+                self._leave(abort=False)
+            finally:
+                self._holder = 0
 
     def connect(self) -> Client:
         """Connect and open the session: the ``with`` statement does so, and closes it, too.
@@ -123,7 +130,11 @@ class Client(Calling):
                 raise LocalProtocolError(
                     "a session that is closed expected before the next one", Violation.LOCAL_STATE
                 )
-            self._open()
+            self._holder = get_ident()
+            try:
+                self._open()
+            finally:
+                self._holder = 0
         return self
 
     def send(
@@ -185,14 +196,15 @@ class Client(Calling):
             raised. Those that the session ended before are `ConnectionLost`.
 
         Raises:
-            TypeError: one is no such tuple; nothing was sent.
+            TypeError: one is no such tuple, or `on_outcome` no plain function; nothing was sent.
             LocalProtocolError: one has no sender or no recipients; nothing was sent.
             ConnectionLost: no session is open.
             Exception: what the source of a message, or `on_outcome`, raised: nothing behind it was
                 sent.
         """
+        listener = self._listener(on_outcome)
         prepared = prepare_all(messages, parameters)
-        sending = partial(self._settings.sending_many, on_outcome=on_outcome)
+        sending = partial(self._settings.sending_many, on_outcome=listener)
         outcomes: list[Outcome] = self._hold(sending, prepared, transfer)
         return outcomes
 
@@ -225,6 +237,7 @@ class Client(Calling):
             connection, driver = self._connection, self._driver
             if connection is None or driver is None:
                 raise ConnectionLost("no session is open: enter the client by `with`, or connect()")
+            self._holder = get_ident()
             try:
                 return driver.run(make(connection, one, other))
             except BaseException as error:
@@ -232,15 +245,27 @@ class Client(Calling):
                     self._leave(abort=True)
                 raise
             finally:
-                if not is_reusable(connection):
-                    self._leave(abort=not may_quit(connection))
+                try:
+                    if not is_reusable(connection):
+                        self._leave(abort=not may_quit(connection))
+                finally:
+                    self._holder = 0
 
     def _turn(self) -> threading.Lock:
-        """Return what is held by who has the session; a forked child lets go of its parent's."""
+        """Return what is held by who has the session; a forked child lets go of its parent's.
+
+        Raises:
+            LocalProtocolError: whoever asks has it, and would wait for ever.
+        """
         if self._is_copied:
             self._leave(abort=True)
             self._lock = threading.Lock()  # who holds the other one may not be in this process
             self._opener = 0
+        elif self._holder == get_ident() and self._lock.locked():
+            raise LocalProtocolError(
+                "a client that is not in use expected: this comes out of a call of it",
+                Violation.LOCAL_STATE,
+            )
         return self._lock
 
     def _open(self) -> None:
