@@ -160,6 +160,22 @@ def test_a_server_that_leaves_between_several_messages(world: World) -> None:
     assert [type(outcome) for outcome in outcomes[1:]] == [ConnectionLost] * 2
 
 
+@pytest.mark.parametrize("listener", [5, "print"])
+def test_what_cannot_be_told_of_outcomes(world: World, listener: Any) -> None:
+    async def coroutine(_number: int, _outcome: Any) -> None: ...
+
+    handler = Collect()
+    with (
+        world.serve(handler) as server,
+        world.client("127.0.0.1", server.port, security="none") as client,
+    ):
+        for wrong in (listener, coroutine):
+            with pytest.raises(TypeError, match="on_outcome: a plain function expected"):
+                client.send_many([(TEXT, "a@x.org", "b@x.org")], on_outcome=wrong)
+        assert client.is_connected
+    assert handler.messages == []
+
+
 def test_twenty_megabytes(world: World) -> None:
     handler = Collect()
     content = big(20_000_000)

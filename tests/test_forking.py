@@ -225,6 +225,36 @@ def test_a_source_of_a_message_that_forks(mode: str) -> None:
 
 
 @modes
+def test_a_child_that_is_told_of_a_message_sends_none(mode: str) -> None:
+    """The envelope of the next one is under way, and that is the parent's."""
+    children = []
+
+    def tell(number: int, _outcome: Any) -> None:
+        if number == 1:
+            children.append(os.fork())
+
+    with blocking.serve(Collect(), **MODES[mode][0]) as server:
+        options = MODES[mode][1]
+        with blocking.Client("127.0.0.1", server.port, **options, timeout=SECONDS) as client:
+            several = [(TEXT, f"{number}@x.org", "b@x.org") for number in range(4)]
+            try:
+                outcomes = client.send_many(several, on_outcome=tell)
+            except BaseException as error:
+                if children == [0]:
+                    is_closed = isinstance(error, ConnectionLost) and not client.is_connected
+                    client.close()
+                    os._exit(not is_closed)
+                raise
+            if children == [0]:
+                os._exit(2)
+            assert os.waitpid(children[0], 0)[1] == 0
+            assert all(outcome.is_complete for outcome in outcomes)
+            assert client.noop().is_positive
+        senders = [one.mail.reverse_path.address for one in server.handler.messages]
+        assert senders == [f"{number}@x.org" for number in range(4)]
+
+
+@modes
 @pytest.mark.parametrize("failure", [None, ValueError("wrong"), OSError("gone"), TimeoutError()])
 def test_a_hook_that_forks(mode: str, failure: Exception | None) -> None:
     """Its child says nothing on the session of its parent, whether it fails or returns."""

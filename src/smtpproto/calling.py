@@ -7,9 +7,10 @@ Decides nothing about how a session is held: that is each adapter's own.
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from typing import Any
 
-from .dialogues import is_reusable
+from .dialogues import ConnectionLost, Outcome, check_listener, is_reusable
 from .dialogues.client_settings import ClientSettings
 from .forking import Opened
 from .session.client import ClientConnection
@@ -50,6 +51,25 @@ class Calling(Opened):
         the server had gone at once.
         """
         return self._address
+
+    def _listener(
+        self, on_outcome: Callable[[int, Outcome], Any] | None
+    ) -> Callable[[int, Outcome], None] | None:
+        """Return what tells of outcomes; a child that forks there has no session to go on with.
+
+        Raises:
+            TypeError: as for `check_listener`.
+        """
+        check_listener(on_outcome)
+        if on_outcome is None:
+            return None
+
+        def tell(number: int, outcome: Outcome) -> None:
+            on_outcome(number, outcome)
+            if self._is_copied:
+                raise ConnectionLost("a forked child has no session: let it end by os._exit()")
+
+        return tell
 
     def _tls(self) -> ssl.SSLContext:
         """Return the context; it is made for a handshake only, since that takes long."""

@@ -185,14 +185,15 @@ class Client(Calling):
             raised. Those that the session ended before are `ConnectionLost`.
 
         Raises:
-            TypeError: one is no such tuple; nothing was sent.
+            TypeError: one is no such tuple, or `on_outcome` no plain function; nothing was sent.
             LocalProtocolError: one has no sender or no recipients; nothing was sent.
             ConnectionLost: no session is open.
             Exception: what the source of a message, or `on_outcome`, raised: nothing behind it was
                 sent.
         """
+        listener = self._listener(on_outcome)
         prepared = prepare_all(messages, parameters)
-        sending = partial(self._settings.sending_many, on_outcome=on_outcome)
+        sending = partial(self._settings.sending_many, on_outcome=listener)
         outcomes: list[Outcome] = await self._hold(sending, prepared, transfer)
         return outcomes
 

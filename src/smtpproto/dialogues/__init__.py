@@ -39,7 +39,7 @@ from .records import (
 from .result import SendResult
 from .sending import send_message
 from .server import refuse_session, serve_session
-from .several import Addressed, Outcome, prepare_all, send_messages
+from .several import Addressed, Outcome, check_listener, prepare_all, send_messages
 from .steps import (
     CallFailed,
     Cancelled,
@@ -99,6 +99,7 @@ __all__ = [
     "Transfer",
     "authenticate",
     "call_failure",
+    "check_listener",
     "execute",
     "ends_session",
     "is_reusable",

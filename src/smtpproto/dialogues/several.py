@@ -8,6 +8,7 @@ not decided here.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from inspect import iscoroutinefunction
 from typing import Any, TypeAlias
 
 from ..exceptions import ProtocolError
@@ -28,6 +29,18 @@ Outcome: TypeAlias = SendResult | SMTPError | ProtocolError
 """What `send` returns for a message, or raises."""
 Addressed: TypeAlias = tuple[Content, str | Path | None, Recipients | None]
 """A message, its sender and its recipients, as `send` takes them."""
+
+
+def check_listener(on_outcome: object) -> None:
+    """Look for what cannot be told of outcomes, before there are any.
+
+    Raises:
+        TypeError: it is no function, or one that would have to be awaited.
+    """
+    if on_outcome is None or (callable(on_outcome) and not iscoroutinefunction(on_outcome)):
+        return
+    what = "a coroutine function" if callable(on_outcome) else described(on_outcome)
+    raise TypeError(f"on_outcome: a plain function expected, not {what}")
 
 
 def prepare_all(
