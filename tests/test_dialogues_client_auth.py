@@ -353,6 +353,15 @@ def test_an_initial_response_that_is_too_long_waits_for_the_challenge() -> None:
     assert base64.b64decode(done.lines[1]) == b"\0tim\0" + long.encode()
 
 
+def test_an_initial_response_that_a_server_passes_over_is_said_again() -> None:
+    for more, told in ((IN, None), (b"334 \r\n", "beyond the end")):
+        inputs = [b"334 \r\n", more] if told is None else [b"334 \r\n", more, b"501 x\r\n"]
+        done = run(opened("PLAIN", TLS), login("PLAIN"), *inputs)
+        assert done.lines[0] == f"AUTH PLAIN {done.lines[1]}"
+        assert done.lines[2:] == ([] if told is None else ["*"])
+        assert told is None if done.error is None else told in str(done.error)
+
+
 @pytest.mark.parametrize(("size", "fits"), [(372, True), (373, False)])
 def test_an_initial_response_that_just_fits_goes_with_the_command(size: int, fits: bool) -> None:
     """RFC 4954 4: a line of 512 octets with its CRLF, base64 in groups of four."""

@@ -132,6 +132,8 @@ def test_one_challenge_too_many(name: str) -> None:
     if client.name in ("OAUTHBEARER", "XOAUTH2"):
         client.step(b"challenge")  # says that the token is refused
         assert not client.done
+    elif client.name == "PLAIN":
+        client.step(b"")  # asks for the message, which it has passed over
     for _ in range(2):  # for good, whatever comes
         with pytest.raises(SASLError) as caught:
             client.step(b"")

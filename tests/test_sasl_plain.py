@@ -15,6 +15,7 @@ from smtpproto.sasl import (
     Failure,
     PlainClient,
     PlainServer,
+    SASLError,
     Success,
     VerifyPassword,
 )
@@ -34,6 +35,20 @@ def test_messages(client: PlainClient, message: bytes) -> None:
     assert client.reveals_secret
     assert b64encode(client.initial_response() or b"") == message
     assert client.done
+
+
+def test_a_server_that_passes_the_initial_response_over_is_told_again() -> None:
+    """Once, since it has no more to ask, and where it asks for nothing else (RFC 4616 2)."""
+    client = PlainClient("u", "p")
+    assert client.initial_response() == b"\0u\0p"
+    assert client.step(b"") == b"\0u\0p"
+    assert client.done
+    for challenge in (b"", b"Password:"):
+        with pytest.raises(SASLError):
+            client.step(challenge)
+        assert not client.done
+        client = PlainClient("u", "p")
+        client.initial_response()
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,9 @@ class PlainClient(ClientExchange):
 
     def _exchange(self) -> Generator[bytes | None, bytes, None]:
         self.done = True
-        yield self._message
+        if (yield self._message) == b"":  # of a server that takes no initial response for one
+            self.done = True
+            yield self._message
 
 
 class PlainServer(ServerExchange):
