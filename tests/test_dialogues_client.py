@@ -457,6 +457,7 @@ def test_a_421_at_any_time(replies: list[bytes]) -> None:
 GONE = b"421 4.7.0 too many errors\r\n"
 ENDS: list[Input] = [b"", ConnectionLost("reset"), TimeoutError()]
 NONSENSE = b"nonsense\r\n"
+TWO_OF_THEM = ["b@x.org", "c@x.org"]
 
 
 def test_a_421_hides_no_mail_refused_for_good() -> None:
@@ -521,6 +522,33 @@ def test_a_connection_that_is_lost_hides_nothing_refused_for_good(end: Input) ->
         assert isinstance(run.error, AllRefused)
         assert [reply.code for reply in run.error.replies] == codes
         assert run.error.is_transient
+
+
+@pytest.mark.parametrize("transfer", ["data", "bdat"])
+@pytest.mark.parametrize("size", [1, 100000])
+@pytest.mark.parametrize("lmtp", [False, True])
+@pytest.mark.parametrize("end", [*ENDS, NONSENSE, GONE, LATER])
+def test_an_end_of_the_mail_data_hides_no_recipient_refused_for_good(
+    transfer: Any, size: int, lmtp: bool, end: Input
+) -> None:
+    """RFC 5321 4.2.1, RFC 3030 2: neither what comes to the dot, nor to a chunk, is about them."""
+    envelope = OK + NO + OK
+    settings: dict[str, Any] = {"transfer": transfer, "recipients": TWO_OF_THEM}
+    if transfer == "data":
+        inputs = [envelope + GO_ON, *[NOTHING] * (size > 1), end]
+    else:
+        inputs = [envelope, end]
+    run = sending(opened(lmtp=lmtp), inputs, b"text\r\n" * size, **settings)
+    code = int(end[:3]) if end in (GONE, LATER) else 451
+    assert isinstance(run.error, AllRefused)
+    assert [reply.code for reply in run.error.replies] == [550, code]
+    assert run.error.is_transient
+    if transfer == "data" and size == 1:
+        run = sending(opened(lmtp=lmtp), [envelope, end], b"x\r\n", **settings)
+        assert [reply.code for reply in run.error.replies] == [550, code]
+    inputs[0] = OK + LATER + OK + (GO_ON if transfer == "data" else b"")
+    run = sending(opened(lmtp=lmtp), inputs, b"text\r\n" * size, **settings)
+    assert not isinstance(run.error, AllRefused) or (lmtp and end == LATER)
 
 
 @pytest.mark.parametrize("end", [*ENDS, b"421 4.3.2 bye\r\n", b"nonsense\r\n"])
@@ -1539,6 +1567,18 @@ def test_lmtp_where_the_connection_ends_between_the_replies(end: Input, code: in
     run = sending(opened(lmtp=True), [OK * 4 + GO_ON, OK, end], recipients=THREE)
     assert [reply.code for reply in run.result.replies] == [250, code, code]
     assert run.result.transient == ("c@x.org", "d@x.org")
+
+
+@pytest.mark.parametrize("end", [*ENDS, NONSENSE, GONE])
+def test_lmtp_where_all_that_came_are_refusals(end: Input) -> None:
+    """What was refused for good stays so."""
+    code = 421 if end == GONE else 451
+    run = sending(opened(lmtp=True), [OK * 4 + GO_ON, NO, end], recipients=THREE)
+    assert isinstance(run.error, AllRefused)
+    assert [reply.code for reply in run.error.replies] == [550, code, code]
+    run = sending(opened(lmtp=True), [OK * 4 + GO_ON, LATER, end], recipients=THREE)
+    assert not isinstance(run.error, AllRefused)
+    assert run.error is not None
 
 
 def test_lmtp_where_the_connection_ends_before_the_first_reply() -> None:

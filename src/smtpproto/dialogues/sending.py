@@ -288,11 +288,33 @@ class Sending(Carrying):
                 if not replies[mail].is_positive:
                     raise ReplyError(replies[mail], "MAIL")
                 return replies[mail + 1 : mail + 1 + count], None
-            if not chunks and connection.state is not _DATA:
-                raise ReplyError(replies[-1], "DATA")
-            self.look_behind()
+            return (yield from self._go_on_with_some(message, replies[mail + 1 :], count, chunks))
         given = replies[mail + 1 : mail + 1 + count]
         return (yield from self._send_content(message, given, chunks))
+
+    def _go_on_with_some(
+        self, message: Outgoing, replies: list[Reply], count: int, chunks: bool
+    ) -> Generator[Step, Any, tuple[list[Reply], Reply | None]]:
+        """Go on where not all was as hoped for: what was refused for good stays so, whatever comes.
+
+        Args:
+            message: as for `_transact`.
+            replies: to each RCPT, and to DATA.
+            count: how many recipients there are.
+            chunks: as for `_transact`.
+        """
+        given = replies[:count]
+        try:
+            if not chunks and self.connection.state is not _DATA:
+                raise ReplyError(replies[-1], "DATA")
+            self.look_behind()
+            return (yield from self._send_content(message, given, chunks))
+        except TELLING as failure:
+            if not (is_for_now(failure) and any(reply.is_permanent for reply in given)):
+                raise
+            self._end_by(failure)
+            rest = reply_for(failure)
+            return [rest if reply.is_positive else reply for reply in given], None
 
     def _send_content(
         self, message: Outgoing, given: list[Reply], chunks: bool
@@ -366,7 +388,7 @@ class Sending(Carrying):
         try:
             yield from self.collect(final)
         except (ReplyError, ConnectionLost, ProtocolError) as failure:
-            if not any(answer.reply.is_positive for answer in final):
+            if all(answer.reply.is_transient for answer in final):
                 raise
             if isinstance(failure, ProtocolError):
                 self.note(f"({failure})")
