@@ -335,6 +335,20 @@ def test_a_message_adds_nothing_to_the_trace(tmp_path: Path, content: bytes, beh
     assert abs(date - datetime.now(UTC)) < timedelta(hours=1)
 
 
+def test_an_empty_piece_is_no_beginning_of_a_message(tmp_path: Path) -> None:
+    """RFC 5322 2.2.3: the first octet says whether the trace would go on."""
+
+    class Handler:
+        def open_message(self, peer: Peer) -> Any:
+            sink = Maildir(tmp_path, hostname="mx.example.org").open_message(peer)
+            sink.write(b"")
+            return sink
+
+    serve(Handler(), START, b" for <joe@x.org>\r\n.\r\nQUIT\r\n")
+    [file] = (tmp_path / "new").iterdir()
+    assert file.read_bytes().endswith(b"\r\n\r\n for <joe@x.org>\r\n")
+
+
 @pytest.mark.parametrize(("text", "clause"), [("3", b"\tpriority 3;"), ("-9", b"\tpriority -9;")])
 def test_the_priority_is_told(text: str, clause: bytes) -> None:
     """RFC 6710 4.1."""

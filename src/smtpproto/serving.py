@@ -73,6 +73,5 @@ class Serving(Opened):
 
     def _forget_path(self) -> None:
         """Remove our Unix socket, while it is open: afterwards its mark may be another's."""
-        if not self._is_copied:
-            self._where.forget(self._mark)
+        self._where.forget(self._mark)
         self._mark = None
