@@ -613,6 +613,34 @@ def test_the_transcript() -> None:
     assert lines[-1] == "<- 221 2.0.0 mx.example.org closing"
 
 
+@pytest.mark.parametrize("limit", [None, 3])
+def test_each_chunk_is_in_the_transcript(limit: int | None) -> None:
+    envelope = START[len(HELLO) :]
+    lines: list[str] = []
+    run = serve(
+        Collect(),
+        START + b"BDAT 3\r\nabcBDAT 2 LAST\r\nde" + envelope + b"BDAT 1\r\nxRSET\r\n",
+        envelope + b"BDAT 2\r\nxyBDAT 0 LAST\r\n" + envelope + b"DATA\r\nz\r\n.\r\n",
+        envelope + b"BDAT 4 LAST\r\nwxyz" + QUIT,
+        server=connection(limits=Limits(mail_data=limit)),
+        transcript=lines.append,
+    )
+    assert run.codes.count(552) == (0 if limit is None else 2)
+    said = [line for line in lines if "BDAT" in line or "octets of" in line]
+    assert said == [
+        "-> BDAT 3",
+        "-> BDAT 2 LAST",
+        "-> (5 octets of mail data)",
+        "-> BDAT 1",
+        "-> BDAT 2",
+        "-> BDAT 0 LAST",
+        "-> (2 octets of mail data)",
+        "-> (3 octets of mail data)",
+        "-> BDAT 4 LAST",
+        "-> (4 octets of mail data)",
+    ]
+
+
 def test_a_rejected_command_is_in_the_transcript() -> None:
     lines: list[str] = []
     serve(Collect(), b"RCPT TO:<a@example.org>\r\n" + QUIT, transcript=lines.append)

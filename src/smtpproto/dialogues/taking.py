@@ -31,6 +31,7 @@ class Taking(Conversation):
     """The part of a session that takes messages."""
 
     __slots__ = (
+        "_chunked",
         "_content",
         "_is_taking",
         "_messages",
@@ -59,6 +60,8 @@ class Taking(Conversation):
         self._refused = 0
         # From the 354, or the first chunk, to the end of mail data.
         self._is_taking = False
+        # Octets of the message in chunks that are in the transcript.
+        self._chunked = 0
 
     @property
     def _takes_mail(self) -> bool:
@@ -127,7 +130,7 @@ class Taking(Conversation):
 
     def _break_transaction(self) -> Dialogue:
         self._leave_message()
-        self._refused = 0
+        self._refused = self._chunked = 0
         yield from self._drop_sink()
         self._verdict = None
         self._content = b""
@@ -143,6 +146,7 @@ class Taking(Conversation):
             self._begin_message()
         if self._transcript is not None:
             self._transcript(command_line(event.command, event.command.encode()))
+            self._chunked += event.command.octets()
         self._send(self._verdict or event.default_reply)
 
     def _end_message(self, event: MailDataEnded) -> Dialogue:
@@ -150,7 +154,10 @@ class Taking(Conversation):
         if self._open_message is not None and self._sink is None and self._verdict is None:
             self._verdict = yield from self._open_sink()  # an empty message in a chunk
         if self._transcript is not None:
+            if self._connection.state is not State.DATA:
+                self._transcript(f"-> BDAT {event.size - self._chunked} LAST")
             self._transcript(f"-> ({event.size} octets of mail data)")
+            self._chunked = 0
         transaction = self._peer.transaction
         refused, self._refused = self._refused, 0
         refusal = event.default_reply or self._verdict
