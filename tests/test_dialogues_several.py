@@ -223,6 +223,12 @@ def test_a_second_reply_to_a_message_does_not_refuse_the_next_for_good(
     assert not is_reusable(connection)
 
 
+@pytest.mark.parametrize("last", [ConnectionLost("gone"), TimeoutError(), b"", BYE])
+def test_nor_does_it_where_the_session_ends(last: Input) -> None:
+    run = sending(opened(PIPELINING), [ACCEPTED, TOO_BIG * 2 + OK, last], messages(2))
+    assert [outcome.is_transient for outcome in run.result] == [False, True]
+
+
 @pytest.mark.parametrize("refusals", [NO * 3, OK + NO * 2])
 def test_what_is_refused_for_good_stays_so_where_the_session_ends(refusals: bytes) -> None:
     run = sending(opened(PIPELINING), [ACCEPTED, TAKEN + refusals + BYE], messages(2))

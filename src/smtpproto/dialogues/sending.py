@@ -221,9 +221,7 @@ class Sending(Carrying):
         connection = self.connection
         if connection.state is _DATA:
             return
-        sender, *others = [answer.reply for answer in answers]
-        is_too_much = not b"421".startswith(connection.unread[:3])
-        if is_too_much or (sender.code >= 400 and any(reply.code < 400 for reply in others)):
+        if _is_out_of_step(answers) or not b"421".startswith(connection.unread[:3]):
             connection.receive_eof()
             connection.next_event()
             raise RemoteProtocolError(
@@ -270,7 +268,9 @@ class Sending(Carrying):
             raise
         except TELLING as failure:
             # One of them may have been a second reply to the message before.
-            is_doubtful = self._said and isinstance(failure, RemoteProtocolError)
+            is_doubtful = self._said and (
+                isinstance(failure, RemoteProtocolError) or _is_out_of_step(answers)
+            )
             refused = [] if is_doubtful else refused_before(answers, count, failure)
             if not refused:
                 raise
@@ -395,6 +395,12 @@ class Sending(Carrying):
             self._end = failure
             rest = reply_for(failure)
             final += [ReplyReceived(EndOfMailData(r), rest) for r in recipients[len(final) :]]
+
+
+def _is_out_of_step(answers: Answers) -> bool:
+    """Tell whether the sender was refused, and a recipient was not."""
+    codes = [answer.reply.code for answer in answers]
+    return codes[:1] > [399] and min(codes) < 400
 
 
 def _envelope(
