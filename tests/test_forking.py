@@ -11,6 +11,7 @@ import socket
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from faults.drive import TEXT, Wire, eventually
 
 from smtpproto import asyncio as aio
 from smtpproto import blocking
-from smtpproto.dialogues import Collect, ConnectionLost
+from smtpproto.blocking.driver import Driver
+from smtpproto.dialogues import Close, Collect, ConnectionLost, Dialogue, Handle, Reject
 from smtpproto.forking import let_go
 
 SERVER, CLIENT = contexts()
@@ -333,6 +335,30 @@ def test_a_client_in_another_process(world: World, monkeypatch: pytest.MonkeyPat
             client.noop()
         monkeypatch.setattr(os, "getpid", lambda: pid)
         eventually(lambda: server.counters.endings == {"left": 1})  # without QUIT
+
+
+@pytest.mark.parametrize("failure", [None, OSError("gone"), TimeoutError(), Reject(550, "no")])
+def test_a_hook_that_returns_in_another_process(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception | None
+) -> None:
+    def hook() -> None:
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        if failure is not None:
+            raise failure
+
+    def dialogue() -> Dialogue:
+        with suppress(ConnectionLost, TimeoutError, Reject):
+            yield Handle(b"", hook, (), SECONDS)
+        yield Close(b"250 ok\r\n")
+
+    ours, theirs = socket.socketpair()
+    driver = Driver(ours, tls=None, is_server=True)
+    with pytest.raises((ConnectionLost, OSError, Reject)) as caught:
+        driver.run(dialogue())
+    assert failure in (None, caught.value)
+    driver.close()
+    with theirs:
+        assert theirs.recv(100) == b""
 
 
 def test_an_asyncio_server_in_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
