@@ -260,8 +260,9 @@ def test_half_a_record_of_a_worker_that_was_killed_stands_alone() -> None:
     os.close(reading)
 
 
+@pytest.mark.parametrize(("command", "beginning"), [("true", 10.0), ("false", 0.0)])
 def test_workers_that_cannot_live_are_not_begun_without_end(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, command: str, beginning: float
 ) -> None:
     """Each lives, or waits, for a while before there is another one."""
     begun: list[float] = []
@@ -270,7 +271,7 @@ def test_workers_that_cannot_live_are_not_begun_without_end(
     class Begun(subprocess.Popen):  # type: ignore[type-arg]
         def __init__(self, argv: Any, **options: Any) -> None:
             begun.append(time.monotonic())
-            super().__init__(["true"], **options)
+            super().__init__([command], **options)
 
     def note(text: str) -> None:
         notes.append(text)
@@ -278,12 +279,15 @@ def test_workers_that_cannot_live_are_not_begun_without_end(
             os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(workers, "_YOUNG", 0.5)
+    monkeypatch.setattr(workers, "_BEGINNING", beginning)
+    monkeypatch.setattr(workers, "_FAILURES", 2)
     monkeypatch.setattr(workers, "note", note)
     monkeypatch.setattr(workers.subprocess, "Popen", Begun)
     [listener] = listen("127.0.0.1", 0, reuse_port=True)
     with TemporaryFile() as lock, listener:
         Workers([], [listener], lock.fileno()).run(lambda: None)
-    assert all("died (status 0): another one begins" in text for text in notes[:3])
+    told = f"died (status {int(command == 'false')}): another one begins"
+    assert all(told in text for text in notes[:3])
     assert len(begun) >= 3
     assert all(later - earlier >= 0.5 for earlier, later in pairwise(begun))
 

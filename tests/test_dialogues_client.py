@@ -551,6 +551,12 @@ def test_an_end_of_the_mail_data_hides_no_recipient_refused_for_good(
     assert not isinstance(run.error, AllRefused) or (lmtp and end == LATER)
 
 
+def test_mail_data_refused_for_good_are_so_for_all() -> None:
+    run = sending(opened(), [OK + NO + OK + GO_ON, b"554 5.7.1 spam\r\n"], recipients=TWO_OF_THEM)
+    assert isinstance(run.error, ReplyError)
+    assert (run.error.stage, run.error.is_transient) == ("mail data", False)
+
+
 @pytest.mark.parametrize("end", [*ENDS, b"421 4.3.2 bye\r\n", b"nonsense\r\n"])
 def test_what_follows_the_refusal_of_all_hides_it_not(end: Input) -> None:
     """Not even what comes of the dot that is due after all (RFC 2920 3.1)."""
@@ -1346,6 +1352,16 @@ def test_refusals_for_good_stand_where_a_later_transaction_is_broken_off(end: In
         assert isinstance(run.error, AllRefused)
         assert [reply.code for reply in run.error.replies] == codes
         assert run.error.is_transient is (codes[-1] != 550)
+
+
+@pytest.mark.parametrize("end", [*ENDS, NONSENSE, GONE, LATER])
+def test_after_mail_data_that_failed_for_now_there_is_no_other_transaction(end: Input) -> None:
+    code = int(end[:3]) if end in (GONE, LATER) else 451
+    run = sending(opened(TWO), [OK + OK + NO + GO_ON, end], recipients=FIVE)
+    assert isinstance(run.error, AllRefused)
+    assert [reply.code for reply in run.error.replies] == [code, 550, code, code, code]
+    assert run.out.count(b"MAIL") == 1
+    assert sum(line.startswith("(") for line in run.error.transcript) == 1
 
 
 def test_a_parameter_that_cannot_be_sent_to_a_later_recipient() -> None:
