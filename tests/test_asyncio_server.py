@@ -509,6 +509,32 @@ def test_a_client_that_does_not_read_is_not_read_from(monkeypatch: pytest.Monkey
     assert calls == ["on_abort", "on_close"]
 
 
+def test_a_client_that_does_not_read_what_the_tls_layer_says_is_not_read_from() -> None:
+    """It answers each KeyUpdate (RFC 8446 4.6.3) by itself, so that no Read may come between."""
+
+    class Handler(Collect):
+        async def on_help(self, peer: Peer, command: Any) -> None:
+            asked.append("on_help")
+
+    asked: list[str] = []
+
+    async def test() -> None:
+        async with serve(Handler()) as server:
+            client = await Streams.connect(server.port)
+            [driver] = server._drivers
+            driver.pause_writing()
+            client.writer.write(b"HELP\r\n")
+            for _ in range(5):  # the loop looks at both
+                await send(server.port)
+            assert not asked
+            driver.resume_writing()
+            assert (await client.reply()).startswith("214")
+            client.writer.transport.abort()
+        assert asked == ["on_help"]
+
+    run(test)
+
+
 # --- the end -------------------------------------------------------------------------------------
 
 

@@ -126,6 +126,9 @@ class Driver(Channel):
     def pause_writing(self) -> None:
         """Note that the peer does not read: nothing more is read or asked for either."""
         self._choked = self._is_unusual = True
+        # A TLS layer answers by itself, and would for ever (RFC 8446 4.6.3).
+        if self._wait is _INPUT:
+            self._pause()
 
     def resume_writing(self) -> None:
         """Go on with what waited for the peer."""
