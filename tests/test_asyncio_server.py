@@ -535,6 +535,36 @@ def test_a_client_that_does_not_read_what_the_tls_layer_says_is_not_read_from() 
     run(test)
 
 
+def test_nor_while_a_hook_runs() -> None:
+    class Handler(Collect):
+        async def on_help(self, peer: Peer, command: Any) -> None:
+            asked.append("on_help")
+            await go_on.wait()
+
+    asked: list[str] = []
+    go_on = asyncio.Event()
+
+    async def test() -> None:
+        async with serve(Handler()) as server:
+            client = await Streams.connect(server.port)
+            [driver] = server._drivers
+            client.writer.write(b"HELP\r\n")
+            while not asked:
+                await asyncio.sleep(0.01)
+            driver.pause_writing()
+            client.writer.write(b"NOOP\r\n")
+            for _ in range(5):  # the loop looks at both
+                await send(server.port)
+            assert driver._early is None
+            driver.resume_writing()
+            go_on.set()
+            assert (await client.reply()).startswith("214")
+            assert (await client.reply()).startswith("250")
+            client.writer.transport.abort()
+
+    run(test)
+
+
 # --- the end -------------------------------------------------------------------------------------
 
 

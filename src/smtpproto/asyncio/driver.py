@@ -127,7 +127,7 @@ class Driver(Channel):
         """Note that the peer does not read: nothing more is read or asked for either."""
         self._choked = self._is_unusual = True
         # A TLS layer answers by itself, and would for ever (RFC 8446 4.6.3).
-        if self._wait is _INPUT:
+        if self._wait is _INPUT or self._wait is Wait.CALL:
             self._pause()
 
     def resume_writing(self) -> None:
