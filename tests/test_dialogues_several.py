@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import gc
 import io
+import weakref
 from collections.abc import Iterable
 from email.message import EmailMessage
 from typing import Any
@@ -338,6 +340,22 @@ def test_replies_to_a_part_of_an_envelope_that_come_with_the_one_before(count: i
     assert outcomes[1].accepted == tuple(many)
     assert out.count(b"RCPT TO:") == count + 2
     assert out.count(BODY + END) == 3
+
+
+@pytest.mark.parametrize("failure", [BYE, TimeoutError, ConnectionLost, b"", OK * 3])
+def test_who_keeps_an_outcome_keeps_no_other_message(failure: Any) -> None:
+    class Source(list[bytes]):
+        pass
+
+    source = Source([BODY])
+    is_kept = weakref.ref(source)
+    several = [*messages(2), (source, "s@example.com", "r@example.org")]
+    last = failure if isinstance(failure, bytes) else failure()
+    outcomes = sending(opened(PIPELINING), [ACCEPTED, last], several).result
+    del source, last, several
+    gc.collect()
+    assert isinstance(outcomes[1], ConnectionLost | ReplyError | RemoteProtocolError)
+    assert is_kept() is None
 
 
 def test_sources_that_are_read_take_their_turn() -> None:

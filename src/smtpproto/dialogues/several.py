@@ -104,7 +104,9 @@ def send_messages(
             try:
                 outcome = yield from sending.send()
             except TELLING as error:
-                outcome = error
+                # The frames of both hold all the messages.
+                outcome = error.with_traceback(None)
+                error.__context__ = None
         else:
             outcome = ConnectionLost("not sent: the session ended before")
         outcomes.append(outcome)
