@@ -458,6 +458,7 @@ GONE = b"421 4.7.0 too many errors\r\n"
 ENDS: list[Input] = [b"", ConnectionLost("reset"), TimeoutError()]
 NONSENSE = b"nonsense\r\n"
 TWO_OF_THEM = ["b@x.org", "c@x.org"]
+MANY = b"552 too many recipients\r\n"
 
 
 def test_a_421_hides_no_mail_refused_for_good() -> None:
@@ -549,6 +550,22 @@ def test_an_end_of_the_mail_data_hides_no_recipient_refused_for_good(
     inputs[0] = OK + LATER + OK + (GO_ON if transfer == "data" else b"")
     run = sending(opened(lmtp=lmtp), inputs, b"text\r\n" * size, **settings)
     assert not isinstance(run.error, AllRefused) or (lmtp and end == LATER)
+
+
+@pytest.mark.parametrize("replies", [OK * 2 + MANY, OK * 2 + MANY + GO_ON])
+@pytest.mark.parametrize("end", [*ENDS, NONSENSE, GONE, LATER])
+def test_too_many_recipients_are_no_refusal_for_good_where_the_transaction_fails(
+    replies: bytes, end: Input
+) -> None:
+    """RFC 5321 4.5.3.1.10: without those who were accepted before, it says nothing."""
+    run = sending(opened(), [replies, end], recipients=TWO_OF_THEM)
+    assert not isinstance(run.error, AllRefused)
+    assert run.error is not None
+    assert run.error.is_transient
+    run = sending(opened(), [replies.replace(MANY, MANY + NO), end], recipients=THREE)
+    code = int(end[:3]) if end in (GONE, LATER) else 451
+    assert isinstance(run.error, AllRefused)
+    assert [reply.code for reply in run.error.replies] == [code, code, 550]
 
 
 def test_mail_data_refused_for_good_are_so_for_all() -> None:

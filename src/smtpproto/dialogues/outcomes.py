@@ -7,7 +7,7 @@ server, and does not know what comes next.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from ..exceptions import LocalProtocolError, ProtocolError, shown
 from ..grammar.auth import EndOfMailData
@@ -15,6 +15,7 @@ from ..grammar.commands import Mail, Rcpt, Rset
 from ..grammar.replies import Reply
 from .errors import ConnectionLost, ReplyError
 from .exchange import TELLING, Answers
+from .result import may_retry
 
 _LOST = Reply(451, "connection lost before the reply", "4.4.2")
 _UNREAD = Reply(451, "the message could not be read again", "4.3.0")
@@ -51,11 +52,28 @@ def refused_before(answers: Answers, count: int, failure: Exception) -> list[Rep
                 raise ReplyError(answer.reply, "MAIL")
             return []  # and a 503 to RCPT says nothing of the recipient
     heard = [answer.reply for answer in answers if isinstance(answer.command, Rcpt)]
-    if not any(reply.is_permanent for reply in heard):
+    return standing([*heard, *[reply_for(failure)] * (count - len(heard))], failure)
+
+
+def standing(replies: Sequence[Reply], failure: Exception) -> list[Reply]:
+    """Return what stands of the replies to recipients where nobody gets the message.
+
+    A 552 that may be none later depends on those before it (RFC 5321 4.5.3.1.10): it does not.
+
+    Args:
+        replies: one for each.
+        failure: what became of it, for those who were not refused.
+
+    Returns:
+        The replies; none where nobody was refused for good.
+    """
+    if not any_for_good(replies):
         return []
     rest = reply_for(failure)
-    refusals = [rest if reply.is_positive else reply for reply in heard]
-    return [*refusals, *[rest] * (count - len(heard))]
+    return [
+        reply if reply.is_transient or not (reply.is_positive or again) else rest
+        for reply, again in zip(replies, may_retry(replies), strict=True)
+    ]
 
 
 def is_for_now(failure: Exception) -> bool:
@@ -63,9 +81,12 @@ def is_for_now(failure: Exception) -> bool:
     return isinstance(failure, TELLING) and failure.is_transient
 
 
-def any_for_good(found: Mapping[int, Reply]) -> bool:
+def any_for_good(replies: Sequence[Reply]) -> bool:
     """Tell whether there is a refusal for good among the replies to some recipients."""
-    return any(reply.is_permanent for reply in found.values())
+    return any(
+        reply.is_permanent and not again
+        for reply, again in zip(replies, may_retry(replies), strict=True)
+    )
 
 
 def reply_for(failure: Exception) -> Reply:

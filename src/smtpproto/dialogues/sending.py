@@ -24,7 +24,7 @@ from .carrying import Carrying
 from .errors import AllRefused, ConnectionLost, ReplyError
 from .exchange import TELLING, Answers
 from .needs import Transfer, planned, takes_8bit, way_of
-from .outcomes import any_for_good, is_for_now, joined, refused_before, reply_for
+from .outcomes import any_for_good, is_for_now, joined, refused_before, reply_for, standing
 from .outgoing import PIECE, Outgoing, as_7bit
 from .result import SendResult
 from .steps import Dialogue, Step
@@ -163,7 +163,7 @@ class Sending(Carrying):
                     yield from self._rewind(message)
                 each, final = yield from self._transact(message, recipients, parameters, chunks)
             except Exception as failure:
-                if last is None and not (is_for_now(failure) and any_for_good(found)):
+                if last is None and not (is_for_now(failure) and any_for_good([*found.values()])):
                     raise
                 # Some have it already, or are to get it never: an error would have the caller send
                 # it to them again.
@@ -310,11 +310,11 @@ class Sending(Carrying):
             self.look_behind()
             return (yield from self._send_content(message, given, chunks))
         except TELLING as failure:
-            if not (is_for_now(failure) and any(reply.is_permanent for reply in given)):
+            refused = standing(given, failure) if is_for_now(failure) else []
+            if not refused:
                 raise
             self._end_by(failure)
-            rest = reply_for(failure)
-            return [rest if reply.is_positive else reply for reply in given], None
+            return refused, None
 
     def _send_content(
         self, message: Outgoing, given: list[Reply], chunks: bool
