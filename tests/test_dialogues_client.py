@@ -461,6 +461,20 @@ TWO_OF_THEM = ["b@x.org", "c@x.org"]
 MANY = b"552 too many recipients\r\n"
 
 
+@pytest.mark.parametrize("count", [3, 150])
+def test_recipients_taken_behind_a_refused_sender_change_nothing(count: int) -> None:
+    """In however many groups the envelope goes."""
+    connection = opened(PIPELINING)
+    recipients = [f"{'r' * 60}{number}@x.org" for number in range(count)]
+    dialogue = send_message(connection, prepare(BODY, "a@x.org", recipients))
+    next(dialogue)
+    dialogue.send(None)
+    codes = {"MAIL": NO, "RCPT": OK, "DATA": b"503 no\r\n"}
+    with pytest.raises(ReplyError, match="MAIL: 550"):
+        dialogue.send(b"".join([codes[sent.verb] for sent in connection.outstanding]))
+    assert is_reusable(connection)
+
+
 def test_a_421_hides_no_mail_refused_for_good() -> None:
     run = sending(opened(), [NO + b"503 no\r\n" * 2 + GONE], recipients=FIVE)
     assert isinstance(run.error, ReplyError)

@@ -210,24 +210,40 @@ class Sending(Carrying):
             return False
         return bool(self._heard) or self.connection.oldest is self._said[0]
 
-    def _check_in_step(self, answers: Answers) -> None:
-        """Look whether the replies to the envelope can be its own: nobody looked before it went.
+    def _hear_behind(
+        self, commands: list[Command], answers: Answers
+    ) -> Generator[Step, Any, list[Reply]]:
+        """Read the replies to an envelope that was said so, and send the rest of it.
 
-        A server that answered the message before twice makes each the reply to another command.
+        Nobody looked before it went: a server that answered the message before twice makes each
+        the reply to another command.
+
+        Args:
+            commands: all of it.
+            answers: as for `converse`.
+
+        Returns:
+            As `converse`.
 
         Raises:
-            RemoteProtocolError: one is left, or the sender was refused, and a recipient was not.
+            RemoteProtocolError: a reply is left, or the sender was refused, and a recipient was
+                not.
         """
+        if self._heard and self._count == len(commands):
+            return [*self._heard]
+        answers += map(ReplyReceived, commands, self._heard)
+        yield from self.collect(answers)
+        yield from self.group(commands, answers, self._count)
         connection = self.connection
-        if connection.state is _DATA:
-            return
-        if _is_out_of_step(answers) or not b"421".startswith(connection.unread[:3]):
-            connection.receive_eof()
-            connection.next_event()
-            raise RemoteProtocolError(
-                "replies to MAIL and RCPT expected, not another one to the mail data before",
-                Violation.REPLY_UNEXPECTED,
-            )
+        is_right = b"421".startswith(connection.unread[:3]) and not _is_out_of_step(answers)
+        if connection.state is _DATA or is_right:
+            return []
+        connection.receive_eof()
+        connection.next_event()
+        raise RemoteProtocolError(
+            "replies to MAIL and RCPT expected, not another one to the mail data before",
+            Violation.REPLY_UNEXPECTED,
+        )
 
     # --- one transaction -------------------------------------------------------------------------
 
@@ -252,17 +268,15 @@ class Sending(Carrying):
             resets = connection.state is not _READY or connection.needs_reset
             commands = _envelope(message.sender, parameters, recipients, chunks, resets)
         answers: Answers = []
-        replies = list(self._heard)
+        replies: list[Reply] = []
         try:
-            said = self._count or self.say(commands)
-            if said == len(commands) and not self._count:
+            if self._said:
+                replies = yield from self._hear_behind(commands, answers)
+            elif (said := self.say(commands)) == len(commands):
                 replies = yield from self.converse(commands[0], answers)
-            elif not replies or said < len(commands):
-                answers += map(ReplyReceived, commands, replies)
-                replies = []
+            else:
                 yield from self.collect(answers)
                 yield from self.group(commands, answers, said)
-                self._check_in_step(answers)
         except LocalProtocolError:
             yield from self.agree(answers)
             raise
