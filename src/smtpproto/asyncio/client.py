@@ -148,7 +148,7 @@ class Client(Calling):
             What became of it for each recipient. At least one was accepted.
 
         Raises:
-            AllRefused: the server refused each recipient.
+            AllRefused: the server refused each recipient, or some for good before the rest failed.
             ReplyError: it refused the sender, or the message.
             LocalProtocolError: the message cannot be sent to this server; nothing was.
             ConnectionLost: the connection has ended.

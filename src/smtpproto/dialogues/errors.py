@@ -60,11 +60,11 @@ class AuthenticationError(ReplyError):
 
 
 class AllRefused(SMTPError):
-    """No recipient was accepted.
+    """Each recipient was refused, or some were for good before the rest failed for now.
 
     Args:
         recipients: the addresses, in the order in which they were given.
-        replies: a refusal for each.
+        replies: a refusal for each; 451 4.4.2 where the connection was lost before there was one.
     """
 
     def __init__(self, recipients: tuple[str, ...], replies: tuple[Reply, ...]) -> None:

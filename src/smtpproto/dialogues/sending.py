@@ -58,7 +58,7 @@ def send_message(
 
     Raises:
         ReplyError: the server refused the sender, or the message.
-        AllRefused: it refused each recipient.
+        AllRefused: it refused each recipient, or some for good before the rest failed.
         LocalProtocolError: the message needs what the server does not offer, or the like; nothing
             of the message was sent.
         SecurityError: it needs more of TLS than there is; nothing of it was sent.
