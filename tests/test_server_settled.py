@@ -33,7 +33,15 @@ from smtpproto import (
     State,
     Violation,
 )
-from smtpproto.extensions import EnhancedStatusCodes, Extension, Pipelining, Row, ServerLimits
+from smtpproto.extensions import (
+    EnhancedStatusCodes,
+    Extension,
+    Move,
+    Pipelining,
+    Row,
+    ServerLimits,
+)
+from smtpproto.grammar.parameters import Parameter
 
 SENDER_OK = Reply(250, "sender ok", "2.1.0")
 RECIPIENT_OK = Reply(251, "user not local", "2.1.5")
@@ -244,3 +252,25 @@ def test_a_reply_that_may_have_no_status_has_none() -> None:
     server, out = settled(server=drive.ready(extensions=[Bare(), EnhancedStatusCodes()]))
     assert server.next_event(drive.MAIL + drive.RCPT) is Signal.NEED_DATA
     assert out == [b"250 sender ok\r\n", b"251 2.1.5 user not local\r\n"]
+
+
+class Held(Extension):
+    """DATA that is admitted with a parameter of MAIL, and otherwise only to be refused."""
+
+    keyword = "HELD"
+    mail_parameters = (Parameter("HELD"),)
+    rows = (Row((State.RCPT,), Data, Move.FORBIDDEN, State.DATA, exact=354, parameter="HELD"),)
+
+
+def test_a_row_that_asks_for_more_is_heeded() -> None:
+    server, out = settled(server=drive.ready(extensions=[Held()]))
+    assert server.next_event(b"MAIL FROM:<a@b.example> HELD\r\n" + drive.RCPT + drive.DATA) is (
+        Signal.NEED_DATA
+    )
+    assert server.state is State.DATA
+    assert len(out) == 3
+    server, out = settled(server=drive.ready(extensions=[Held()]))
+    with pytest.raises(LocalProtocolError, match="not 354"):
+        server.next_event(GROUP)
+    assert server.state is State.RCPT
+    assert len(out) == 3

@@ -133,7 +133,11 @@ def _settled_table(table: Table, replies: Mapping[type[Command], Reply]) -> Tabl
             step = row.get(command)
             if step is None or step.counts or reply.plain is None:
                 continue
-            state = step.plainly if reply.code < 300 else step.intermediate
+            if reply.code < 300:
+                state = step.plainly
+            else:  # where an extension's row asks for more, there is more to look at
+                is_plain = step.exact == reply.code and not (step.parameter or step.for_each)
+                state = step.intermediate if is_plain else None
             if state is not None:
                 following = rows[state] if reply.code < 300 else None
                 settled = Settled(step.checks, step.note, reply, reply.plain, state, following)
