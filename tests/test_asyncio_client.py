@@ -8,6 +8,7 @@ import io
 import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -324,3 +325,19 @@ def test_several_tasks_use_one_client() -> None:
         assert len(subjects) == len(set(subjects)) == 40
 
     run(test)
+
+
+def test_who_listens_to_outcomes_has_the_variables_of_the_caller() -> None:
+    issue: ContextVar[str] = ContextVar("issue", default="none")
+    told: list[tuple[int, str]] = []
+
+    async def test() -> None:
+        async with serve(Collect()) as server, Client("127.0.0.1", server.port) as client:
+            issue.set("may")
+            await client.send_many(
+                [(TEXT, "a@x.org", "b@x.org")] * 2,
+                on_outcome=lambda number, _outcome: told.append((number, issue.get())),
+            )
+
+    run(test)
+    assert told == [(0, "may"), (1, "may")]

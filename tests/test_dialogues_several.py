@@ -14,7 +14,13 @@ import pytest
 from dialogue_drive import NOTHING, Input, Run, drive
 from test_dialogues_client import ALL, BODY, GO_ON, LATER, NO, OK, PIPELINING, PLAIN, opened
 
-from smtpproto import ClientConnection, LocalProtocolError, RemoteProtocolError, State
+from smtpproto import (
+    ClientConnection,
+    InvalidValueError,
+    LocalProtocolError,
+    RemoteProtocolError,
+    State,
+)
 from smtpproto.dialogues import (
     AllRefused,
     ConnectionLost,
@@ -411,6 +417,23 @@ def test_each_outcome_is_told_before_the_next_is_known() -> None:
     assert isinstance(run.error, Enough)
     assert told == [0, 1]
     assert not is_reusable(connection)
+
+
+def test_a_transfer_that_there_is_not_is_told_before_any_is_sent() -> None:
+    connection = opened(PIPELINING)
+    heard: list[Any] = []
+    dialogue = send_messages(
+        connection,
+        prepare_all(messages(2)),
+        transfer="pigeon",  # type: ignore[arg-type]
+        on_outcome=lambda *told: heard.append(told),
+    )
+    run = drive(dialogue, [])
+    assert isinstance(run.error, InvalidValueError)
+    assert str(run.error) == "transfer: auto or data or bdat expected, not 'pigeon'"
+    assert run.out == b""
+    assert heard == []
+    assert is_reusable(connection)
 
 
 def test_no_messages_are_nothing_to_say() -> None:

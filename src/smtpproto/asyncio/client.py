@@ -12,6 +12,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from secrets import token_bytes
 from types import TracebackType
@@ -186,12 +187,15 @@ class Client(Calling):
 
         Raises:
             TypeError: one is no such tuple, or `on_outcome` no plain function; nothing was sent.
-            LocalProtocolError: one has no sender or no recipients; nothing was sent.
+            LocalProtocolError: one has no sender or no recipients, or what is no address (a note
+                says which), or there is no such `transfer`; nothing was sent.
             ConnectionLost: no session is open.
             Exception: what the source of a message, or `on_outcome`, raised: nothing behind it was
                 sent.
         """
         listener = self._listener(on_outcome)
+        if listener is not None:
+            listener = _with_variables(listener)
         prepared = prepare_all(messages, parameters)
         sending = partial(self._settings.sending_many, on_outcome=listener)
         outcomes: list[Outcome] = await self._hold(sending, prepared, transfer)
@@ -324,6 +328,16 @@ class Client(Calling):
                 await driver.wait_gone()
             if executor is not None:
                 executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _with_variables(listener: Callable[[int, Outcome], None]) -> Callable[[int, Outcome], None]:
+    """Return what calls it with the context variables of who asks, which the loop does not have."""
+    context = copy_context()
+
+    def tell(number: int, outcome: Outcome) -> None:
+        context.run(listener, number, outcome)
+
+    return tell
 
 
 async def send_mail(

@@ -197,7 +197,8 @@ class Client(Calling):
 
         Raises:
             TypeError: one is no such tuple, or `on_outcome` no plain function; nothing was sent.
-            LocalProtocolError: one has no sender or no recipients; nothing was sent.
+            LocalProtocolError: one has no sender or no recipients, or what is no address (a note
+                says which), or there is no such `transfer`; nothing was sent.
             ConnectionLost: no session is open.
             Exception: what the source of a message, or `on_outcome`, raised: nothing behind it was
                 sent.

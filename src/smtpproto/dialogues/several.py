@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from ..exceptions import ProtocolError
 from ..grammar.addresses import Path
-from ..kinds import described
+from ..kinds import check_word, described
 from ..session.client import ClientConnection
 from .client import is_reusable
 from .errors import ConnectionLost, SMTPError
@@ -93,8 +93,10 @@ def send_messages(
         What became of each. Those that the session ended before are `ConnectionLost`.
 
     Raises:
+        InvalidValueError: there is no such `transfer`; nothing was sent.
         Exception: what a source, or `on_outcome`, raised. No message behind that one was sent.
     """
+    check_word("transfer", transfer, Transfer)
     sendings = [Sending(connection, timeout, transcript, each, transfer) for each in messages]
     outcomes: list[Outcome] = []
     for at, sending in enumerate(sendings):
