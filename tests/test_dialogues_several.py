@@ -25,6 +25,7 @@ from smtpproto.dialogues import (
     AllRefused,
     ConnectionLost,
     ReplyError,
+    SecurityError,
     SendResult,
     TimedOut,
     is_reusable,
@@ -37,6 +38,7 @@ TAKEN = b"250 2.0.0 queued\r\n"
 BYE = b"421 4.3.2 bye\r\n"
 END = b".\r\n"
 PRDR = b"250-mx.example.org\r\n250-PIPELINING\r\n250 PRDR\r\n"
+REQUIRETLS = b"250-mx.example.org\r\n250-PIPELINING\r\n250 REQUIRETLS\r\n"
 LIMITS = b"250-mx.example.org\r\n250-PIPELINING\r\n250 LIMITS MAILMAX=2\r\n"
 
 
@@ -295,6 +297,24 @@ def test_one_that_this_server_does_not_take_is_told_when_it_is_its_turn() -> Non
     assert "8BITMIME" in str(second)
     assert third.is_complete
     assert b"s1@" not in run.out
+
+
+def test_one_that_needs_more_of_tls_is_told_when_it_is_its_turn() -> None:
+    """RFC 8689 4.2.1: nothing is sent of it, and nothing is wrong with the one before."""
+    connection = opened(REQUIRETLS)
+    several = [
+        *prepare_all(messages(1)),
+        *prepare_all(messages(1), {"REQUIRETLS": None}),
+        *prepare_all(messages(1)),
+    ]
+    run = drive(
+        send_messages(connection, several),
+        [NOTHING, ACCEPTED, TAKEN, NOTHING, NOTHING, ACCEPTED, TAKEN],
+    )
+    first, second, third = run.result
+    assert first.is_complete
+    assert isinstance(second, SecurityError)
+    assert third.is_complete
 
 
 def test_an_envelope_that_needs_several_groups() -> None:

@@ -11,16 +11,15 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any, Final
 
-from ..exceptions import LocalProtocolError, ProtocolError, RemoteProtocolError, Violation
-from ..grammar.addresses import Path
+from ..exceptions import LocalProtocolError, ProtocolError
 from ..grammar.auth import EndOfMailData
-from ..grammar.commands import Command, Data, Mail, Rcpt, Rset
+from ..grammar.commands import Rcpt
 from ..grammar.replies import Reply
 from ..kinds import check_word
 from ..session.client import ClientConnection
 from ..session.events import ReplyReceived
 from ..states import State
-from .carrying import Carrying
+from .behind import Behind, envelope
 from .errors import AllRefused, ConnectionLost, ReplyError
 from .exchange import TELLING, Answers
 from .needs import Transfer, planned, takes_8bit, way_of
@@ -31,7 +30,6 @@ from .steps import Dialogue, Step
 from .transcript import Transcript, last_lines, trim
 
 _DATA: Final = State.DATA
-_DATA_COMMAND = Data()
 _END = EndOfMailData()
 _READY: Final = State.READY
 
@@ -68,29 +66,11 @@ def send_message(
     return Sending(connection, timeout, transcript, message, transfer).send()
 
 
-class Sending(Carrying):
+class Sending(Behind):
     """The dialogue of `send_message`."""
 
-    following: Sending | None = None
+    following: Behind | None = None
     """The message that goes next, whose envelope may go behind this one's mail data."""
-    _said: list[Command] | None = None
-    """The commands of the envelope that went so."""
-    _count = 0
-    """How many of them."""
-    _heard: Sequence[Reply] = ()
-    """The replies to them, where they came together with the one before."""
-
-    def __init__(
-        self,
-        connection: ClientConnection,
-        timeout: float | None,
-        transcript: Transcript | None,
-        message: Outgoing,
-        transfer: Transfer,
-    ) -> None:
-        super().__init__(connection, timeout, transcript)
-        self._message = message
-        self._transfer = transfer
 
     def send(self) -> Generator[Step, Any, SendResult]:
         """Send the message; as `send_message`."""
@@ -176,75 +156,6 @@ class Sending(Carrying):
             trim(self.recording)
         return [found[index] for index in range(len(found))], last
 
-    # --- behind another message ------------------------------------------------------------------
-
-    def say_behind(self) -> bytes:
-        """Say the envelope behind the mail data of the message before (RFC 2920 3.1).
-
-        Returns:
-            The octets to write; none where there is more to look at when it is this one's turn.
-        """
-        connection = self.connection
-        message = self._message
-        if message.content is None or not connection.may_group or "LIMITS" in connection.announced:
-            return b""
-        try:
-            parameters, chunks = way_of(connection, message, self._transfer)
-            if not chunks:
-                commands = _envelope(message.sender, parameters, message.recipients)
-                self._count = self.say(commands)
-                self._said = commands
-        except TELLING:
-            return b""  # it is raised when it is this one's turn
-        return self.flush()
-
-    def take(self, replies: list[Reply]) -> None:
-        """Take the replies to the envelope that came together with the one before them."""
-        self._heard = replies
-        self.note(replies)
-
-    @property
-    def is_under_way(self) -> bool:
-        """True when the envelope was said, and the next reply, if there is none yet, is to it."""
-        if self._said is None:
-            return False
-        return bool(self._heard) or self.connection.oldest is self._said[0]
-
-    def _hear_behind(
-        self, commands: list[Command], answers: Answers
-    ) -> Generator[Step, Any, list[Reply]]:
-        """Read the replies to an envelope that was said so, and send the rest of it.
-
-        Nobody looked before it went: a server that answered the message before twice makes each
-        the reply to another command.
-
-        Args:
-            commands: all of it.
-            answers: as for `converse`.
-
-        Returns:
-            As `converse`.
-
-        Raises:
-            RemoteProtocolError: a reply is left, or the sender was refused, and a recipient was
-                not.
-        """
-        if self._heard and self._count == len(commands):
-            return [*self._heard]
-        answers += map(ReplyReceived, commands, self._heard)
-        yield from self.collect(answers)
-        yield from self.group(commands, answers, self._count)
-        connection = self.connection
-        is_right = b"421".startswith(connection.unread[:3]) and not _is_out_of_step(answers)
-        if connection.state is _DATA or is_right:
-            return []
-        connection.receive_eof()
-        connection.next_event()
-        raise RemoteProtocolError(
-            "replies to MAIL and RCPT expected, not another one to the mail data before",
-            Violation.REPLY_UNEXPECTED,
-        )
-
     # --- one transaction -------------------------------------------------------------------------
 
     def _transact(
@@ -266,7 +177,7 @@ class Sending(Carrying):
         resets = False
         if not commands:
             resets = connection.state is not _READY or connection.needs_reset
-            commands = _envelope(message.sender, parameters, recipients, chunks, resets)
+            commands = envelope(message.sender, parameters, recipients, chunks, resets)
         answers: Answers = []
         replies: list[Reply] = []
         try:
@@ -281,11 +192,9 @@ class Sending(Carrying):
             yield from self.agree(answers)
             raise
         except TELLING as failure:
-            # One of them may have been a second reply to the message before.
-            is_doubtful = self._said and (
-                isinstance(failure, RemoteProtocolError) or _is_out_of_step(answers)
-            )
-            refused = [] if is_doubtful else refused_before(answers, count, failure)
+            if self._is_doubtful(answers, failure):
+                raise
+            refused = refused_before(answers, count, failure)
             if not refused:
                 raise
             self._end_by(failure)
@@ -409,25 +318,3 @@ class Sending(Carrying):
             self._end = failure
             rest = reply_for(failure)
             final += [ReplyReceived(EndOfMailData(r), rest) for r in recipients[len(final) :]]
-
-
-def _is_out_of_step(answers: Answers) -> bool:
-    """Tell whether the sender was refused, and a recipient was not."""
-    codes = [answer.reply.code for answer in answers]
-    return codes[:1] > [399] and min(codes) < 400
-
-
-def _envelope(
-    sender: Path,
-    parameters: Mapping[str, Any],
-    recipients: Sequence[Rcpt],
-    chunks: bool = False,
-    resets: bool = False,
-) -> list[Command]:
-    """Return the commands of a transaction up to its mail data."""
-    commands: list[Command] = [Mail(sender, parameters), *recipients]
-    if not chunks:
-        commands.append(_DATA_COMMAND)
-    if resets:
-        commands.insert(0, Rset())
-    return commands
