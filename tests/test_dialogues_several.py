@@ -146,15 +146,21 @@ def test_an_envelope_behind_is_refused() -> None:
     assert run.writes[2:] == [END, envelope("s2@example.com", "r2@example.org"), BODY + END]
 
 
-def test_a_sender_behind_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("replies", "dot"),
+    [(b"503 no\r\n" * 2, []), (OK + GO_ON, [b"554 no recipients\r\n"])],
+)
+def test_a_sender_behind_is_refused(replies: bytes, dot: list[Input]) -> None:
+    """A server that asks for mail data all the same has answered this very envelope."""
     connection = opened(PIPELINING)
-    inputs = [ACCEPTED, TAKEN + LATER + b"503 no\r\n" * 2, NOTHING, ACCEPTED, TAKEN]
+    inputs = [ACCEPTED, TAKEN + LATER + replies, *dot, NOTHING, ACCEPTED, TAKEN]
     run = sending(connection, inputs, messages(3))
     assert run.result[0].is_complete
     assert isinstance(run.result[1], ReplyError)
     assert run.result[1].stage == "MAIL"
     assert run.result[1].is_transient
     assert run.result[2].is_complete
+    assert (END in run.writes) is bool(dot)
 
 
 @pytest.mark.parametrize("text", [TAKEN + BYE, TAKEN, TAKEN + OK, TAKEN + OK + OK])
