@@ -14,6 +14,7 @@ from typing import Any, Final
 from ..exceptions import LocalProtocolError, ProtocolError
 from ..grammar.auth import EndOfMailData
 from ..grammar.commands import Rcpt
+from ..grammar.parameters import NO_PARAMETERS
 from ..grammar.replies import Reply
 from ..kinds import check_word
 from ..session.client import ClientConnection
@@ -32,6 +33,8 @@ from .transcript import Transcript, last_lines, trim
 _DATA: Final = State.DATA
 _END = EndOfMailData()
 _READY: Final = State.READY
+_ALREADY_SAID: tuple[Mapping[str, Any], bool] = NO_PARAMETERS, False
+"""How a message goes whose envelope went behind another: nothing is left to say of it."""
 
 
 def send_message(
@@ -77,6 +80,7 @@ class Sending(Behind):
         connection = self.connection
         message, transfer = self._message, self._transfer
         parts = None
+        parameters, chunks = _ALREADY_SAID
         try:
             if transfer != "auto":
                 check_word("transfer", transfer, Transfer)
@@ -91,7 +95,7 @@ class Sending(Behind):
                 ):
                     # RFC 6152 3: it may be converted; what needs SMTPUTF8 cannot be.
                     message = as_7bit(message)
-            parameters, chunks = way_of(connection, message, transfer)
+                parameters, chunks = way_of(connection, message, transfer)
             if parts is None:
                 recipients = message.recipients
                 each, last = yield from self._transact(message, recipients, parameters, chunks)

@@ -11,6 +11,7 @@ from typing import Final
 
 from ..exceptions import LocalProtocolError, RemoteProtocolError, Violation
 from ..framing import LineEndingWriter, MailDataWriter, whole_mail_data
+from ..grammar.auth import EndOfMailData
 from ..grammar.commands import Bdat
 from ..states import State
 from .grouping import local_error
@@ -73,7 +74,8 @@ class Delivering(Matching):
         else:
             self._outstanding.append(END)
             self._hoped = self._here.end
-        self._is_stale = True
+        self._ahead = self._here[EndOfMailData].after
+        self._is_stale = False
 
     def _refuse_mail_data(self) -> None:
         """Refuse mail data that is not due; see `_refuse_unread` for what it raises."""

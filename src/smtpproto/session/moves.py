@@ -74,12 +74,18 @@ class Hoped:
     notes: tuple[tuple[int, Note], ...]
     """What is to be remembered of them, by index."""
     there: Admitted = field(repr=False, compare=False)
+    _joined: list[tuple[Hoped, Hoped]] = field(default_factory=list, repr=False, compare=False)
 
     def then(self, other: Hoped) -> Hoped:
-        """Return what both lead to, where `other` begins where this one leads."""
+        """Return what both lead to, where `other` begins where this one leads: the last is kept."""
+        for known, joined in self._joined:
+            if known is other:
+                return joined
         count = len(self.codes)
         behind = [(count + at, note) for at, note in other.notes]
-        return Hoped(self.codes + other.codes, (*self.notes, *behind), other.there)
+        joined = Hoped(self.codes + other.codes, (*self.notes, *behind), other.there)
+        self._joined[:] = [(other, joined)]
+        return joined
 
 
 @value
