@@ -320,6 +320,27 @@ def test_a_worker_that_has_begun_may_die_again_and_again() -> None:
     one._end()
 
 
+def test_a_signal_that_another_thread_got_is_heard() -> None:
+    """It wakes nobody: of two at once, the kernel may give the second to any thread."""
+    [listener] = listen("127.0.0.1", 0, reuse_port=True)
+    ended = threading.Event()
+    late: list[bool] = []
+
+    def tell() -> None:
+        time.sleep(0.3)  # for the watch to begin
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        if not ended.wait(PATIENCE):
+            late.append(True)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    teller = threading.Thread(target=tell)
+    with TemporaryFile() as lock, listener:
+        Workers(["serve", "--port=0"], [listener], lock.fileno()).run(teller.start)
+    ended.set()
+    teller.join()
+    assert not late
+
+
 def test_a_worker_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "_GRACE", 0.1)
     [listener] = listen("127.0.0.1", 0, reuse_port=True)

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from types import TracebackType
 
@@ -29,6 +30,8 @@ _BEGINNING = 10.0
 """Seconds: a worker that fails younger could not begin, as where an option's file has gone."""
 _FAILURES = 5
 """Of one worker in a row, before all end. One that a signal ends, as a crash, may have begun."""
+_LOOK = 1.0
+"""Seconds after which a signal is seen that woke nobody."""
 _GRACE = 30.0
 """Seconds for the workers to end, more than their own grace."""
 
@@ -99,7 +102,7 @@ class Workers:
 
     def _watch(self) -> None:
         """Begin a successor for each worker that dies."""
-        while (number := self._over.get()) is not None:
+        while (number := self._wait()) is not None:
             process = self._processes.pop(number)
             age = time.monotonic() - self._begun[number]
             self._note_failure(number, process.returncode > 0 and age < _BEGINNING)
@@ -107,6 +110,15 @@ class Workers:
             if age < _YOUNG and self._is_told_within(_YOUNG - age):
                 return
             self._begin(number)
+
+    def _wait(self) -> int | None:
+        """Return which worker has died, None if this process is to end.
+
+        A signal that another thread got wakes nobody here: its handler runs when we look next.
+        """
+        while True:
+            with suppress(Empty):
+                return self._over.get(timeout=_LOOK)
 
     def _note_failure(self, number: int, has_failed: bool) -> None:
         """Count how often a worker could not begin.
