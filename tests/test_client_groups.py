@@ -324,34 +324,6 @@ def test_mail_data_is_refused_with_a_group_behind_it(end: bytes) -> None:
     assert client.transaction.recipients == [RCPT]
 
 
-@value
-class Fetch(Command):
-    """One that brings the whole message from elsewhere."""
-
-    verb = "XFETCH"
-    ends_group = False
-    carries_mail_data = True
-
-    def ends_mail_data(self) -> bool:
-        return True
-
-
-class Fetching(Extension):
-    keyword = "FETCHING"
-    verbs = (Fetch,)
-    rows = (Row((State.RCPT,), Fetch, State.READY, failure=State.READY),)
-
-
-def test_no_group_joins_mail_data_whose_recipients_are_not_known() -> None:
-    client = ready("PIPELINING", "FETCHING", extensions=[Pipelining(), Fetching()])
-    together(client, [MAIL, RCPT, Fetch()])
-    with pytest.raises(LocalProtocolError, match="the replies to RCPT are awaited before MAIL"):
-        client.send_group([MAIL, RCPT])
-    assert codes(client, OK) == [250]
-    assert codes(client, OK) == [250]
-    assert client.send_group([MAIL, RCPT]) == (MAIL.encode(), 1)
-
-
 def test_mail_behind_mail_data_is_looked_at_without_the_old_transaction() -> None:
     client = ready("PIPELINING", "PICKY", extensions=EXTENSIONS)
     client.send_group([MAIL, RCPT, Data()])

@@ -156,8 +156,10 @@ def test_the_next_message_waits_for_the_recipients_of_the_last() -> None:
         client.send(command)
     with pytest.raises(LocalProtocolError, match="replies to RCPT are awaited"):
         client.send(MAIL)
+    with pytest.raises(LocalProtocolError, match="replies to RCPT are awaited"):
+        client.send_group([MAIL, RCPT])
     feed(client, b"250 ok\r\n250 ok\r\n")
-    client.send(MAIL)
+    assert client.send_group([MAIL, RCPT]) == (MAIL.encode(), 1)
     assert [event.reply.code for event in client.next_replies(b"250 ok\r\n250 ok\r\n")] == [250] * 2
     assert client.state is State.MAIL
 
