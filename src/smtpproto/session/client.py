@@ -11,15 +11,10 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from ..exceptions import (
-    LocalProtocolError,
-)
+from ..exceptions import LocalProtocolError
 from ..extensions import KNOWN
 from ..extensions.declaration import Extension
-from ..framing import (
-    LineEndings,
-    ReceivedPolicy,
-)
+from ..framing import LineEndings, ReceivedPolicy
 from ..grammar.command import Command
 from ..grammar.commands import Bdat, Mail, Rset
 from ..grammar.leniency import DEFAULT_LENIENCY, Leniency

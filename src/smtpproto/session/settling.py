@@ -20,7 +20,7 @@ from .admission import ServerArrangement
 from .arrangement import Facilities, InForce
 from .receiving import Receiving
 from .refusals import forbidden
-from .table import Settled, Table
+from .table import Table
 
 _Kind = TypeVar("_Kind", bound=type[Command])  # of a mapping, whose key is invariant
 
@@ -91,21 +91,20 @@ class Settling(Receiving):
         step = self._row.get(type(command))
         if step is None or step.settled is None:
             return False
-        checks, note, reply, octets, state, row = step.settled
         try:
-            for check in checks:
+            for check in step.checks:
                 check(command, self)
         except ValueError:
             return False
         self.commands += 1
-        if row is None:
-            self._enter(state)
+        reply = step.settled
+        if step.plainly is not None:
+            self._go_plainly(command, step, step.plainly, reply)
         else:
-            self.state = state
-            self._row = row
-        if note is not None:
-            note(self, command, reply)
-        self._answers.append(octets)
+            assert step.intermediate is not None
+            self._enter(step.intermediate)
+        assert reply.plain is not None
+        self._answers.append(reply.plain)
         return True
 
 
@@ -134,12 +133,10 @@ def _settled_table(table: Table, replies: Mapping[type[Command], Reply]) -> Tabl
             if step is None or step.counts or reply.plain is None:
                 continue
             if reply.code < 300:
-                state = step.plainly
+                is_plain = step.plainly is not None
             else:  # where an extension's row asks for more, there is more to look at
-                is_plain = step.exact == reply.code and not (step.parameter or step.for_each)
-                state = step.intermediate if is_plain else None
-            if state is not None:
-                following = rows[state] if reply.code < 300 else None
-                settled = Settled(step.checks, step.note, reply, reply.plain, state, following)
-                row[command] = replace(step, settled=settled)
+                is_more = step.parameter or step.for_each or step.note or not step.intermediate
+                is_plain = step.exact == reply.code and not is_more
+            if is_plain:
+                row[command] = replace(step, settled=reply)
     return rows

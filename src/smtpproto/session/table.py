@@ -10,9 +10,8 @@ two connections decide: 421, refusals that close, and the end of the stream.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..extensions.declaration import Move, Row
 from ..grammar.auth import EndOfMailData, Greeting
@@ -101,20 +100,8 @@ class Step:
     """More than a line belongs to the command: octets it announces, or the rest of a message."""
     plainly: State | None = None
     """Where a 2yz of any code leads, if nothing but the state changes with it; or else None."""
-    settled: Settled | None = field(default=None, repr=False, compare=False)
+    settled: Reply | None = None
     """What a server answers by itself, where there is little to look at; or else None."""
-
-
-class Settled(NamedTuple):
-    """What a server does about a command that the application has settled."""
-
-    checks: tuple[Check, ...]
-    note: Note | None
-    reply: Reply
-    octets: bytes
-    state: State
-    row: Mapping[type[Command], Step] | None
-    """What may follow there; None where to enter takes more than that."""
 
 
 Table = Mapping[State, Mapping[type[Command], Step]]
