@@ -12,7 +12,7 @@ from typing import Any
 
 from .dialogues import ConnectionLost, Outcome, check_listener, is_reusable
 from .dialogues.client_settings import ClientSettings
-from .forking import Opened
+from .forking import NO_SESSION, Opened
 from .session.client import ClientConnection
 from .tlstools import checked_context, client_context
 from .transcribing import guarded_client
@@ -67,7 +67,7 @@ class Calling(Opened):
         def tell(number: int, outcome: Outcome) -> None:
             on_outcome(number, outcome)
             if self._is_copied:
-                raise ConnectionLost("a forked child has no session: let it end by os._exit()")
+                raise ConnectionLost(NO_SESSION)
 
         return tell
 

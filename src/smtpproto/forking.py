@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+NO_SESSION = "a forked child has no session: let it end by os._exit()"
+
 
 class Opened:
     """The base of what opens connections, or listens."""

@@ -86,7 +86,7 @@ class Client(Calling):
         super().__init__(client_settings(host, port, path, options), tls)
         self._driver: Driver | None = None
         self._lock = threading.Lock()
-        self._holder = 0
+        self._holder = _Holder()
 
     def __enter__(self) -> Client:
         """Connect, as `connect` does."""
@@ -103,12 +103,8 @@ class Client(Calling):
 
     def close(self) -> None:
         """Take leave with QUIT where that is possible, and close. May be called twice."""
-        with self._turn():
-            self._holder = get_ident()
-            try:
-                self._leave(abort=False)
-            finally:
-                self._holder = 0
+        with self._turn(), self._holder:
+            self._leave(abort=False)
 
     def connect(self) -> Client:
         """Connect and open the session: the ``with`` statement does so, and closes it, too.
@@ -125,16 +121,12 @@ class Client(Calling):
             SecurityError: TLS, or a safe way to authenticate, could not be had.
             RemoteProtocolError: the server broke the protocol.
         """
-        with self._turn():
+        with self._turn(), self._holder:
             if self._connection is not None:
                 raise LocalProtocolError(
                     "a session that is closed expected before the next one", Violation.LOCAL_STATE
                 )
-            self._holder = get_ident()
-            try:
-                self._open()
-            finally:
-                self._holder = 0
+            self._open()
         return self
 
     def send(
@@ -234,11 +226,10 @@ class Client(Calling):
 
     def _hold(self, make: Callable[[ClientConnection, S, T], Dialogue], one: S, other: T) -> Any:
         """Hold a dialogue; close what cannot be used after it."""
-        with self._turn():
+        with self._turn(), self._holder:
             connection, driver = self._connection, self._driver
             if connection is None or driver is None:
                 raise ConnectionLost("no session is open: enter the client by `with`, or connect()")
-            self._holder = get_ident()
             try:
                 return driver.run(make(connection, one, other))
             except BaseException as error:
@@ -246,11 +237,8 @@ class Client(Calling):
                     self._leave(abort=True)
                 raise
             finally:
-                try:
-                    if not is_reusable(connection):
-                        self._leave(abort=not may_quit(connection))
-                finally:
-                    self._holder = 0
+                if not is_reusable(connection):
+                    self._leave(abort=not may_quit(connection))
 
     def _turn(self) -> threading.Lock:
         """Return what is held by who has the session; a forked child lets go of its parent's.
@@ -262,7 +250,7 @@ class Client(Calling):
             self._leave(abort=True)
             self._lock = threading.Lock()  # who holds the other one may not be in this process
             self._opener = 0
-        elif self._holder == get_ident() and self._lock.locked():
+        elif self._holder.thread == get_ident() and self._lock.locked():
             raise LocalProtocolError(
                 "a client that is not in use expected: this comes out of a call of it",
                 Violation.LOCAL_STATE,
@@ -322,6 +310,28 @@ class Client(Calling):
                 driver.run(self._settings.farewell(connection))
         finally:
             driver.close()
+
+
+class _Holder:
+    """Knows which thread has the session, 0 for none: the lock does not tell."""
+
+    __slots__ = ("thread",)
+
+    def __init__(self) -> None:
+        self.thread = 0
+
+    def __enter__(self) -> None:
+        """Note that this one has."""
+        self.thread = get_ident()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Note that none has."""
+        self.thread = 0
 
 
 def _dialled(settings: ClientSettings, timeout: float) -> socket.socket:

@@ -30,7 +30,7 @@ from ..dialogues import (
     call_failure,
     name_of,
 )
-from ..forking import Opened
+from ..forking import NO_SESSION, Opened
 from ..tlstools import TLS, handshake_failure, tls_info
 
 logger = logging.getLogger("smtpproto")
@@ -221,7 +221,7 @@ class Driver(Opened):
                 logger.exception("the hook %s failed", name_of(step.call))
             return None, call_failure(error)
         if self._is_copied:
-            raise ConnectionLost("a forked child has no session: let it end by os._exit()")
+            raise ConnectionLost(NO_SESSION)
         return result, None
 
     def _shake_hands(self, step: Handshake) -> Any:
